@@ -1,0 +1,46 @@
+"""Every error that benchkit raises on purpose, and the exit code each one means.
+
+    BenchkitError                       something its user can mend; shown without a traceback
+    ├── UsageError        exit 2        a wrong argument, option or setting
+    │   ├── SuiteError                  a suite file or the data that it names
+    │   ├── ModelError                  a model that is unknown or can't be had or loaded
+    │   └── PluginError                 a plug-in that is missing, doubled or broken
+    └── CellFailed        exit 3        one model on one task has no score; the other cells go on
+
+A regression or a drift is a result, not an error. `ValueError` and `TypeError` are left for a caller's mistake in code.
+"""
+
+from __future__ import annotations
+
+EXIT_OK = 0
+EXIT_USAGE = 2
+EXIT_CELL_FAILED = 3
+EXIT_INTERRUPTED = 130
+
+
+class BenchkitError(Exception):
+    """Something that the user can mend; the message says where, what was found, what is allowed and the next step."""
+
+    exit_code = EXIT_USAGE
+
+
+class UsageError(BenchkitError):
+    """A wrong argument, option or setting."""
+
+
+class SuiteError(UsageError):
+    """A suite file, or the data that it names, can't be used."""
+
+
+class ModelError(UsageError):
+    """A model is unknown, can't be had or can't be loaded."""
+
+
+class PluginError(UsageError):
+    """A plug-in is missing, registered twice or broken."""
+
+
+class CellFailed(BenchkitError):
+    """One model on one task has no score."""
+
+    exit_code = EXIT_CELL_FAILED
