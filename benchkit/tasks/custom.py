@@ -1,0 +1,215 @@
+"""A team's own data as an MTEB task, so that MTEB's code and metrics score it.
+
+    TaskSpec(type, data, columns) ──read──> plain rows ──> a subclass of MTEB's abstract task with the rows in it
+
+The subclass is MTEB's documented way for tasks of one's own: `metadata` and `load_data`. Clustering uses every text;
+MTEB's default would embed 4 % of them, which is made for sets of 100,000 and more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchkit.errors import SuiteError
+from benchkit.tasks.local_data import PairData, RetrievalData, read_labelled, read_pairs, read_retrieval
+from benchkit.types.task import TaskSpec
+
+if TYPE_CHECKING:
+    from mteb.abstasks.abstask import AbsTask
+
+SPLIT = "test"
+
+# MTEB's main metric of each type.
+MAIN_METRIC = {
+    "Retrieval": "ndcg_at_10",
+    "Reranking": "map_at_1000",
+    "STS": "cosine_spearman",
+    "PairClassification": "max_ap",
+    "Classification": "accuracy",
+    "MultilabelClassification": "accuracy",
+    "Clustering": "v_measure",
+    "BitextMining": "f1",
+}
+
+
+_DEPTHS = (1, 3, 5, 10, 20, 100, 1000)
+_RANKING = tuple(
+    f"{name}_at_{k}" for name in ("ndcg", "map", "recall", "precision", "mrr", "hit_rate") for k in _DEPTHS
+)
+_CLASSES = ("accuracy", "f1", "f1_weighted", "precision", "precision_weighted", "recall", "recall_weighted", "ap")
+_SIMILARITIES = ("similarity", "cosine", "manhattan", "euclidean", "dot")
+
+# The metrics that MTEB computes for each type, any of which may be the main one.
+METRICS: dict[str, tuple[str, ...]] = {
+    "Retrieval": _RANKING,
+    "Reranking": _RANKING,
+    "STS": ("pearson", "spearman", *(f"{s}_{c}" for s in _SIMILARITIES[1:4] for c in ("pearson", "spearman"))),
+    "PairClassification": tuple(
+        f"{s}_{m}" for s in ("max", *_SIMILARITIES) for m in ("ap", "f1", "accuracy", "precision", "recall")
+    ),
+    "Classification": _CLASSES,
+    "MultilabelClassification": ("accuracy", "f1", "lrap", "hamming"),
+    "Clustering": ("v_measure", "ami"),
+    "BitextMining": ("f1", "accuracy", "precision", "recall"),
+}
+
+
+def custom_task_class(spec: TaskSpec, *, revision: str) -> tuple[type[AbsTask], tuple[str, ...]]:
+    """Return a subclass of MTEB's abstract task that holds the rows of `spec.data`, and notes for the reader.
+
+    Args:
+        spec: A spec with type and data.
+        revision: Content hash of the files; becomes the data set revision in every result.
+
+    Raises:
+        SuiteError: the data can't be read or breaks a rule of its type; every problem is listed.
+    """
+    assert spec.type is not None
+    assert spec.data is not None
+    base = _abstract_task(spec.type)
+    dataset, notes = _READERS[spec.type](spec, spec.data)
+    attributes: dict[str, Any] = {"metadata": _metadata(spec, revision), "load_data": _loader(dataset)}
+    if spec.type == "Clustering":
+        attributes |= {"max_fraction_of_documents_to_embed": None, "max_document_to_embed": None}
+    return type("OwnTask", (base,), attributes), notes
+
+
+def _abstract_task(task_type: str) -> type[AbsTask]:
+    from mteb.abstasks.classification import AbsTaskClassification
+    from mteb.abstasks.clustering import AbsTaskClustering
+    from mteb.abstasks.multilabel_classification import AbsTaskMultilabelClassification
+    from mteb.abstasks.pair_classification import AbsTaskPairClassification
+    from mteb.abstasks.retrieval import AbsTaskRetrieval
+    from mteb.abstasks.sts import AbsTaskSTS
+    from mteb.abstasks.text.bitext_mining import AbsTaskBitextMining
+
+    classes: dict[str, type[AbsTask]] = {
+        "Retrieval": AbsTaskRetrieval,
+        "Reranking": AbsTaskRetrieval,
+        "STS": AbsTaskSTS,
+        "PairClassification": AbsTaskPairClassification,
+        "Classification": AbsTaskClassification,
+        "MultilabelClassification": AbsTaskMultilabelClassification,
+        "Clustering": AbsTaskClustering,
+        "BitextMining": AbsTaskBitextMining,
+    }
+    return classes[task_type]
+
+
+def _metadata(spec: TaskSpec, revision: str) -> Any:
+    from mteb import TaskMetadata
+    from mteb.languages import check_language_code
+
+    try:
+        check_language_code(spec.language)
+    except ValueError as exc:
+        raise SuiteError(
+            f"task {spec.name!r}: language: {spec.language!r} is no ISO 639-3 code with a script, such as eng-Latn"
+        ) from exc
+    assert spec.type is not None
+    _check_metric(spec, METRICS[spec.type])
+    return TaskMetadata(
+        name=spec.name,
+        description=spec.description or f"Own {spec.type} data",
+        type=spec.type,
+        eval_splits=[SPLIT],
+        eval_langs=[spec.language],
+        main_score=spec.metric or MAIN_METRIC[spec.type],
+        dataset={"path": str(spec.data), "revision": revision},
+        is_public=False,
+    )
+
+
+def _check_metric(spec: TaskSpec, known: tuple[str, ...]) -> None:
+    if spec.metric is None or spec.metric in known:
+        return
+    near = get_close_matches(spec.metric, known, n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    raise SuiteError(
+        f"task {spec.name!r}: metric: MTEB has no {spec.metric!r} for {spec.type}{hint}; it has {', '.join(known)}"
+    )
+
+
+def _loader(dataset: Any) -> Callable[..., None]:
+    def load_data(self: Any, num_proc: int | None = None, **_: Any) -> None:
+        self.dataset = dataset
+        self.data_loaded = True
+
+    return load_data
+
+
+def _read_pair_task(spec: TaskSpec, data: Path) -> tuple[Any, tuple[str, ...]]:
+    from datasets import Dataset, DatasetDict
+
+    assert spec.type is not None
+    pairs: PairData = read_pairs(data, spec.columns, kind=spec.type)
+    columns: dict[str, list[Any]] = {"sentence1": pairs.first, "sentence2": pairs.second}
+    if spec.type == "STS":
+        columns["score"] = list(pairs.values or [])
+    elif spec.type == "PairClassification":
+        columns["labels"] = [int(value) for value in pairs.values or []]
+    return DatasetDict({SPLIT: Dataset.from_dict(columns)}), pairs.notes
+
+
+def _read_label_task(spec: TaskSpec, data: Path) -> tuple[Any, tuple[str, ...]]:
+    from datasets import Dataset, DatasetDict
+
+    multilabel = spec.type == "MultilabelClassification"
+    clustering = spec.type == "Clustering"
+    rows = read_labelled(data, spec.columns, multilabel=multilabel, train=not clustering, seed=spec.limits.seed)
+    if clustering:
+        return DatasetDict({SPLIT: Dataset.from_dict({"sentences": rows.texts, "labels": rows.labels})}), rows.notes
+    names = sorted({part for label in (*rows.labels, *rows.train_labels) for part in _as_list(label)})
+    # Whole numbers: scikit-learn's average precision takes no texts for the two classes.
+    number = {name: position for position, name in enumerate(names)}
+
+    def numbered(labels: list[Any]) -> list[Any]:
+        if multilabel:
+            return [[number[part] for part in label] for label in labels]
+        return [number[label] for label in labels]
+
+    def part(texts: list[str], labels: list[Any]) -> Any:
+        # The names stay beside the numbers, for people.
+        names_of = ["|".join(_as_list(label)) for label in labels]
+        return Dataset.from_dict({"text": texts, "label": numbered(labels), "label_text": names_of})
+
+    train = part(rows.train_texts, rows.train_labels)
+    return DatasetDict({"train": train, SPLIT: part(rows.texts, rows.labels)}), rows.notes
+
+
+def _as_list(label: Any) -> list[str]:
+    return label if isinstance(label, list) else [label]
+
+
+def _read_retrieval_task(spec: TaskSpec, data: Path) -> tuple[Any, tuple[str, ...]]:
+    from datasets import Dataset
+
+    rows: RetrievalData = read_retrieval(data, reranking=spec.type == "Reranking")
+    corpus = {
+        "id": list(rows.corpus),
+        "title": [title for title, _ in rows.corpus.values()],
+        "text": [text for _, text in rows.corpus.values()],
+    }
+    queries = {"id": list(rows.queries), "text": list(rows.queries.values())}
+    split = {
+        "corpus": Dataset.from_dict(corpus),
+        "queries": Dataset.from_dict(queries),
+        "relevant_docs": rows.qrels,
+        "top_ranked": rows.candidates,
+    }
+    return {"default": {SPLIT: split}}, rows.notes
+
+
+_READERS: dict[str, Callable[[TaskSpec, Path], tuple[Any, tuple[str, ...]]]] = {
+    "Retrieval": _read_retrieval_task,
+    "Reranking": _read_retrieval_task,
+    "STS": _read_pair_task,
+    "PairClassification": _read_pair_task,
+    "BitextMining": _read_pair_task,
+    "Classification": _read_label_task,
+    "MultilabelClassification": _read_label_task,
+    "Clustering": _read_label_task,
+}

@@ -1,0 +1,78 @@
+"""Cut a loaded task to a part of its data, drawn with a fixed seed, and say so.
+
+Retrieval keeps the drawn queries, every document that was judged for them, and fills up to the limit with others;
+classification keeps its training part. The draw depends on the ids and the seed alone, not on the order of the files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from benchkit.tasks.parts import parts_of
+from benchkit.types.task import TaskLimits
+
+
+def limit_data(task: Any, limits: TaskLimits) -> str:
+    """Cut `task.dataset` in place; return a sentence that says what was kept, "" when nothing was cut."""
+    if not limits.any:
+        return ""
+    said: list[str] = []
+    for subset in task.hf_subsets:
+        holder = parts_of(task, subset)
+        for split in task.eval_splits:
+            if split not in holder:
+                continue
+            before = holder[split]
+            cut = _limit_retrieval if isinstance(before, Mapping) else _limit_rows
+            holder[split], kept = cut(before, limits)
+            if kept:
+                said.append(kept)
+    return "; ".join(sorted(set(said)))
+
+
+def _draw(n: int, k: int, seed: int) -> list[int]:
+    return sorted(np.random.default_rng(seed).choice(n, size=k, replace=False).tolist())
+
+
+def _limit_rows(rows: Any, limits: TaskLimits) -> tuple[Any, str]:
+    if limits.items is None or limits.items >= len(rows):
+        return rows, ""
+    return rows.select(_draw(len(rows), limits.items, limits.seed)), f"{limits.items} of {len(rows)} items"
+
+
+def _limit_retrieval(data: Mapping[str, Any], limits: TaskLimits) -> tuple[dict[str, Any], str]:
+    said: list[str] = []
+    qrels, queries, corpus = data["relevant_docs"], data["queries"], data["corpus"]
+    judged = sorted(query for query, documents in qrels.items() if any(score > 0 for score in documents.values()))
+    kept = judged
+    if limits.items is not None and limits.items < len(judged):
+        kept = [judged[position] for position in _draw(len(judged), limits.items, limits.seed)]
+        said.append(f"{len(kept)} of {len(judged)} queries")
+    chosen = set(kept)
+    queries = queries.select([row for row, query in enumerate(queries["id"]) if query in chosen])
+    qrels = {query: qrels[query] for query in kept}
+    candidates = data["top_ranked"]
+    if candidates is not None:
+        candidates = {query: candidates[query] for query in kept if query in candidates}
+    if limits.documents is not None and limits.documents < len(corpus):
+        needed = {document for documents in qrels.values() for document in documents}
+        needed |= {document for documents in (candidates or {}).values() for document in documents}
+        rows = _rows_to_keep(list(corpus["id"]), needed, limits)
+        if len(rows) < len(corpus):
+            said.append(f"{len(rows)} of {len(corpus)} documents")
+            corpus = corpus.select(rows)
+    return {**data, "queries": queries, "relevant_docs": qrels, "corpus": corpus, "top_ranked": candidates}, ", ".join(
+        said
+    )
+
+
+def _rows_to_keep(documents: list[str], needed: set[str], limits: TaskLimits) -> list[int]:
+    assert limits.documents is not None
+    row_of = {document: row for row, document in enumerate(documents)}
+    others = sorted(document for document in documents if document not in needed)
+    free = max(0, min(limits.documents - len(needed), len(others)))
+    kept = needed | {others[position] for position in _draw(len(others), free, limits.seed)}
+    return sorted(row_of[document] for document in kept if document in row_of)

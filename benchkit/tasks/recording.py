@@ -1,0 +1,122 @@
+"""Keep what MTEB computes on the way to a score and then throws away.
+
+    type(task) ──recording_class──> the same task, which also keeps
+        predictions  what the model answered, by (split, subset)
+        per_query    retrieval: every metric of every query
+        draws        clustering: which items each experiment drew
+        scored       classification: labels and predictions of each experiment, as they were scored
+
+The subclass changes no number: it calls MTEB's own method and keeps the arguments. It also hands MTEB's scorers plain
+lists of labels; MTEB 2.26 passes a lazy column there and reads 400,000 Arrow rows one by one for a test part of 1,000.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mteb.abstasks.abstask import AbsTask
+
+Place = tuple[str, str]  # split, subset
+
+
+class RecordingRandom(random.Random):
+    """A random source that gives what another would have given, and keeps the index draws."""
+
+    def __init__(self, state: Any) -> None:
+        super().__init__()
+        self.setstate(state)
+        self.sampled: list[list[int]] = []
+        self.chosen: list[list[int]] = []
+
+    def sample(self, population: Any, k: int, **kwargs: Any) -> list[Any]:
+        drawn = super().sample(population, k, **kwargs)
+        self.sampled.append(drawn)
+        return drawn
+
+    def choices(self, population: Any, *args: Any, **kwargs: Any) -> list[Any]:
+        drawn = super().choices(population, *args, **kwargs)
+        self.chosen.append(drawn)
+        return drawn
+
+    def taken(self) -> tuple[list[list[int]], list[list[int]]]:
+        """Return the draws since the last call: those of `sample` and those of `choices`."""
+        taken = (self.sampled, self.chosen)
+        self.sampled, self.chosen = [], []
+        return taken
+
+
+class LabelsInMemory:
+    """A data set whose label column is a plain list; all else is passed on."""
+
+    def __init__(self, dataset: Any, column: str, labels: list[Any]) -> None:
+        self._dataset = dataset
+        self._column = column
+        self._labels = labels
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._labels if key == self._column else self._dataset[key]
+
+    def select(self, indices: Sequence[int]) -> Any:
+        return self._dataset.select(indices)
+
+
+class _Recording:
+    """Mixed in before an MTEB task class."""
+
+    predictions: dict[Place, Any]
+    per_query: dict[Place, dict[str, dict[str, float]]]
+    results: dict[Place, Any]
+    scored: dict[Place, list[tuple[Any, Any]]]
+    drawn: dict[Place, tuple[list[list[int]], list[list[int]]]]
+
+    def start_recording(self) -> None:
+        self.predictions = {}
+        self.per_query = {}
+        self.results = {}
+        self.scored = {}
+        self.drawn = {}
+        self._scored_now: list[tuple[Any, Any]] = []
+        self._random = RecordingRandom(self.rng_state.getstate())  # type: ignore[has-type]
+        self.rng_state = self._random
+
+    def _save_task_predictions(
+        self, predictions: Any, model: Any, prediction_folder: Any, hf_split: str, hf_subset: str
+    ) -> None:
+        # MTEB calls this once at the end of each split and subset, so what was collected since belongs to it.
+        place = (hf_split, hf_subset)
+        self.predictions[place] = predictions
+        self.scored[place], self._scored_now = self._scored_now, []
+        self.drawn[place] = self._random.taken()
+
+    def task_specific_scores(
+        self, scores: Any, qrels: Any, results: Any, hf_split: str, hf_subset: str
+    ) -> dict[str, float]:
+        self.per_query[hf_split, hf_subset] = scores
+        self.results[hf_split, hf_subset] = results
+        found: dict[str, float] = super().task_specific_scores(  # type: ignore[misc]
+            scores, qrels, results, hf_split=hf_split, hf_subset=hf_subset
+        )
+        return found
+
+    def _calculate_scores(self, truth: Any, predicted: Any, *rest: Any) -> Any:
+        if isinstance(truth, dict):  # STS passes similarities and gold scores here
+            return super()._calculate_scores(truth, predicted, *rest)  # type: ignore[misc]
+        labels = truth[:]  # a lazy column becomes a list at once, an array stays one
+        self._scored_now.append((labels, predicted))
+        return super()._calculate_scores(labels, predicted, *rest)  # type: ignore[misc]
+
+    def _undersample_data(self, dataset: Any, experiment_num: int, idxs: list[int] | None = None) -> Any:
+        column = self.label_column_name  # type: ignore[attr-defined]
+        light = LabelsInMemory(dataset, column, dataset[column][:])
+        return super()._undersample_data(light, experiment_num, idxs)  # type: ignore[misc]
+
+
+def recording_class(task_class: type[AbsTask]) -> type[AbsTask]:
+    """Return a subclass of an MTEB task class that keeps what the module header lists."""
+    return type(task_class.__name__, (_Recording, task_class), {})

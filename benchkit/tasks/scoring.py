@@ -1,0 +1,203 @@
+"""Score one model on one task with MTEB, on a fresh task object, and keep what the score is made of.
+
+    OpenedTask ── fresh task ──┐
+    Encoder or CorpusFitted ───┴── mteb.evaluate(cache=None) ── scores ── items ──> TaskScore
+
+MTEB's result cache is off: its key knows neither the weights nor the data of local models and tasks.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from benchkit.errors import CellFailed
+from benchkit.tasks.items import item_scores
+from benchkit.tasks.mteb_encoder import (
+    LexicalEncoder,
+    LexicalSearch,
+    MtebEncoder,
+    ScoringThreads,
+    document_texts,
+    nothing,
+)
+from benchkit.tasks.opened import OpenedTask, no_dataset_bars
+from benchkit.tasks.parts import iter_parts, parts_of
+from benchkit.tasks.variant import VariantView
+from benchkit.tasks.worst import worst_items
+from benchkit.types.model import CorpusFitted, Encoder, Variant
+from benchkit.types.result import ItemScores, WorstItem
+
+# Scorers of these types are scikit-learn's, on small data; one thread each.
+_ONE_THREAD = frozenset({"Classification", "MultilabelClassification", "Clustering"})
+_SEARCH_TYPES = frozenset({"Retrieval", "Reranking", "InstructionRetrieval", "InstructionReranking"})
+
+
+@dataclass(frozen=True, slots=True)
+class TaskScore:
+    """The score of one model on one task.
+
+    Attributes:
+        n_texts: Texts that the task handed to an encoder; 0 for a lexical model.
+    """
+
+    main_score: float
+    scores: dict[str, float]
+    items: tuple[ItemScores, ...]
+    n_items: int
+    n_texts: int
+    worst: tuple[WorstItem, ...]
+    warnings: tuple[str, ...]
+
+
+def score_task(opened: OpenedTask, model: Encoder | CorpusFitted, variant: Variant) -> TaskScore:
+    """Score a model on a task.
+
+    Raises:
+        CellFailed: the task type doesn't suit the model, or a score is not a finite number.
+    """
+    task = opened.fresh()
+    task.start_recording()
+    threads = ScoringThreads() if opened.type in _ONE_THREAD else None
+    heard: list[str] = []
+    with threads or nothing(), _quiet(heard):
+        if isinstance(model, CorpusFitted):
+            raw, n_texts = _evaluate_lexical(opened, task, model), 0
+        else:
+            raw, n_texts = _evaluate_dense(opened, task, model, variant, threads)
+    scores = _main_scores(raw, opened)
+    return TaskScore(
+        main_score=sum(scores.values()) / len(scores),
+        scores=scores,
+        items=_items(task, opened),
+        n_items=_count_items(task),
+        n_texts=n_texts,
+        worst=worst_items(task, opened.main_metric),
+        warnings=tuple(dict.fromkeys(heard)),
+    )
+
+
+def _evaluate_dense(
+    opened: OpenedTask, task: Any, model: Encoder, variant: Variant, threads: ScoringThreads | None
+) -> tuple[Any, int]:
+    """Return MTEB's scores and the number of texts that it handed over."""
+    adapter = MtebEncoder(model, VariantView(variant, model.meta), threads)
+    if variant.precision == "int8" and opened.type in _SEARCH_TYPES:
+        for _, subset, part in iter_parts(task):
+            adapter.calibrate(document_texts(part["corpus"]), task_metadata=task.metadata, subset=subset)
+    scores = _evaluate(task, adapter)
+    return scores, adapter.n_texts
+
+
+def _evaluate_lexical(opened: OpenedTask, task: Any, model: CorpusFitted) -> Any:
+    if model.task_types is not None and opened.type not in model.task_types:
+        raise CellFailed(f"{model.meta.name} does {', '.join(sorted(model.task_types))} only, not {opened.type}")
+    merged: dict[str, list[Any]] = {}
+    # One subset at a time, since the model is fitted on the texts of each.
+    for split, subset, part in iter_parts(task):
+        model.fit(_texts_to_fit(task, subset, part))
+        adapter = LexicalSearch(model) if opened.type in _SEARCH_TYPES else LexicalEncoder(model)
+        _seed(task)
+        scores = task.evaluate(
+            adapter, split, [subset], encode_kwargs={"show_progress_bar": False}, prediction_folder=_FOLDER
+        )
+        merged.setdefault(split, []).extend({**values, "hf_subset": name} for name, values in scores.items())
+    return merged
+
+
+# The recording task never writes into it: a folder's presence is what makes MTEB hand its predictions over.
+_FOLDER = Path("unused")
+
+
+def _evaluate(task: Any, adapter: Any) -> Any:
+    import mteb
+
+    _seed(task)
+    with TemporaryDirectory() as folder:
+        result = mteb.evaluate(
+            adapter,
+            task,
+            cache=None,
+            co2_tracker=False,
+            show_progress_bar=False,
+            encode_kwargs={"batch_size": 32, "show_progress_bar": False},
+            prediction_folder=folder,
+        )
+    return result.task_results[0].scores
+
+
+def _seed(task: Any) -> None:
+    """Put the global random sources where a new MTEB task puts them, so that no model inherits another's state."""
+    type(task)(seed=task.seed)
+
+
+def _texts_to_fit(task: Any, subset: str, part: Any) -> list[str]:
+    """Return the texts that a lexical model may see before it scores: the corpus, the training part, all pairs."""
+    if "corpus" in part:
+        return document_texts(part["corpus"])
+    train = getattr(task, "train_split", None)
+    if train is not None:
+        return [str(text) for text in parts_of(task, subset)[train][task.input_column_name][:]]
+    rows = part[0] if len(part) == 1 else part[:]
+    columns = [getattr(task, "input_column_name", None), "sentence1", "sentence2", *getattr(task, "column_names", ())]
+    texts: list[str] = []
+    for column in dict.fromkeys(name for name in columns if isinstance(name, str) and name in rows):
+        for value in rows[column]:
+            texts.extend(value if isinstance(value, list) else [value])
+    return texts
+
+
+def _main_scores(raw: Any, opened: OpenedTask) -> dict[str, float]:
+    scores: dict[str, float] = {}
+    for split, entries in raw.items():
+        for entry in entries:
+            scores[f"{split}/{entry['hf_subset']}"] = float(entry["main_score"])
+    if not scores:
+        raise CellFailed(f"{opened.name}: MTEB returned no score")
+    if bad := [place for place, value in scores.items() if not math.isfinite(value)]:
+        raise CellFailed(
+            f"{opened.main_metric} is not a finite number on {', '.join(bad)}: the vectors or the scores of this model "
+            f"can't be told apart there (all alike, or a constant column)"
+        )
+    return scores
+
+
+def _items(task: Any, opened: OpenedTask) -> tuple[ItemScores, ...]:
+    """Items of every split and subset, or none at all: an interval over a part would be wrong."""
+    found: list[ItemScores] = []
+    for split, subset, part in iter_parts(task):
+        items = item_scores(task, (split, subset), part, opened.main_metric)
+        if not items:
+            return ()
+        found.extend(items)
+    return tuple(found)
+
+
+def _count_items(task: Any) -> int:
+    return sum(len(part["queries"]) if "queries" in part else len(part) for _, _, part in iter_parts(task))
+
+
+@contextmanager
+def _quiet(heard: list[str]) -> Iterator[None]:
+    """Keep MTEB's chatter off the screen; its warnings about the data go into the result."""
+    logger = logging.getLogger("mteb")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(record=True) as caught, no_dataset_bars():
+            warnings.simplefilter("default")
+            yield
+        heard.extend(str(w.message) for w in caught if _concerns_the_user(w))
+    finally:
+        logger.setLevel(level)
+
+
+def _concerns_the_user(caught: warnings.WarningMessage) -> bool:
+    return caught.category is not DeprecationWarning and "superseded" in str(caught.message)
