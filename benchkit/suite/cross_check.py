@@ -1,0 +1,114 @@
+"""What a schema can't say of a suite file: names that clash, keys that need each other, files that aren't there.
+
+It looks at the raw values, so that these problems are told together with those that the schema finds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchkit.suite.problems import Place, Problem, show_place, suggestion
+from benchkit.suite.schema import COLUMNS
+
+# Words in the name of an option whose value belongs into the environment.
+_SECRET_OPTIONS = ("api_key", "apikey", "key", "token", "password", "secret")
+
+
+def check_tasks(tasks: Any, folder: Path) -> list[Problem]:
+    """Return the problems among the tasks of a file that lies in a folder."""
+    problems: list[Problem] = []
+    taken: dict[str, Place] = {}
+    for position, entry in enumerate(tasks if isinstance(tasks, list) else []):
+        if isinstance(entry, dict) and "benchmark" not in entry:
+            place: Place = ("tasks", position)
+            problems += _doubled_name(entry.get("name"), place, taken)
+            problems += _task(entry, place, folder)
+    return problems
+
+
+def _doubled_name(name: Any, place: Place, taken: dict[str, Place]) -> Iterator[Problem]:
+    if not isinstance(name, str):
+        return
+    if name in taken:
+        yield Problem((*place, "name"), f"the name '{name}' is taken by {show_place(taken[name])}")
+    taken.setdefault(name, place)
+
+
+def _task(entry: Mapping[str, Any], place: Place, folder: Path) -> Iterator[Problem]:
+    if entry.get("type") is None:
+        yield from _only_for_own_data(entry, place)
+    else:
+        yield from _own_data(entry, place)
+    if isinstance(entry.get("data"), str) and entry["data"]:
+        yield from _path(entry["data"], (*place, "data"), folder)
+
+
+def _only_for_own_data(entry: Mapping[str, Any], place: Place) -> Iterator[Problem]:
+    for key in ("columns", "language"):
+        if entry.get(key):
+            yield Problem((*place, key), "goes only with own data; give its 'type' too")
+
+
+def _own_data(entry: Mapping[str, Any], place: Place) -> Iterator[Problem]:
+    if entry.get("data") is None:
+        message = "'type' without 'data': name the file or folder of your data, or leave 'type' out for an MTEB task"
+        yield Problem((*place, "type"), message)
+    for key in ("splits", "subsets"):
+        if entry.get(key):
+            yield Problem((*place, key), "goes only with an MTEB task; own data has one split and no subsets")
+    if isinstance(entry.get("columns"), dict) and entry["type"] in COLUMNS:
+        yield from _columns(entry["columns"], entry["type"], (*place, "columns"))
+
+
+def _columns(columns: Mapping[str, Any], task_type: str, place: Place) -> Iterator[Problem]:
+    allowed = COLUMNS[task_type]
+    seen: dict[str, str] = {}
+    for key, own in columns.items():
+        if not allowed:
+            yield Problem((*place, key), f"{task_type} takes no columns; its files have fixed names (docs/suites.md)")
+        elif key not in allowed:
+            hint = suggestion(key, allowed) or f"; {task_type} has {', '.join(allowed)}"
+            yield Problem((*place, key), f"unknown column{hint}")
+        if isinstance(own, str) and own in seen:
+            yield Problem((*place, key), f"the column '{own}' is taken by {seen[own]}")
+        elif isinstance(own, str):
+            seen[own] = key
+
+
+def _path(written: str, place: Place, folder: Path) -> Iterator[Problem]:
+    path = resolve(written, folder)
+    if not path.exists():
+        siblings = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+        yield Problem(place, f"no such file or folder: {path}{suggestion(path.name, siblings)}")
+    elif path.is_dir() and not any(path.iterdir()):
+        yield Problem(place, f"an empty folder: {path}")
+    elif path.is_file() and path.stat().st_size == 0:
+        yield Problem(place, f"an empty file: {path}")
+
+
+def resolve(written: str, folder: Path) -> Path:
+    """Return a path of the suite file as an absolute one; ".." stays, for behind a link it means another folder."""
+    return folder.absolute() / written
+
+
+def check_model_keys(models: Any) -> list[Problem]:
+    """Return the problems among the keys of the models."""
+    problems: list[Problem] = []
+    for position, entry in enumerate(models if isinstance(models, list) else []):
+        if isinstance(entry, dict):
+            problems += _model_keys(entry, ("models", position))
+    return problems
+
+
+def _model_keys(entry: Mapping[str, Any], place: Place) -> Iterator[Problem]:
+    if entry.get("dim") is not None and entry.get("truncate_dim") is not None:
+        yield Problem((*place, "dim"), "means the same as truncate_dim; give one of the two")
+    options = entry.get("options")
+    for key in options if isinstance(options, dict) else {}:
+        if key.casefold() in _SECRET_OPTIONS:
+            message = "a secret never goes into a suite; api_key_env names the environment variable that holds it"
+            yield Problem((*place, "options", key), message)
+        elif entry.get(key) is not None and key in ("base_url", "model", "api_key_env"):
+            yield Problem((*place, "options", key), f"given already as {show_place((*place, key))}")

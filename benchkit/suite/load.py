@@ -1,0 +1,142 @@
+"""Read a suite file: a checked Suite, or every problem of the file at once.
+
+path ──read_document──> Document ──validate──> SuiteFile ──build──> Suite
+                            └─────cross_check, read_models──> Problems ──> SuiteError
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from benchkit.errors import SuiteError
+from benchkit.suite.cross_check import check_model_keys, check_tasks, resolve
+from benchkit.suite.model_specs import read_models
+from benchkit.suite.problems import Problem, show_place
+from benchkit.suite.read_yaml import Document, read_document
+from benchkit.suite.schema import (
+    AnyModel,
+    BenchmarkEntry,
+    LimitsEntry,
+    ModelEntry,
+    SuiteFile,
+    TaskEntry,
+    TaskLimitsEntry,
+)
+from benchkit.suite.suite import BenchmarkSpec, Suite
+from benchkit.suite.validate import validate
+from benchkit.types.model import ModelSpec
+from benchkit.types.task import TaskLimits, TaskSpec
+
+DEFAULT_LANGUAGE = "eng-Latn"  # TaskSpec's own default
+
+
+def load_suite(path: Path) -> Suite:
+    """Read and check a suite file.
+
+    Raises:
+        SuiteError: one line for each problem of the file, "suites/x.yaml:5: tasks[1].dtaa: unknown key (did you mean
+            'data'?)", in the order of its lines.
+    """
+    document, problems = read_document(path)
+    if document is None:
+        raise _error(path, problems, None)
+    content, refused = validate(document)
+    problems += refused
+    problems += check_tasks(document.value.get("tasks"), path.parent)
+    problems += check_model_keys(document.value.get("models"))
+    models, wrong = read_models(_readable_models(document.value.get("models")), _baseline(document.value), path.parent)
+    problems += wrong
+    if problems or content is None:
+        raise _error(path, problems, document)
+    return _build(content, models, path)
+
+
+def _readable_models(models: Any) -> list[str | ModelEntry | None]:
+    """Return each entry that its schema takes: the labels of these are checked while others are still wrong."""
+    adapter: TypeAdapter[str | ModelEntry] = TypeAdapter(AnyModel)
+    entries: list[str | ModelEntry | None] = []
+    for entry in models if isinstance(models, list) else []:
+        try:
+            entries.append(adapter.validate_python(entry))
+        except ValidationError:
+            entries.append(None)
+    return entries
+
+
+def _baseline(value: dict[str, Any]) -> str | None:
+    baseline = value.get("baseline")
+    return baseline if isinstance(baseline, str) else None
+
+
+def _error(path: Path, problems: list[Problem], document: Document | None) -> SuiteError:
+    lines: list[tuple[int, str]] = []
+    for problem in problems:
+        number = problem.line or _line(problem, document)
+        place = f"{show_place(problem.place)}: " if problem.place else ""
+        lines.append((number, f"{path}{f':{number}' if number else ''}: {place}{problem.message}"))
+    # A problem of an alias is met once for each of its uses, and at other places; one of a merge only once.
+    return SuiteError("\n".join(dict.fromkeys(text for _, text in sorted(lines, key=lambda line: line[0]))))
+
+
+def _line(problem: Problem, document: Document | None) -> int:
+    """Return the line of the place, or of the nearest mapping around a key that isn't there; 0 when none is known."""
+    place = problem.place
+    while document is not None:
+        if place in document.lines:
+            return document.lines[place]
+        place = place[:-1]
+    return 0
+
+
+def _build(content: SuiteFile, models: tuple[ModelSpec, ...], path: Path) -> Suite:
+    tasks = [entry for entry in content.tasks if isinstance(entry, TaskEntry)]
+    benchmarks = [entry for entry in content.tasks if isinstance(entry, BenchmarkEntry)]
+    return Suite(
+        name=content.name,
+        path=path,
+        description=content.description,
+        tasks=tuple(_task(entry, content, path.parent) for entry in tasks),
+        benchmarks=tuple(_benchmark(entry, content) for entry in benchmarks),
+        models=models,
+        baseline=content.baseline,
+        seed=content.seed,
+        margin=float(content.margin),
+        n_resamples=content.n_resamples,
+    )
+
+
+def _task(entry: TaskEntry, content: SuiteFile, folder: Path) -> TaskSpec:
+    return TaskSpec(
+        name=entry.name,
+        type=entry.type,
+        data=None if entry.data is None else resolve(entry.data, folder),
+        columns=dict(entry.columns),
+        splits=_tuple(entry.splits),
+        subsets=_tuple(entry.subsets),
+        metric=entry.metric,
+        language=entry.language or DEFAULT_LANGUAGE,
+        description=entry.description,
+        limits=_limits(entry.limits, content.limits, content.seed),
+    )
+
+
+def _benchmark(entry: BenchmarkEntry, content: SuiteFile) -> BenchmarkSpec:
+    limits = _limits(entry.limits, content.limits, content.seed)
+    return BenchmarkSpec(entry.benchmark, _tuple(entry.types), tuple(entry.exclude), limits)
+
+
+def _limits(own: TaskLimitsEntry, suite: LimitsEntry, seed: int) -> TaskLimits:
+    # What the task's own limits hold, null too, wins over the suite's.
+    given = own.model_fields_set
+    return TaskLimits(
+        documents=own.documents if "documents" in given else suite.documents,
+        items=own.items if "items" in given else suite.items,
+        seed=seed if own.seed is None else own.seed,
+    )
+
+
+def _tuple(values: list[str] | None) -> tuple[str, ...] | None:
+    return None if values is None else tuple(values)

@@ -1,0 +1,229 @@
+"""The suite file as its writer sees it: which keys there are and what each may hold.
+
+    values of a YAML file ──> SuiteFile ──load──> Suite
+
+Only `benchkit.suite` sees these models; the rest of benchkit sees the plain records of `benchkit.suite.suite`.
+Validation is strict: YAML turns an unquoted `no` into false and 3.10 into 3.1, and a silent conversion back to text
+would name another language or another revision than its writer meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, JsonValue, Tag
+from pydantic_core import PydanticCustomError
+
+from benchkit.suite.problems import suggestion
+from benchkit.types.model import PRECISIONS
+from benchkit.types.task import TASK_TYPES
+
+# Besides the types that own data can have, MTEB's benchmarks hold these types of text tasks.
+BENCHMARK_TYPES: tuple[str, ...] = (*TASK_TYPES, "Summarization", "InstructionRetrieval", "InstructionReranking")
+
+# The columns that own data of a type needs, by the names that MTEB uses; the folder of a retrieval task is fixed.
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "Retrieval": (),
+    "Reranking": (),
+    "STS": ("sentence1", "sentence2", "score"),
+    "PairClassification": ("sentence1", "sentence2", "label"),
+    "Classification": ("text", "label"),
+    "MultilabelClassification": ("text", "label"),
+    "Clustering": ("text", "label"),
+    "BitextMining": ("sentence1", "sentence2"),
+}
+
+_COLUMN_NAMES: list[JsonValue] = [*sorted({name for names in COLUMNS.values() for name in names})]
+
+# Tags of the two forms of a task and of a model; pydantic puts them into the place of an error, and a hyphen keeps
+# them apart from every key.
+TASK_FORM, BENCHMARK_FORM, TEXT_FORM, KEYS_FORM = "one-task", "whole-benchmark", "as-text", "as-keys"
+FORMS = (TASK_FORM, BENCHMARK_FORM, TEXT_FORM, KEYS_FORM)
+
+# Letters of any script, digits, space . _ ( ) and -: fit for a table, a file name and a metric's name alike.
+_NAME_PATTERN = r"^[A-Za-z0-9_\u0080-\uffff][A-Za-z0-9_ .()\u0080-\uffff-]*$"
+LARGEST_SEED = 2**32 - 1  # NumPy's legacy generators, which scikit-learn seeds, take 32 bits
+
+
+def _one_of(allowed: tuple[str, ...]) -> Callable[[str], str]:
+    def check(value: str) -> str:
+        if value not in allowed:
+            hint = suggestion(value, allowed) or f"; allowed: {', '.join(allowed)}"
+            raise PydanticCustomError("not_allowed", "unknown value '{value}'{hint}", {"value": value, "hint": hint})
+        return value
+
+    return check
+
+
+def _scalar(value: object) -> object:
+    # One message of our own, where a union would give one for each of its members.
+    if not isinstance(value, str | int | float | bool):
+        raise PydanticCustomError("not_scalar", "expected a text, a number or true/false")
+    return value
+
+
+def _environment_name(value: str) -> str:
+    # The value isn't shown: who mistakes this key for the secret itself must not find it in a log.
+    if not value.isidentifier() or not value.isascii():
+        message = "expected the name of an environment variable, such as OPENAI_API_KEY; a key itself never goes here"
+        raise PydanticCustomError("not_a_variable", message)
+    return value
+
+
+Text = Annotated[str, Field(min_length=1)]
+Name = Annotated[str, Field(min_length=1, max_length=100, pattern=_NAME_PATTERN)]
+# A label may be what the short form is: "intfloat/e5-small@dim=128".
+Label = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^\S([^\x00-\x1f\x7f]*\S)?$")]
+Scalar = Annotated[str | int | float | bool, BeforeValidator(_scalar)]
+TaskType = Annotated[str, AfterValidator(_one_of(TASK_TYPES)), Field(json_schema_extra={"enum": [*TASK_TYPES]})]
+BenchmarkType = Annotated[
+    str, AfterValidator(_one_of(BENCHMARK_TYPES)), Field(json_schema_extra={"enum": [*BENCHMARK_TYPES]})
+]
+PrecisionName = Annotated[str, AfterValidator(_one_of(PRECISIONS)), Field(json_schema_extra={"enum": [*PRECISIONS]})]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
+
+
+class _Written(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class LimitsEntry(_Written):
+    """A part of the data, drawn with a fixed seed, for a quick look; scores on a part are marked as such."""
+
+    documents: Count | None = Field(
+        default=None,
+        description="Most documents of a corpus; judged documents of kept queries always stay. null takes all.",
+    )
+    items: Annotated[int, Field(ge=2)] | None = Field(
+        default=None, description="Most queries, pairs, or texts to classify or cluster; 2 or more. null takes all."
+    )
+
+
+class TaskLimitsEntry(LimitsEntry):
+    """Limits of this task alone; a key that is given here wins over the suite's limits, null lifts them."""
+
+    seed: Seed | None = Field(default=None, description="Seed of the draw; the suite's seed unless given.")
+
+
+class TaskEntry(_Written):
+    """One task: an MTEB task by its name, or own data with `type` and `data`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"dependentRequired": {"type": ["data"], "columns": ["type"], "language": ["type"]}}
+    )
+
+    name: Name = Field(description="MTEB's name of the task, or a name for own data; unique in the suite.")
+    type: TaskType | None = Field(default=None, description="Type of own data. Leave it out for an MTEB task.")
+    data: Text | None = Field(
+        default=None,
+        description="File or folder, relative to this suite file: own data, or a copy of the MTEB task's data set.",
+    )
+    columns: dict[str, Text] = Field(
+        default_factory=dict,
+        description="Names of your own columns, keyed by MTEB's: {sentence1: question, sentence2: answer}.",
+        json_schema_extra={"propertyNames": {"enum": _COLUMN_NAMES}},
+    )
+    splits: list[Text] | None = Field(
+        default=None, min_length=1, description="Splits of an MTEB task; its evaluation splits unless given."
+    )
+    subsets: list[Text] | None = Field(
+        default=None, min_length=1, description="Subsets of an MTEB task; all unless given."
+    )
+    metric: Text | None = Field(default=None, description="Main metric, where it isn't MTEB's for this type.")
+    language: str | None = Field(
+        default=None,
+        pattern=r"^[a-z]{3}-[A-Z][a-z]{3}$",
+        description="Language of own data: ISO 639-3 code and script, such as eng-Latn (the default).",
+    )
+    description: str = Field(default="", description="A sentence for readers; decides no number.")
+    limits: TaskLimitsEntry = Field(default_factory=TaskLimitsEntry, description="Limits of this task alone.")
+
+
+class BenchmarkEntry(_Written):
+    """All tasks of a benchmark that MTEB knows."""
+
+    benchmark: Text = Field(description='MTEB\'s name of the benchmark, such as "MTEB(eng, v2)".')
+    types: list[BenchmarkType] | None = Field(default=None, min_length=1, description="Only tasks of these types.")
+    exclude: list[Text] = Field(default_factory=list, description="Names of tasks to leave out.")
+    limits: TaskLimitsEntry = Field(default_factory=TaskLimitsEntry, description="Limits of each of these tasks.")
+
+
+class ModelEntry(_Written):
+    """One model with everything that can be said about it; a text alone, "minilm@dim=128", is the short form."""
+
+    name: Text = Field(description="Short name of the catalogue, MTEB or hub name, or ./folder beside this file.")
+    label: Label | None = Field(
+        default=None, description="Shown in every table; unique. Made from the name unless given."
+    )
+    loader: Text | None = Field(default=None, description="Plug-in that opens it; the name decides unless given.")
+    revision: Text | None = Field(default=None, description="Hub commit, in quotes; the pinned one unless given.")
+    truncate_dim: Count | None = Field(default=None, description="Keep the first dimensions only (Matryoshka).")
+    dim: Count | None = Field(default=None, description="The same as truncate_dim, shorter.")
+    precision: PrecisionName | None = Field(
+        default=None, description="How a dimension is stored; float32 unless given."
+    )
+    normalize: bool | None = Field(default=None, description="Unit-length vectors; what the model does unless given.")
+    prompts: dict[str, str] | None = Field(
+        default=None,
+        description='Text put before each input, by MTEB\'s keys: {query: "query: ", document: "passage: "}.',
+    )
+    max_seq_length: Count | None = Field(
+        default=None, description="Longest input in tokens; the model's own unless given."
+    )
+    trust_remote_code: bool = Field(
+        default=False,
+        description="Allow Python code of the hub repository to run on this machine: read that code first.",
+    )
+    base_url: Text | None = Field(default=None, description="Address of an OpenAI-compatible server (loader openai).")
+    model: Text | None = Field(default=None, description="Name of the model on that server.")
+    api_key_env: Annotated[str, AfterValidator(_environment_name)] | None = Field(
+        default=None, description="Name of the environment variable that holds the key; never the key itself."
+    )
+    options: dict[str, Scalar] = Field(default_factory=dict, description="Further options of the loader.")
+
+
+def _form_of_task(entry: Any) -> str:
+    return BENCHMARK_FORM if isinstance(entry, dict) and "benchmark" in entry else TASK_FORM
+
+
+def _form_of_model(entry: Any) -> str:
+    return KEYS_FORM if isinstance(entry, dict) else TEXT_FORM
+
+
+AnyTask = Annotated[
+    Annotated[TaskEntry, Tag(TASK_FORM)] | Annotated[BenchmarkEntry, Tag(BENCHMARK_FORM)],
+    Discriminator(_form_of_task),
+]
+AnyModel = Annotated[
+    Annotated[Text, Tag(TEXT_FORM)] | Annotated[ModelEntry, Tag(KEYS_FORM)],
+    Discriminator(_form_of_model),
+]
+
+
+class SuiteFile(_Written):
+    """Which tasks and which models are compared, and how."""
+
+    name: str = Field(
+        max_length=64,
+        pattern=r"^[a-z0-9]+([._-][a-z0-9]+)*$",
+        description="Short name: small letters, digits, and . _ - between them.",
+    )
+    description: str = Field(default="", description="A sentence for readers; decides no number.")
+    tasks: list[AnyTask] = Field(min_length=1, description="The tasks, one entry each, or whole benchmarks.")
+    models: list[AnyModel] = Field(
+        default_factory=list, description="The models; may be left out and given on the command line."
+    )
+    baseline: Text | None = Field(
+        default=None,
+        description="Label of the model that the others are compared with; all pairs are compared without it.",
+    )
+    limits: LimitsEntry = Field(default_factory=LimitsEntry, description="Limits of every task.")
+    seed: Seed = Field(default=42, description="Of every draw and of the bootstrap.")
+    margin: Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)] = Field(
+        default=0.01, description="Differences smaller than this count as the same; 0.01 is one point."
+    )
+    n_resamples: Annotated[int, Field(ge=1_000, le=100_000)] = Field(
+        default=10_000, description="Resamples of the bootstrap."
+    )
