@@ -1,0 +1,150 @@
+"""Finished cells, kept under everything that decides them, so that an interrupted comparison goes on where it was.
+
+    key = hash(model fingerprint, variant, task source, device kind, library versions) ── <cache>/cells/<key>.npz
+
+A key holds no path and no name: a model directory whose weights change, or data whose rows change, has another key.
+Files are written beside and renamed, so a killed run leaves whole files only; a damaged one fails the archive's
+checksum and is computed again. Arrays are plain (no pickle).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, replace
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchkit.embeddings.fingerprint import digest_json
+from benchkit.types.model import Variant
+from benchkit.types.result import CellResult, ItemScores, WorstItem
+
+# Change it when the meaning of a stored cell changes; old files are then ignored.
+FORMAT = 1
+# Libraries whose version can change a score.
+DECIDING_LIBRARIES = (
+    "mteb",
+    "sentence-transformers",
+    "transformers",
+    "tokenizers",
+    "torch",
+    "scikit-learn",
+    "numpy",
+    "scipy",
+)
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of the libraries that can change a vector or a score."""
+    return {name: _version(name) for name in DECIDING_LIBRARIES}
+
+
+@cache
+def _version(name: str) -> str:
+    # Reading a package's metadata takes milliseconds, and every cell asks for all of them.
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "absent"
+
+
+def cell_key(*, fingerprint: str, variant: Variant, source_digest: str, device_kind: str) -> str:
+    """Return the name under which a cell is kept (32 hex digits)."""
+    return digest_json(
+        {
+            "format": FORMAT,
+            "model": fingerprint,
+            "variant": asdict(variant),
+            "task": source_digest,
+            "device": device_kind,
+            "libraries": library_versions(),
+        }
+    )
+
+
+class CellCache:
+    """Finished cells on disk. A cache that can't be written is no reason to stop: `put` then returns False."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root / "cells"
+
+    @property
+    def folder(self) -> Path:
+        return self._root
+
+    def get(self, key: str, *, model: str, task: str) -> CellResult | None:
+        """Return a kept cell under the names of this comparison, or None."""
+        path = self._root / f"{key}.npz"
+        try:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+                arrays = {name: archive[name] for name in archive.files}
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError):
+            return None
+        try:
+            return replace(_decode(arrays), model=model, task=task)
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    def put(self, key: str, result: CellResult) -> bool:
+        """Keep a finished cell; return whether that worked."""
+        buffer = io.BytesIO()
+        np.savez(buffer, **_encode(result))  # type: ignore[arg-type]
+        partial: Path | None = None
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+            with NamedTemporaryFile(dir=self._root, suffix=".part", delete=False) as file:
+                partial = Path(file.name)
+                file.write(buffer.getbuffer())
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(self._root / f"{key}.npz")
+        except OSError:
+            return False
+        finally:
+            # On a full disk, and after Ctrl-C, it would only take space.
+            if partial is not None:
+                with suppress(OSError):
+                    partial.unlink(missing_ok=True)
+        return True
+
+
+def _encode(result: CellResult) -> dict[str, NDArray[np.generic]]:
+    record: dict[str, Any] = {
+        name: value for name, value in asdict(replace(result, items=())).items() if name not in ("items",)
+    }
+    arrays: dict[str, NDArray[np.generic]] = {}
+    places = []
+    for number, items in enumerate(result.items):
+        arrays[f"{number}/items"] = items.items
+        for name, column in items.columns.items():
+            arrays[f"{number}/column/{name}"] = column
+        if items.strata is not None:
+            arrays[f"{number}/strata"] = items.strata
+        places.append([items.split, items.subset, items.kind, items.metric])
+    record["places"] = places
+    arrays["record"] = np.array(json.dumps(record, allow_nan=False))
+    return arrays
+
+
+def _decode(arrays: Mapping[str, NDArray[Any]]) -> CellResult:
+    record = json.loads(str(arrays["record"]))
+    items = []
+    for number, (split, subset, kind, metric) in enumerate(record.pop("places")):
+        prefix = f"{number}/column/"
+        columns = {name.removeprefix(prefix): column for name, column in arrays.items() if name.startswith(prefix)}
+        strata = arrays.get(f"{number}/strata")
+        items.append(ItemScores(split, subset, kind, metric, arrays[f"{number}/items"], columns, strata))
+    record["items"] = tuple(items)
+    record["warnings"] = tuple(record["warnings"])
+    record["worst"] = tuple(WorstItem(**item) for item in record["worst"])
+    return CellResult(**record)

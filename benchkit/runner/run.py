@@ -1,0 +1,259 @@
+"""Every model on every task, one cell after the other.
+
+    PlannedModel x OpenedTask ──┬── known already ───────────────── CellResult
+                                └── load · encode once · score ──── CellResult   (a failure is a result too)
+
+Model by model, so that one model is in memory at a time; variants of one model follow each other on the vectors of one
+fp32 encode. One failing cell does not stop the others.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchkit.embeddings.encoder import CachedEncoder
+from benchkit.embeddings.precision import bytes_per_vector
+from benchkit.embeddings.store import VectorStore
+from benchkit.errors import BenchkitError, CellFailed, ModelError
+from benchkit.runner.cell_cache import CellCache, cell_key, library_versions
+from benchkit.runner.progress import Progress
+from benchkit.tasks.opened import OpenedTask
+from benchkit.tasks.scoring import TaskScore, score_task
+from benchkit.types.model import CorpusFitted, Encoder, ModelHandle, ModelMeta, ModelSpec, Role
+from benchkit.types.result import CellResult
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedModel:
+    """A model as it was asked for, found and not loaded."""
+
+    spec: ModelSpec
+    handle: ModelHandle
+
+    @property
+    def meta(self) -> ModelMeta:
+        """Facts of the variant: its label, dimension, precision and true bytes per vector."""
+        full, variant = self.handle.meta, self.spec.variant
+        dimension = full.dimension
+        if dimension is not None and variant.truncate_dim is not None:
+            dimension = min(dimension, variant.truncate_dim)
+        return replace(
+            full,
+            name=self.spec.label,
+            dimension=dimension,
+            precision=variant.precision,
+            bytes_per_vector=None if dimension is None else bytes_per_vector(dimension, variant.precision),
+        )
+
+
+@dataclass(slots=True)
+class Runner:
+    """Runs cells with the caches of one machine; either cache may be None."""
+
+    vectors: VectorStore | None
+    cells: CellCache | None
+    progress: Progress
+    device: str
+    _loaded: tuple[str, Encoder | CorpusFitted] | None = field(default=None, repr=False)
+    _broken: dict[str, str] = field(default_factory=dict, repr=False)
+
+    def run(self, models: Sequence[PlannedModel], tasks: Sequence[OpenedTask]) -> Iterator[CellResult]:
+        """Yield the result of every cell, model by model; variants of one model behind each other, so it loads once."""
+        self.progress.planned(len(models) * len(tasks))
+        for model in _variants_together(models):
+            for task in tasks:
+                yield self._cell(model, task)
+
+    def close(self) -> None:
+        """Let the loaded model go."""
+        self._loaded = None
+
+    def _cell(self, model: PlannedModel, task: OpenedTask) -> CellResult:
+        key = cell_key(
+            fingerprint=_identity(model),
+            variant=model.spec.variant,
+            source_digest=task.source_digest,
+            device_kind=self.device.partition(":")[0],
+        )
+        self.progress.cell_started(model.spec.label, task.name)
+        known = self.cells.get(key, model=model.spec.label, task=task.name) if self.cells else None
+        result = known or self._compute(model, task)
+        if known is None and result.status == "ok" and self.cells and not self.cells.put(key, result):
+            self.progress.warning(
+                f"{self.cells.folder}: finished cells can't be kept, and a next run computes them again; free some "
+                "space, mend the rights of the folder or choose another with BENCHKIT_CACHE_DIR"
+            )
+            self.cells = None
+        self.progress.cell_finished(result, from_cache=known is not None)
+        return result
+
+    def _compute(self, model: PlannedModel, task: OpenedTask) -> CellResult:
+        started = time.perf_counter()
+        blank = CellResult(
+            model=model.spec.label,
+            task=task.name,
+            type=task.type,
+            status="failed",
+            main_metric=task.main_metric,
+            dataset_revision=task.revision,
+        )
+        try:
+            loaded = self._load(model)
+            if (
+                isinstance(loaded, CorpusFitted)
+                and loaded.task_types is not None
+                and task.type not in loaded.task_types
+            ):
+                reason = f"{model.spec.label} does {' and '.join(sorted(loaded.task_types))} only"
+                return replace(blank, status="skipped", reason=reason)
+            task.load()
+            blank = replace(blank, data_digest=task.data_digest, limited=task.limited)
+            watched = loaded if isinstance(loaded, CorpusFitted) else WatchedEncoder(loaded)
+            before = _counters(loaded)
+            score = score_task(task, watched, model.spec.variant)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BenchkitError as exc:
+            return replace(blank, reason=str(exc))
+        except Exception as exc:
+            # Any failure of a model or a scorer is a result with its reason; the log keeps the whole story.
+            log.debug("%s on %s failed", model.spec.label, task.name, exc_info=exc)
+            return replace(blank, reason=_reason(exc))
+        encoded, encode_seconds = (b - a for a, b in zip(before, _counters(loaded), strict=True))
+        warnings = task.notes + score.warnings + (watched.warnings() if isinstance(watched, WatchedEncoder) else ())
+        return _finished(
+            blank,
+            score,
+            warnings,
+            seconds=time.perf_counter() - started,
+            encoded=int(encoded),
+            encode_seconds=encode_seconds,
+        )
+
+    def _load(self, model: PlannedModel) -> Encoder | CorpusFitted:
+        identity = _identity(model)
+        if identity in self._broken:
+            raise CellFailed(self._broken[identity])
+        if self._loaded is None or self._loaded[0] != identity:
+            self._loaded = None  # let the last model go before the next one comes
+            self.progress.model_loading(model.spec.label)
+            try:
+                loaded = model.handle.load()
+            except ModelError as exc:
+                # Once is enough: the other tasks would wait for the same failure.
+                self._broken[identity] = str(exc)
+                raise
+            self._loaded = (identity, loaded if isinstance(loaded, CorpusFitted) else self._cached(loaded, model))
+        return self._loaded[1]
+
+    def _cached(self, encoder: Encoder, model: PlannedModel) -> CachedEncoder:
+        return CachedEncoder(
+            encoder,
+            store=self.vectors,
+            context={"device": self.device.partition(":")[0], **library_versions()},
+            on_progress=self.progress.encoding,
+            on_warning=self.progress.warning,
+        )
+
+
+def _variants_together(models: Sequence[PlannedModel]) -> list[PlannedModel]:
+    """Return the models in the order in which each was first named, with its variants right behind it."""
+    identities = [_identity(model) for model in models]
+    return sorted(models, key=lambda model: identities.index(_identity(model)))
+
+
+def _identity(model: PlannedModel) -> str:
+    """Return what decides a model's scores: its vectors, and how two of them are compared."""
+    return f"{model.meta.fingerprint}/{model.meta.similarity}"
+
+
+def _reason(error: Exception) -> str:
+    # A ValueError's text stands for itself: it is how our own encoders tell of NaN or a wrong shape.
+    is_plain = type(error) is ValueError and str(error)
+    return str(error) if is_plain else f"{type(error).__name__}: {error}"
+
+
+def _counters(model: Encoder | CorpusFitted) -> tuple[float, float]:
+    if not isinstance(model, CachedEncoder):
+        return (0, 0.0)
+    return (model.counts.encoded, model.counts.encode_s)
+
+
+def _finished(
+    blank: CellResult,
+    score: TaskScore,
+    warnings: tuple[str, ...],
+    *,
+    seconds: float,
+    encoded: int,
+    encode_seconds: float,
+) -> CellResult:
+    return replace(
+        blank,
+        status="ok",
+        main_score=score.main_score,
+        scores=score.scores,
+        items=score.items,
+        n_items=score.n_items,
+        worst=score.worst,
+        warnings=warnings,
+        seconds=seconds,
+        texts=score.n_texts,
+        texts_encoded=encoded,
+        encode_seconds=encode_seconds,
+    )
+
+
+class WatchedEncoder:
+    """An encoder that notes which texts are longer than the model reads."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self._seen: set[str] = set()
+        self._cut: set[str] = set()
+
+    @property
+    def meta(self) -> ModelMeta:
+        return self._encoder.meta
+
+    @property
+    def prompt_for(self) -> Callable[..., str]:
+        return self._encoder.prompt_for
+
+    def count_tokens(self, texts: Sequence[str]) -> NDArray[np.int64] | None:
+        return self._encoder.count_tokens(texts)
+
+    def encode(self, texts: Sequence[str], *, prompt: str = "", role: Role | None = None) -> NDArray[np.float32]:
+        self._watch(texts, prompt)
+        return self._encoder.encode(texts, prompt=prompt, role=role)
+
+    def _watch(self, texts: Sequence[str], prompt: str) -> None:
+        limit = self.meta.max_seq_length
+        new = set(texts) - self._seen
+        self._seen |= new
+        if limit is None:
+            return
+        # A token takes at least one byte, so most texts need no tokenizer.
+        long = sorted(text for text in new if len((prompt + text).encode("utf-8", "replace")) + 2 > limit)
+        counts = self._encoder.count_tokens([prompt + text for text in long]) if long else None
+        if counts is not None:
+            self._cut.update(text for text, count in zip(long, counts, strict=True) if count > limit)
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return a sentence when texts were cut."""
+        if not self._cut:
+            return ()
+        share = 100 * len(self._cut) / len(self._seen)
+        sentence = (
+            f"{len(self._cut)} of {len(self._seen)} texts ({share:.0f} %) are longer than the "
+            f"{self.meta.max_seq_length} tokens that the model reads; the rest of them was cut off"
+        )
+        return (sentence,)

@@ -1,0 +1,105 @@
+"""Finished cells come back whole, under their own identity only, or not at all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchkit.runner.cell_cache import CellCache, cell_key
+from benchkit.types.model import Variant
+from benchkit.types.result import CellResult, ItemScores, WorstItem
+
+ITEMS = ItemScores(
+    "test",
+    "en",
+    "clustering",
+    "v_measure",
+    np.array(["a", "ß", "中"]),
+    {"label": np.array([[0], [1], [1]]), "cluster": np.array([[0], [1], [-1]], dtype=np.int32), "draws": np.eye(3, 1)},
+    np.array([0, 0, 1]),
+)
+RESULT = CellResult(
+    model="m",
+    task="t",
+    type="Clustering",
+    status="ok",
+    main_metric="v_measure",
+    main_score=0.1 + 0.2,
+    scores={"test/en": 0.1 + 0.2},
+    items=(ITEMS,),
+    n_items=3,
+    data_digest="d",
+    warnings=("w",),
+    worst=(WorstItem("q", 0.0, "text", "expected", "found"),),
+    seconds=1.5,
+)
+
+
+def same(a: CellResult, b: CellResult) -> bool:
+    (one,), (two,) = a.items, b.items
+    arrays = all(
+        np.array_equal(one.columns[k], two.columns[k]) and one.columns[k].dtype == two.columns[k].dtype
+        for k in one.columns
+    )
+    rest = replace(a, items=()) == replace(b, items=())
+    strata = np.array_equal(one.strata, two.strata)  # type: ignore[arg-type]
+    return rest and arrays and strata and list(one.items) == list(two.items) and one.kind == two.kind
+
+
+def test_a_cell_comes_back_exactly_under_the_names_of_the_asking_comparison(tmp_path: Path) -> None:
+    cache = CellCache(tmp_path)
+    assert cache.put("k", RESULT)
+    found = cache.get("k", model="other", task="renamed")
+    assert found is not None
+    assert same(found, replace(RESULT, model="other", task="renamed"))
+
+
+def test_an_unknown_key_is_no_cell(tmp_path: Path) -> None:
+    assert CellCache(tmp_path).get("nothing", model="m", task="t") is None
+
+
+@pytest.mark.parametrize("damage", ["flipped", "cut", "empty", "foreign"])
+def test_a_damaged_file_is_no_cell(damage: str, tmp_path: Path) -> None:
+    cache = CellCache(tmp_path)
+    cache.put("k", RESULT)
+    path = tmp_path / "cells" / "k.npz"
+    content = bytearray(path.read_bytes())
+    if damage == "flipped":
+        at = content.index(b"found") if b"found" in content else len(content) // 3
+        content[at] ^= 0xFF
+    path.write_bytes(
+        {"flipped": bytes(content), "cut": bytes(content[: len(content) // 2]), "empty": b"", "foreign": b"hello"}[
+            damage
+        ]
+    )
+    assert cache.get("k", model="m", task="t") is None
+
+
+def test_no_pickle_is_ever_read(tmp_path: Path) -> None:
+    (tmp_path / "cells").mkdir()
+    np.savez(tmp_path / "cells" / "k.npz", record=np.array([{"evil": 1}], dtype=object))
+    assert CellCache(tmp_path).get("k", model="m", task="t") is None
+
+
+def test_a_cache_that_cant_be_written_says_so_and_raises_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert not CellCache(tmp_path / "file").put("k", RESULT)
+
+
+def test_everything_that_decides_a_score_is_in_the_key() -> None:
+    facts = {"fingerprint": "f", "variant": Variant(), "source_digest": "s", "device_kind": "cpu"}
+    base = cell_key(**facts)  # type: ignore[arg-type]
+    others = [
+        {"fingerprint": "g"},
+        {"variant": Variant(truncate_dim=8)},
+        {"variant": Variant(precision="int8")},
+        {"variant": Variant(normalize=True)},
+        {"source_digest": "t"},
+        {"device_kind": "cuda"},
+    ]
+    keys = [cell_key(**{**facts, **change}) for change in others]  # type: ignore[arg-type]
+    assert len({base, *keys}) == len(others) + 1
+    assert cell_key(**facts) == base  # type: ignore[arg-type]
