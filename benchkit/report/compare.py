@@ -1,0 +1,244 @@
+"""From cells to a comparison: intervals, paired differences, ranks and a recommendation.
+
+    CellResults ── bootstrap of each cell (the same resamples for all models) ──> Draws
+        ├─ interval of each score
+        ├─ every pair of models on every task ── Holm over all of them ──> verdicts
+        └─ mean over tasks: intervals, pairs, Holm over the pairs ──> ranks ──> recommendation
+
+A model without a score on some task has no mean: a mean over fewer tasks can't be compared with the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from statistics import fmean
+
+from benchkit.measure.bootstrap import Draws, PairedDifference, check_paired, draw_scores, interval, mean_draws, paired
+from benchkit.measure.decide import holm, rank_ranges, verdict
+from benchkit.report.recommend import recommend
+from benchkit.types.comparison import (
+    MEAN,
+    Comparison,
+    Environment,
+    ModelSummary,
+    PairResult,
+    ScoredCell,
+    SuiteInfo,
+)
+from benchkit.types.model import ModelMeta
+from benchkit.types.result import CellResult
+
+# Below this many items an interval is shown, with a warning: normal approximations are rough there.
+FEW_ITEMS = 50
+
+CellDraws = Mapping[tuple[str, str], Draws]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a comparison decides.
+
+    Attributes:
+        baseline: The model that the others are held against; None holds each against each.
+        margin: Differences smaller than this are "same".
+    """
+
+    baseline: str | None
+    margin: float
+    n_resamples: int
+    seed: int
+
+
+def compare_cells(
+    cells: Sequence[CellResult],
+    models: Sequence[ModelMeta],
+    *,
+    suite: SuiteInfo,
+    environment: Environment,
+    settings: Settings,
+    started: str,
+    seconds: float,
+    warnings: Sequence[str] = (),
+    interrupted: bool = False,
+) -> Comparison:
+    """Compare models on the cells that they have.
+
+    Args:
+        cells: At most one for each model and task; every model the same tasks, unless interrupted.
+        models: In the order of the report.
+
+    Raises:
+        ValueError: two models were scored on different items of one task.
+    """
+    names = [model.name for model in models]
+    tasks = list(dict.fromkeys(cell.task for cell in cells))
+    noted: list[str] = list(warnings)
+    draws = _cell_draws(cells, settings, noted)
+    means = _mean_draws(names, tasks, draws)
+    pairs = _pairs(names, settings)
+    on_means = _compare_pairs(pairs, [MEAN], {(m, MEAN): d for m, d in means.items()}, {}, settings)
+    on_tasks = _compare_pairs(pairs, tasks, draws, {(c.model, c.task): c for c in cells}, settings)
+    summary = _summaries(names, cells, tasks, draws, means, on_means)
+    noted.extend(_contamination(models, tasks))
+    return Comparison(
+        suite=suite,
+        environment=environment,
+        models=tuple(models),
+        cells=tuple(_scored(cell, draws) for cell in cells),
+        summary=tuple(summary),
+        pairs=(*on_means, *on_tasks),
+        recommendation=recommend(models, summary, on_means, on_tasks, margin=settings.margin),
+        baseline=settings.baseline,
+        margin=settings.margin,
+        n_resamples=settings.n_resamples,
+        seed=settings.seed,
+        started=started,
+        seconds=seconds,
+        warnings=tuple(dict.fromkeys(noted)),
+        interrupted=interrupted,
+    )
+
+
+def _cell_draws(cells: Sequence[CellResult], settings: Settings, warnings: list[str]) -> CellDraws:
+    draws: dict[tuple[str, str], Draws] = {}
+    for cell in cells:
+        if cell.status != "ok" or cell.main_score is None:
+            continue
+        if not cell.items:
+            warnings.append(f"{cell.task}: {cell.main_metric} has no per-item scores, so there is no interval for it")
+            continue
+        if min(items.n_items for items in cell.items) < FEW_ITEMS:
+            warnings.append(f"{cell.task}: fewer than {FEW_ITEMS} items; its interval is rough")
+        try:
+            draws[cell.model, cell.task] = draw_scores(
+                cell.items,
+                stream=cell.task,
+                estimate=cell.main_score,
+                n_resamples=settings.n_resamples,
+                seed=settings.seed,
+            )
+        except ValueError as exc:
+            warnings.append(f"{cell.model} on {cell.task}: no interval ({exc})")
+    return draws
+
+
+def _mean_draws(names: Sequence[str], tasks: Sequence[str], draws: CellDraws) -> dict[str, Draws]:
+    complete = [name for name in names if tasks and all((name, task) in draws for task in tasks)]
+    return {name: mean_draws([draws[name, task] for task in tasks]) for name in complete}
+
+
+def _pairs(names: Sequence[str], settings: Settings) -> list[tuple[str, str]]:
+    """Return every pair once; a named baseline always stands in the second place, and its pairs come first."""
+    if settings.baseline is None:
+        return list(combinations(names, 2))
+    others = [name for name in names if name != settings.baseline]
+    return [(name, settings.baseline) for name in others] + list(combinations(others, 2))
+
+
+def _compare_pairs(
+    pairs: Sequence[tuple[str, str]],
+    tasks: Sequence[str],
+    draws: CellDraws,
+    cells: Mapping[tuple[str, str], CellResult],
+    settings: Settings,
+) -> list[PairResult]:
+    """Compare the pairs on the tasks; one family for Holm's correction."""
+    found: list[tuple[str, str, str, PairedDifference | None]] = []
+    for task in tasks:
+        for candidate, baseline in pairs:
+            a, b = draws.get((candidate, task)), draws.get((baseline, task))
+            if a is None or b is None:
+                found.append((candidate, baseline, task, None))
+                continue
+            if task != MEAN:
+                check_paired(cells[candidate, task].items, cells[baseline, task].items)
+            found.append((candidate, baseline, task, paired(a, b)))
+    corrected = holm([None if difference is None else difference.p_value for *_, difference in found])
+    return [
+        PairResult(
+            candidate=candidate,
+            baseline=baseline,
+            task=task,
+            delta=difference.delta if difference else None,
+            interval=difference.interval if difference else None,
+            p_value=difference.p_value if difference else None,
+            p_holm=p_holm,
+            verdict=verdict(difference.interval if difference else None, p_holm, settings.margin),
+            reason=""
+            if difference
+            else f"{_without(candidate, baseline, task, draws)} has no score with an interval here",
+        )
+        for (candidate, baseline, task, difference), p_holm in zip(found, corrected, strict=True)
+    ]
+
+
+def _without(candidate: str, baseline: str, task: str, draws: CellDraws) -> str:
+    return " and ".join(name for name in (candidate, baseline) if (name, task) not in draws)
+
+
+def _summaries(
+    names: Sequence[str],
+    cells: Sequence[CellResult],
+    tasks: Sequence[str],
+    draws: CellDraws,
+    means: Mapping[str, Draws],
+    on_means: Sequence[PairResult],
+) -> list[ModelSummary]:
+    better = {(pair.candidate, pair.baseline) for pair in on_means if pair.verdict == "better"}
+    better |= {(pair.baseline, pair.candidate) for pair in on_means if pair.verdict == "worse"}
+    ranks = rank_ranges([name for name in names if name in means], better)
+    return [_summary(name, cells, tasks, means.get(name), ranks.get(name)) for name in names]
+
+
+def _summary(
+    name: str,
+    cells: Sequence[CellResult],
+    tasks: Sequence[str],
+    draws: Draws | None,
+    ranks: tuple[int, int] | None,
+) -> ModelSummary:
+    own = {cell.task: cell for cell in cells if cell.model == name}
+    scores = {task: cell.main_score for task, cell in own.items() if cell.main_score is not None}
+    missing = tuple(task for task in tasks if task not in scores)
+    by_type: dict[str, list[float]] = {}
+    for task, score in scores.items():
+        by_type.setdefault(own[task].type, []).append(score)
+    # A type of which a task is missing has no mean either.
+    incomplete = {own[task].type for task in missing if task in own}
+    return ModelSummary(
+        model=name,
+        mean_score=fmean(scores.values()) if scores and not missing else None,
+        interval=interval(draws, bounds=_mean_bounds(own.values())) if draws else None,
+        rank_low=ranks[0] if ranks else None,
+        rank_high=ranks[1] if ranks else None,
+        by_type={kind: fmean(values) for kind, values in by_type.items() if kind not in incomplete},
+        missing=missing,
+    )
+
+
+def _scored(cell: CellResult, draws: CellDraws) -> ScoredCell:
+    own = draws.get((cell.model, cell.task))
+    return ScoredCell(cell, interval(own, bounds=_bounds(cell)) if own else None)
+
+
+def _mean_bounds(cells: Iterable[CellResult]) -> tuple[float, float]:
+    lows, highs = zip(*map(_bounds, cells), strict=True)
+    return fmean(lows), fmean(highs)
+
+
+def _bounds(cell: CellResult) -> tuple[float, float]:
+    correlations = ("spearman", "pearson", "kendalltau")
+    return (-1.0, 1.0) if (cell.main_metric or "").endswith(correlations) else (0.0, 1.0)
+
+
+def _contamination(models: Sequence[ModelMeta], tasks: Sequence[str]) -> list[str]:
+    found = []
+    for model in models:
+        seen = [task for task in tasks if task in model.training_tasks]
+        if seen:
+            found.append(
+                f"{model.name} was trained on data of {', '.join(seen)} (MTEB's registry); its score there flatters it"
+            )
+    return found

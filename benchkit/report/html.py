@@ -1,0 +1,371 @@
+"""A comparison as one HTML file that needs nothing else: no network, no script, no second file.
+
+    Comparison ──> verdict · warnings · summary · quality and cost · map of tasks · differences · worst items
+               ──> models · environment
+
+Everything that comes from data is escaped, and a Content-Security-Policy forbids scripts, plug-ins, forms and every
+load from elsewhere, so that even a text that slips through could do nothing. The style sheet is allowed by its hash.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+from collections.abc import Iterable, Sequence
+from functools import cache
+from html import escape as escape_html
+from importlib.resources import files
+
+from benchkit.report import pictures, words
+from benchkit.report.view import (
+    WorstOfTask,
+    cells_by_place,
+    metas_by_name,
+    pairs_against,
+    reference,
+    summaries,
+    task_names,
+    task_types,
+    worst_of,
+)
+from benchkit.types.comparison import MEAN, Comparison, ModelSummary, PairResult, ScoredCell
+from benchkit.types.model import ModelMeta
+
+_WORST_SHOWN = 10
+_HEAT_STEPS = 8  # .heat0 to .heat7 in report.css
+_OPEN_TASKS = 12  # a longer table of differences by task is folded up
+
+
+def render_html(comparison: Comparison) -> str:
+    """Return the comparison as a self-contained page."""
+    style = _style()
+    sections = (
+        _head(comparison),
+        _warnings(comparison),
+        _summary(comparison),
+        _quality_cost(comparison),
+        _map(comparison),
+        _differences(comparison),
+        _worst(comparison),
+        _models(comparison),
+        _environment(comparison),
+    )
+    body = "\n".join(section for section in sections if section)
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{_policy(style)}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="referrer" content="no-referrer">
+<title>{escape(comparison.suite.name)}: which embedding model?</title>
+<style>{style}</style>
+</head>
+<body>
+<main>
+{body}
+</main>
+</body>
+</html>
+"""
+
+
+def escape(text: str) -> str:
+    """Return text of the data for use between tags or in a quoted attribute."""
+    return escape_html(words.plain(text), quote=True)
+
+
+@cache
+def _style() -> str:
+    return files("benchkit.report").joinpath("report.css").read_text(encoding="utf-8")
+
+
+def _policy(style: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+
+
+# --- small pieces of HTML; texts come escaped
+
+
+def _section(title: str, *parts: str) -> str:
+    return "\n".join([f"<section>\n<h2>{title}</h2>", *(part for part in parts if part), "</section>"])
+
+
+def _cell(content: str, css: str = "", *, tag: str = "td", scope: str = "", text: bool = False) -> str:
+    # dir: Arabic and Persian texts read from the right, whatever stands beside them.
+    given = [("class", css), ("scope", scope), ("dir", "auto" if text else "")]
+    attributes = "".join(f' {key}="{value}"' for key, value in given if value)
+    return f"<{tag}{attributes}>{content}</{tag}>"
+
+
+def _heading(content: str, css: str = "") -> str:
+    return _cell(content, css, tag="th", scope="col")
+
+
+def _first(content: str) -> str:
+    return _cell(content, tag="th", scope="row")
+
+
+def _number(content: str) -> str:
+    return _cell(content, "number")
+
+
+def _text(content: str) -> str:
+    return _cell(escape(content), "text", text=True)
+
+
+def _small(content: str) -> str:
+    return f'<span class="small">{content}</span>' if content else ""
+
+
+def _table(label: str, headings: Sequence[str], rows: Iterable[str], css: str = "") -> str:
+    """Return a table that scrolls in its own frame; it can be reached and named without a mouse."""
+    kind = f"scroll {css}".rstrip()
+    return "\n".join(
+        [
+            f'<div class="{kind}" role="region" tabindex="0" aria-label="{label}">\n<table>',
+            f"<thead><tr>{''.join(headings)}</tr></thead>\n<tbody>",
+            *rows,
+            "</tbody>\n</table>\n</div>",
+        ]
+    )
+
+
+def _row(cells: Iterable[str], css: str = "") -> str:
+    kind = f' class="{css}"' if css else ""
+    return f"<tr{kind}>{''.join(cells)}</tr>"
+
+
+# --- sections
+
+
+def _head(comparison: Comparison) -> str:
+    suite = comparison.suite
+    facts = [
+        words.counted(len(comparison.models), "model"),
+        words.counted(len(task_names(comparison)), "task"),
+        f"started {escape(comparison.started)}",
+        f"{comparison.seconds:.0f} s",
+    ]
+    why = words.why_sentence(comparison)
+    return f"""<header>
+<h1>{escape(suite.name)}: which embedding model?</h1>
+{f"<p>{escape(suite.description)}</p>" if suite.description else ""}
+<p class="facts">{" · ".join(facts)}</p>
+</header>
+<div class="verdict">
+<p class="take">{escape(words.verdict_sentence(comparison))}</p>
+{f"<p>{escape(why)}</p>" if why else ""}
+<p class="note">Scores are points (0 to 100) with 95 % intervals from a paired bootstrap over the items.</p>
+</div>"""
+
+
+def _warnings(comparison: Comparison) -> str:
+    said = words.warnings(comparison)
+    if not said:
+        return ""
+    items = "\n".join(f"<li>{escape(warning)}</li>" for warning in said)
+    return f'<section class="warnings">\n<h2>Before you trust these numbers</h2>\n<ul>\n{items}\n</ul>\n</section>'
+
+
+def _summary(comparison: Comparison) -> str:
+    types = task_types(comparison)
+    numbers = ["mean", "rank", *map(escape, types), "dimensions", "bytes per vector", "parameters"]
+    headings = [_heading("model"), *(_heading(title, "number") for title in numbers)]
+    rows = [_summary_row(comparison, row, types) for row in summaries(comparison)]
+    note = '<p class="note">A rank range holds every rank that the data leave open.</p>'
+    return _section("Summary", _table("Summary", headings, rows), note)
+
+
+def _summary_row(comparison: Comparison, row: ModelSummary, types: Sequence[str]) -> str:
+    meta = metas_by_name(comparison)[row.model]
+    taken = row.model == comparison.recommendation.model
+    cells = [
+        _first(escape(row.model) + (' <span class="tag">recommended</span>' if taken else "")),
+        _number(words.points(row.mean_score) + _small(words.span(row.interval))),
+        _number(words.rank(row)),
+        *(_number(words.type_words(comparison, row, kind)) for kind in types),
+        _number(words.count(meta.dimension)),
+        _number(words.count(meta.bytes_per_vector)),
+        _number(words.parameters(meta.parameters)),
+    ]
+    return _row(cells, "taken" if taken else "")
+
+
+def _quality_cost(comparison: Comparison) -> str:
+    picture, beside = pictures.quality_cost(comparison), pictures.without_place(comparison)
+    if not picture:
+        return ""
+    said = (
+        "Up is better, left is cheaper. The diamond is the recommended model; bars are 95 % intervals; models of one "
+    )
+    said += "size stand side by side."
+    others = f'<p class="note">Not in the picture: {"; ".join(map(escape, beside))}.</p>' if beside else ""
+    figure = f"<figure>\n{picture}\n<figcaption>{said}</figcaption>\n</figure>"
+    return _section("Quality and cost", figure, others)
+
+
+def _map(comparison: Comparison) -> str:
+    cells, order = cells_by_place(comparison), [row.model for row in summaries(comparison)]
+    low, high = _heat_range(comparison)
+    headings = [_heading("task"), *(_heading(escape(model)) for model in order)]
+    rows = [
+        _row(
+            [_first(_task_heading(comparison, task)), *(_heat(cells.get((model, task)), low, high) for model in order)]
+        )
+        for task in task_names(comparison)
+    ]
+    return _section("Tasks", _legend(low, high), _table("Scores by task and model", headings, rows, "map"))
+
+
+def _task_heading(comparison: Comparison, task: str) -> str:
+    found = [scored.result for scored in comparison.cells if scored.result.task == task]
+    metric = next((cell.main_metric for cell in found if cell.main_metric), None)
+    n_items = next((cell.n_items for cell in found if cell.n_items is not None), None)
+    facts = [found[0].type, *([metric] if metric else []), *([f"n = {n_items}"] if n_items is not None else [])]
+    return escape(task) + _small(escape(" · ".join(facts)))
+
+
+def _heat_range(comparison: Comparison) -> tuple[float, float]:
+    """Return the ends of the colour scale: tens of points, at least 20 apart, so that a small spread looks small."""
+    scores = [cell.result.main_score for cell in comparison.cells if cell.result.main_score is not None]
+    finite = [score for score in scores if math.isfinite(score)] or [0.0, 1.0]
+    low, high = math.floor(min(finite) * 10) / 10, math.ceil(max(finite) * 10) / 10
+    return (low, high) if high - low > 0.15 else (low - 0.1, high + 0.1)
+
+
+def _heat(scored: ScoredCell | None, low: float, high: float) -> str:
+    said = words.cell_words(scored)
+    score = scored.result.main_score if scored is not None and scored.result.status == "ok" else None
+    if scored is None or score is None or not math.isfinite(score):
+        reason = escape(scored.result.reason) if scored is not None else ""
+        return f'<td class="absent" title="{reason}">{said}</td>'
+    # Rounded first: 0.6 between 0.3 and 0.9 is the middle, although its quotient is 0.4999...
+    step = min(_HEAT_STEPS - 1, int(round((score - low) / (high - low) * _HEAT_STEPS, 6)))
+    return _cell(said + _small(words.span(scored.interval)), f"heat{step}")
+
+
+def _legend(low: float, high: float) -> str:
+    ends = [low + (high - low) * step / _HEAT_STEPS for step in range(_HEAT_STEPS)]
+    swatches = "".join(f'<span class="heat{step}">{end * 100:.3g}</span>' for step, end in enumerate(ends))
+    return f'<div class="legend"><span>from</span>{swatches}<span>to {high * 100:.3g} points</span></div>'
+
+
+def _differences(comparison: Comparison) -> str:
+    picture = pictures.forest(comparison)
+    if not comparison.pairs:
+        return ""
+    said = "Filled: a difference was found; open: inconclusive; square: the same within the margin, which is the band."
+    figure = f"<figure>\n{picture}\n<figcaption>{said}</figcaption>\n</figure>" if picture else ""
+    decided = (
+        f"{comparison.n_resamples} resamples, seed {comparison.seed}; &quot;same&quot; means an interval within "
+        f"{words.margin_words(comparison.margin)}, &quot;inconclusive&quot; that more items would be needed. "
+        "Verdicts are at the 5 % level after Holm&#x27;s correction."
+    )
+    note = f'<p class="note">{decided}</p>'
+    return _section("Differences", figure, note, _mean_pairs(comparison), _pairs_by_task(comparison))
+
+
+def _mean_pairs(comparison: Comparison) -> str:
+    numbers = [_heading(title, "number") for title in ("difference", "95 % interval", "p", "p (Holm)")]
+    headings = [*(_heading(title) for title in ("model", "against", "verdict on the mean")), *numbers]
+    rows = [_pair_row(pair) for pair in comparison.pairs if pair.task == MEAN]
+    return _table("Differences on the mean", headings, rows) if rows else ""
+
+
+def _pair_row(pair: PairResult) -> str:
+    absent = f"not compared{_small(escape(pair.reason))}"
+    return _row(
+        [
+            _first(escape(pair.candidate)),
+            _cell(escape(pair.baseline)),
+            _cell(pair.verdict, pair.verdict) if pair.delta is not None else _cell(absent),
+            _number(words.signed_points(pair.delta)),
+            _number(words.signed_span(pair.interval) or words.ABSENT),
+            _number(words.p_words(pair.p_value)),
+            _number(words.p_words(pair.p_holm)),
+        ]
+    )
+
+
+def _pairs_by_task(comparison: Comparison) -> str:
+    against, tasks = reference(comparison), task_names(comparison)
+    if against is None or len(tasks) < 2:  # on one task the mean says it all
+        return ""
+    found = pairs_against(comparison, against)
+    others = [row.model for row in summaries(comparison) if row.model != against]
+    headings = [_heading("task"), *(_heading(escape(other)) for other in others)]
+    rows = [_row([_first(escape(task)), *(_pair_cell(found.get((other, task))) for other in others)]) for task in tasks]
+    title = f"Against {escape(against)}, by task"
+    opened = " open" if len(tasks) <= _OPEN_TASKS else ""
+    return f"<details{opened}>\n<summary>{title}</summary>\n{_table(title, headings, rows, 'map')}\n</details>"
+
+
+def _pair_cell(pair: PairResult | None) -> str:
+    if pair is None or pair.delta is None:
+        reason = escape(pair.reason) if pair is not None else ""
+        return f'<td class="absent" title="{reason}">{words.ABSENT}</td>'
+    said = f"{words.signed_points(pair.delta)} {pair.verdict}"
+    return _cell(said + _small(words.signed_span(pair.interval)), pair.verdict)
+
+
+def _worst(comparison: Comparison) -> str:
+    folds = []
+    for row in summaries(comparison):
+        if worst := worst_of(comparison, row.model, _WORST_SHOWN):
+            opened = " open" if row.model == comparison.recommendation.model else ""
+            table = _worst_table(row.model, worst)
+            folds.append(f"<details{opened}>\n<summary>{escape(row.model)}</summary>\n{table}\n</details>")
+    return _section("Where each model did worst", *folds) if folds else ""
+
+
+def _worst_table(model: str, worst: Sequence[WorstOfTask]) -> str:
+    headings = [_heading("task"), _heading("score", "number"), *map(_heading, ("item", "expected", "found"))]
+    rows = [
+        _row(
+            [
+                _first(escape(task) + _small(escape(item.item))),
+                _number(words.points(item.value)),
+                *map(_text, (item.text, item.expected, item.found)),
+            ]
+        )
+        for task, item in worst
+    ]
+    return _table(f"Worst items of {escape(model)}", headings, rows)
+
+
+def _models(comparison: Comparison) -> str:
+    texts = ("model", "from", "revision", "fingerprint", "licence", "precision", "notes")
+    numbers = ("longest input", "memory")
+    headings = [*map(_heading, texts), *(_heading(title, "number") for title in numbers)]
+    return _section("Models", _table("Models", headings, map(_model_row, comparison.models)))
+
+
+def _model_row(meta: ModelMeta) -> str:
+    memory = words.ABSENT if meta.memory_bytes is None else f"{meta.memory_bytes / 2**20:.0f} MiB"
+    return _row(
+        [
+            _first(escape(meta.name)),
+            *(_cell(escape(value or words.ABSENT), "code") for value in (meta.id, meta.revision, meta.fingerprint)),
+            _cell(escape(meta.license or words.ABSENT)),
+            _cell(meta.precision),
+            _text(" ".join(meta.notes)),
+            _number(words.count(meta.max_seq_length)),
+            _number(memory),
+        ]
+    )
+
+
+def _environment(comparison: Comparison) -> str:
+    values = comparison.environment.values
+    facts = {
+        "suite": comparison.suite.name,
+        "suite file": comparison.suite.path or words.ABSENT,
+        "suite digest": comparison.suite.digest,
+        **{key: value for key, value in values.items() if key != "command"},
+    }
+    rows = [_row([_first(escape(key)), _cell(escape(value), text=True)]) for key, value in facts.items()]
+    command = f"<p>Run it again:</p>\n<pre>{escape(values['command'])}</pre>" if "command" in values else ""
+    return _section("How to reproduce", command, _table("Environment", [_heading("fact"), _heading("value")], rows))

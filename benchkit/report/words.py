@@ -1,0 +1,382 @@
+"""The one place where numbers and verdicts become words.
+
+    number ── points · signed_points · span · count ──> text        scores x 100 with one decimal, differences with sign
+    Comparison ── verdict_sentence ──> what to take, against what, and what stays open
+    Comparison ── warnings ──> what a reader must know before trusting it
+    PairResult ── pair_sentence · pair_words ──> one difference
+
+A sentence says no more than the verdicts do: "better" and "worse" only where the verdict is that, "the same" only
+within the margin that was asked for, and "can't be told apart" is not "the same".
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from benchkit.report.view import pair_between, summary_of, turned_round
+from benchkit.types.comparison import MEAN, Comparison, Interval, ModelSummary, PairResult, ScoredCell, Verdict
+from benchkit.types.model import ModelMeta
+from benchkit.types.result import CellResult
+
+ABSENT = "–"  # a score that nobody has; an empty field would look like a mistake of the table
+FAILED = "failed"
+_SHOWN_NAMES = 6  # of a list in a sentence; more than this and nobody reads it
+# Marks that turn the direction of the text after them: data could make a line read backwards.
+_TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
+
+
+# --- numbers
+
+
+def points(score: float | None) -> str:
+    """Return a score as points.
+
+    >>> points(0.612)
+    '61.2'
+    """
+    if score is None or math.isnan(score):
+        return ABSENT
+    text = f"{score * 100:.1f}"
+    return "0.0" if text == "-0.0" else text
+
+
+def signed_points(delta: float | None) -> str:
+    """Return a difference as points; a tiny one keeps its sign, since the side of 0 is what an interval tells.
+
+    >>> signed_points(0.041), signed_points(-0.0001), signed_points(0.0)
+    ('+4.1', '-0.0', '0.0')
+    """
+    if delta is None or math.isnan(delta):
+        return ABSENT
+    return f"{delta * 100:+.1f}" if delta else "0.0"
+
+
+def span(interval: Interval | None) -> str:
+    """Return an interval of a score; "" when there is none.
+
+    >>> span(Interval(0.589, 0.635)), span(Interval(-0.012, 0.034))
+    ('58.9–63.5', '-1.2 to 3.4')
+    """
+    if interval is None:
+        return ""
+    low, high = points(interval.low), points(interval.high)
+    return f"{low} to {high}" if "-" in low + high else f"{low}–{high}"
+
+
+def signed_span(interval: Interval | None) -> str:
+    """Return an interval of a difference; "" when there is none.
+
+    >>> signed_span(Interval(0.022, 0.06))
+    '+2.2 to +6.0'
+    """
+    return "" if interval is None else f"{signed_points(interval.low)} to {signed_points(interval.high)}"
+
+
+def p_words(p: float | None) -> str:
+    """Return a p-value so that it never seems to reach a level that it doesn't.
+
+    >>> p_words(0.0496), p_words(0.0002), p_words(None)
+    ('0.0496', '<0.001', '–')
+    """
+    if p is None:
+        return ABSENT
+    return "<0.001" if p < 0.001 else f"{p:.3g}"
+
+
+def rank(summary: ModelSummary) -> str:
+    """Return the ranks that the data leave open: "1" or "1–2"."""
+    if summary.rank_low is None or summary.rank_high is None:
+        return ABSENT
+    same = summary.rank_low == summary.rank_high
+    return str(summary.rank_low) if same else f"{summary.rank_low}–{summary.rank_high}"
+
+
+def count(n: int | None) -> str:
+    """Return a whole number as it is."""
+    return ABSENT if n is None else str(n)
+
+
+def counted(n: int, noun: str) -> str:
+    """Return "1 task" or "4 tasks"."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def parameters(n: int | None) -> str:
+    """Return a number of parameters with three digits.
+
+    >>> parameters(22_700_000), parameters(999_600_000), parameters(950)
+    ('22.7M', '1.00B', '950')
+    """
+    if n is None:
+        return ABSENT
+    for letter, size in (("B", 1e9), ("M", 1e6), ("k", 1e3)):
+        if n >= 0.9995 * size:  # what rounds to 1000 of one unit is 1.00 of the next
+            return f"{_three_digits(n / size)}{letter}"
+    return str(n)
+
+
+def _three_digits(value: float) -> str:
+    decimals = 2 if value < 9.995 else 1 if value < 99.95 else 0
+    return f"{value:.{decimals}f}"
+
+
+# --- words
+
+
+def plain(text: str, limit: int | None = None) -> str:
+    """Return text of the data on one line, without characters that steer a terminal or turn the line round.
+
+    >>> plain("two\\nlines and \\x1b[31mred", 17)
+    'two lines and �[…'
+    """
+    flat = _TURNING.sub("\ufffd", " ".join(text.split()))
+    flat = "".join("\ufffd" if unicodedata.category(sign) in ("Cc", "Cs") else sign for sign in flat)
+    return flat if limit is None or len(flat) <= limit else flat[: limit - 1] + "…"
+
+
+def names(all_names: Iterable[str]) -> str:
+    """Return names as a list in a sentence.
+
+    >>> names(["a", "b", "c"])
+    'a, b and c'
+    """
+    shown = [plain(name) for name in all_names]
+    if len(shown) > _SHOWN_NAMES:
+        shown = [*shown[: _SHOWN_NAMES - 1], f"{len(shown) - _SHOWN_NAMES + 1} more"]
+    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
+
+
+def task_words(task: str) -> str:
+    """Return a task's name, or what "*" stands for."""
+    return "the mean over all tasks" if task == MEAN else plain(task)
+
+
+def cell_words(scored: ScoredCell | None) -> str:
+    """Return the score of a cell, "failed", or a dash where it was skipped or never run."""
+    if scored is None:
+        return ABSENT
+    return FAILED if scored.result.status == "failed" else points(scored.result.main_score)
+
+
+def type_words(comparison: Comparison, summary: ModelSummary, kind: str) -> str:
+    """Return a model's mean over one task type, "failed" where a task of the type failed, or a dash."""
+    if kind in summary.by_type:
+        return points(summary.by_type[kind])
+    cells = [scored.result for scored in comparison.cells if scored.result.model == summary.model]
+    return FAILED if any(cell.type == kind and cell.status == "failed" for cell in cells) else ABSENT
+
+
+def size_words(meta: ModelMeta) -> str:
+    """Return what one vector takes: "384 dimensions, 1536 bytes per vector"; "" when nothing is known."""
+    said = []
+    if meta.dimension is not None:
+        said.append(f"{meta.dimension} dimensions")
+    if meta.bytes_per_vector is not None:
+        said.append(f"{meta.bytes_per_vector} bytes per vector")
+    return ", ".join(said)
+
+
+def margin_words(margin: float) -> str:
+    """Return the margin: "±1.0 points"."""
+    return f"±{points(margin)} points"
+
+
+def difference_words(pair: PairResult) -> str:
+    """Return a difference with its interval: "+4.1 points, 95 % interval +2.2 to +6.0"; "" when there is none."""
+    if pair.delta is None:
+        return ""
+    interval = f", 95 % interval {signed_span(pair.interval)}" if pair.interval else ""
+    return f"{signed_points(pair.delta)} points{interval}"
+
+
+def pair_words(pair: PairResult | None) -> str:
+    """Return a difference for a table: "+4.1 (+2.2 to +6.0) better"; a dash when it was not compared."""
+    if pair is None or pair.delta is None:
+        return ABSENT
+    interval = f" ({signed_span(pair.interval)})" if pair.interval else ""
+    return f"{signed_points(pair.delta)}{interval} {pair.verdict}"
+
+
+def pair_sentence(pair: PairResult, margin: float) -> str:
+    """Return what was found between two models on one task, or on the mean."""
+    first, second, where = plain(pair.candidate), plain(pair.baseline), f"on {task_words(pair.task)}"
+    if pair.delta is None:
+        reason = f": {plain(pair.reason)}" if pair.reason else ""
+        return f"{first} and {second} were not compared {where}{reason}."
+    said = {
+        "better": f"{first} is better than {second} {where}",
+        "worse": f"{first} is worse than {second} {where}",
+        "same": f"{first} and {second} are the same within {margin_words(margin)} {where}",
+        "inconclusive": f"{first} and {second} can't be told apart {where}",
+    }[pair.verdict]
+    p = "" if pair.p_holm is None else f", p {_p_equals(pair.p_holm)} after Holm's correction"
+    return f"{said}: {difference_words(pair)}{p}."
+
+
+def _p_equals(p: float) -> str:
+    text = p_words(p)
+    return f"< {text[1:]}" if text.startswith("<") else f"= {text}"
+
+
+# --- the verdict
+
+
+def verdict_sentence(comparison: Comparison) -> str:
+    """Return which model to take, how it stands to the baseline, what it costs and which models stay open."""
+    model = comparison.recommendation.model
+    if model is None:
+        reason = plain(comparison.recommendation.reason).rstrip(".")
+        return f"No recommendation: {reason or 'there is nothing to choose from'}."
+    if len(comparison.models) == 1:
+        return f"{_taken(comparison, model)}. There is no other model to compare it with."
+    return " ".join([f"Take {_taken(comparison, model)}.", *_against_others(comparison, model)])
+
+
+def why_sentence(comparison: Comparison) -> str:
+    """Return the reason of the recommendation as a sentence; "" when there is none to add."""
+    reason = plain(comparison.recommendation.reason).rstrip(".")
+    return f"Why: {reason}." if reason and comparison.recommendation.model is not None else ""
+
+
+def _taken(comparison: Comparison, model: str) -> str:
+    meta = next((meta for meta in comparison.models if meta.name == model), None)
+    size = size_words(meta) if meta else ""
+    parts = [_mean_words(summary_of(comparison, model)), _against_baseline(comparison, model), size and f"at {size}"]
+    return f"{plain(model)}: {', '.join(part for part in parts if part)}"
+
+
+def _mean_words(summary: ModelSummary | None) -> str:
+    if summary is None or summary.mean_score is None:
+        return "no mean score"
+    interval = summary.interval
+    ends = f" ({points(interval.low)} to {points(interval.high)})" if interval else " (no interval)"
+    return points(summary.mean_score) + ends
+
+
+def _against_baseline(comparison: Comparison, model: str) -> str:
+    baseline = comparison.baseline
+    if baseline is None or baseline == model:
+        return ""
+    pair, name = pair_between(comparison, model, baseline), plain(baseline)
+    if pair is None or pair.delta is None:
+        return f"not compared with {name}"
+    difference = difference_words(pair)
+    return {
+        "better": f"{signed_points(pair.delta)} points over {name}{_in_brackets(pair.interval)}",
+        "worse": f"{signed_points(pair.delta)} points against {name}, which is better{_in_brackets(pair.interval)}",
+        "same": f"the same as {name} within {margin_words(comparison.margin)} ({difference})",
+        "inconclusive": f"not told apart from {name} ({difference})",
+    }[pair.verdict]
+
+
+def _in_brackets(interval: Interval | None) -> str:
+    return f" (95 % interval {signed_span(interval)})" if interval else ""
+
+
+def _against_others(comparison: Comparison, model: str) -> list[str]:
+    """Say how the recommended model stands to each other model; the baseline was spoken of before."""
+    found: dict[Verdict, list[PairResult]] = defaultdict(list)
+    alone: list[str] = []
+    for other in [meta.name for meta in comparison.models if meta.name not in (model, comparison.baseline)]:
+        pair = pair_between(comparison, model, other)
+        if pair is None or pair.delta is None:
+            alone.append(other)
+        else:
+            found[pair.verdict].append(pair)
+    return [*_found_sentences(found, comparison.margin), *_not_compared(comparison, model, alone)]
+
+
+def _found_sentences(found: dict[Verdict, list[PairResult]], margin: float) -> list[str]:
+    others = {verdict: [pair.baseline for pair in pairs] for verdict, pairs in found.items()}
+    said = [
+        f"{plain(pair.baseline)} is better: {difference_words(turned_round(pair))}." for pair in found.get("worse", [])
+    ]
+    if same := others.get("same"):
+        said.append(f"{names(same)} {_be(same)} the same within {margin_words(margin)}.")
+    if tied := others.get("inconclusive"):
+        said.append(f"{names(tied)} can't be told apart from it on this data.")
+    if beaten := others.get("better"):
+        said.append(f"{names(beaten)} {_be(beaten)} worse.")
+    return said
+
+
+def _not_compared(comparison: Comparison, model: str, others: Sequence[str]) -> list[str]:
+    lacking = [name for name in others if _has_no_mean(comparison, name)]
+    apart = [name for name in others if name not in lacking]
+    said = []
+    if apart:
+        only = "" if comparison.baseline in (None, model) else f", only with {plain(str(comparison.baseline))}"
+        said.append(f"{names(apart)} {_be(apart, past=True)} not compared with it{only}.")
+    if lacking:
+        said.append(f"{names(lacking)} {'has' if len(lacking) == 1 else 'have'} no score on every task.")
+    return said
+
+
+def _has_no_mean(comparison: Comparison, model: str) -> bool:
+    summary = summary_of(comparison, model)
+    return summary is None or summary.mean_score is None
+
+
+def _be(subjects: Sequence[str], *, past: bool = False) -> str:
+    one, many = ("was", "were") if past else ("is", "are")
+    return one if len(subjects) == 1 else many
+
+
+# --- warnings
+
+
+def warnings(comparison: Comparison) -> tuple[str, ...]:
+    """Return what a reader must know: what is missing, what was cut, and what the run itself warned of; each once."""
+    cells = [scored.result for scored in comparison.cells]
+    said = [
+        *(["The comparison was interrupted; not every cell was run."] if comparison.interrupted else []),
+        *_unscored(cells, "failed", "failed"),
+        *_unscored(cells, "skipped", "was skipped"),
+        *_limited(comparison, cells),
+        *(plain(warning) for warning in comparison.warnings),
+        *_warned(cells),
+    ]
+    return tuple(dict.fromkeys(said))
+
+
+def _unscored(cells: Sequence[CellResult], status: str, verb: str) -> list[str]:
+    tasks: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for cell in cells:
+        if cell.status == status:
+            tasks[cell.model, cell.reason].append(cell.task)
+    return [
+        f"{plain(model)} {verb} on {names(which)}: {plain(reason) or 'no reason was recorded'}"
+        for (model, reason), which in tasks.items()
+    ]
+
+
+def _limited(comparison: Comparison, cells: Sequence[CellResult]) -> list[str]:
+    tasks: dict[str, dict[str, None]] = defaultdict(dict)
+    for cell in cells:
+        if cell.limited:
+            tasks[plain(cell.limited)][cell.task] = None
+    apart = "don't set these scores beside published ones"
+    if tasks:
+        which = "; ".join(f"{names(having)} ({limit})" for limit, having in tasks.items())
+        return [f"Limited data, so {apart}: {which}"]
+    return [f"The suite limits its data, so {apart}."] if comparison.suite.limited else []
+
+
+def _warned(cells: Sequence[CellResult]) -> list[str]:
+    """Return each warning once, with the models and tasks that it came from."""
+    tasks: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for cell in cells:
+        for warning in cell.warnings:
+            tasks[plain(warning)][cell.model].append(cell.task)
+    return [f"{_places(by_model)}: {warning}" for warning, by_model in tasks.items()]
+
+
+def _places(tasks_by_model: Mapping[str, Sequence[str]]) -> str:
+    models: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for model, tasks in tasks_by_model.items():
+        models[tuple(tasks)].append(model)
+    return "; ".join(f"{names(sharing)} on {names(tasks)}" for tasks, sharing in models.items())

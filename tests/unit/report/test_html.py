@@ -1,0 +1,186 @@
+"""The page: closed to the outside, nothing of the data becomes HTML, every text can be read back from it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+from comparisons import HOSTILE_NAMES, HOSTILE_TASK, HOSTILE_TEXT, cell, grid, hostile, small, three
+
+from benchkit.report import words
+from benchkit.report.html import render_html
+from benchkit.types.comparison import Comparison, Interval, Recommendation
+
+VOID = {"meta", "br", "line", "rect", "circle", "polygon"}
+ALLOWED = {
+    "html", "head", "meta", "title", "style", "body", "main", "header", "section", "div", "span", "p", "h1", "h2", "ul",
+    "li", "table", "thead", "tbody", "tr", "th", "td", "details", "summary", "figure", "figcaption", "pre",
+    "svg", "desc", "line", "rect", "circle", "polygon", "text",
+}  # fmt: skip
+PAGES = {
+    "small": small(),
+    "hostile": hostile(),
+    "three": three(baseline="tfidf"),
+    "one": grid(1, 1),
+    "many": grid(12, 41),
+}
+
+
+class Page(HTMLParser):
+    """The tags, attributes and texts of a page; fails where a tag is not closed by its own."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: set[str] = set()
+        self.attributes: list[tuple[str, str, str]] = []
+        self.texts: list[str] = []
+        self._open: list[str] = []
+        self.feed(source)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes += [(tag, key, value or "") for key, value in attrs]
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes += [(tag, key, value or "") for key, value in attrs]
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data.strip())
+
+
+def test_the_page_looks_as_it_did(check_golden: Callable[[str, str], None]) -> None:
+    check_golden("tests/golden/report/small.html", render_html(small()))
+
+
+@pytest.mark.parametrize("comparison", PAGES.values(), ids=PAGES)
+def test_a_page_is_well_formed_and_has_no_element_that_could_act(comparison: Comparison) -> None:
+    page = Page(render_html(comparison))
+    assert page.tags <= ALLOWED
+    keys = {key for _, key, _ in page.attributes}
+    assert not {key for key in keys if key.startswith("on") or key in ("src", "href", "style", "srcset", "action")}
+    ids = [value for _, key, value in page.attributes if key == "id"]
+    assert len(ids) == len(set(ids))
+    references = [value for _, key, value in page.attributes if key == "aria-labelledby"]
+    assert set(" ".join(references).split()) <= set(ids)
+
+
+@pytest.mark.parametrize("comparison", PAGES.values(), ids=PAGES)
+def test_a_page_asks_for_nothing_from_elsewhere(comparison: Comparison) -> None:
+    source = render_html(comparison)
+    style = re.search("<style>(.*?)</style>", source, flags=re.DOTALL)
+    assert style is not None
+    assert "url(" not in style[1]
+    assert "@import" not in style[1]
+    assert "<script" not in source
+    policy = re.search('<meta http-equiv="Content-Security-Policy" content="([^"]*)">', source)
+    assert policy is not None
+    digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
+    assert policy[1] == f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    # Before anything that the policy should hold back.
+    assert source.index("Content-Security-Policy") < source.index("<style>")
+
+
+def test_hostile_texts_are_read_back_as_they_are() -> None:
+    page = Page(render_html(hostile()))
+    for text in (*HOSTILE_NAMES, HOSTILE_TASK, HOSTILE_TEXT):
+        assert any(words.plain(text) in found for found in page.texts), text
+    assert not any(sign in found for found in page.texts for sign in "\x1b\x00\u202e")
+
+
+def test_the_verdict_comes_before_every_table_and_the_warnings_next() -> None:
+    source = render_html(small())
+    assert source.index('class="take"') < source.index('class="warnings"') < source.index("<table")
+    assert words.verdict_sentence(small()) in Page(source).texts
+    assert set(words.warnings(small())) <= set(Page(source).texts)
+
+
+def test_every_score_and_interval_is_in_the_map() -> None:
+    texts = Page(render_html(grid(12, 41))).texts
+    for scored in grid(12, 41).cells:
+        assert words.points(scored.result.main_score) in texts
+        assert words.span(scored.interval) in texts
+
+
+def test_a_darker_ground_is_a_higher_score_and_never_the_only_sign() -> None:
+    scores = [0.31, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
+    cells = tuple(cell(f"m{place}", "T", "STS", score) for place, score in enumerate(scores))
+    base = grid(len(scores), 1)
+    names = [f"m{place}" for place in range(len(scores))]
+    models = tuple(replace(meta, name=name) for meta, name in zip(base.models, names, strict=True))
+    rows = tuple(replace(row, model=name) for row, name in zip(base.summary, names, strict=True))
+    source = render_html(
+        replace(base, cells=cells, models=models, summary=rows, recommendation=Recommendation("m0", ""))
+    )
+    steps = re.findall(r'<td class="heat(\d)">([\d.]+)<', source)
+    assert [float(text) for _, text in steps] == [31.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0]
+    assert [int(step) for step, _ in steps] == [0, 1, 2, 4, 5, 6, 7]
+
+
+def test_a_small_spread_of_scores_does_not_fill_the_colour_scale() -> None:
+    cells = tuple(
+        replace(scored, result=replace(scored.result, main_score=0.61 + 0.001 * place))
+        for place, scored in enumerate(grid(3, 1).cells)
+    )
+    assert set(re.findall(r'<td class="heat(\d)"', render_html(replace(grid(3, 1), cells=cells)))) == {"2"}
+
+
+def test_every_ink_of_the_map_can_be_read_and_lightness_falls() -> None:
+    source = render_html(small())
+    steps = re.findall(r"\.heat\d \{ background: (#\w{6}); color: (#\w{6}); \}", source)
+    grounds = [_luminance(ground) for ground, _ in steps]
+    assert len(steps) == 8
+    assert grounds == sorted(grounds, reverse=True)
+    for ground, ink in steps:
+        light, dark = sorted((_luminance(ground), _luminance(ink)), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 4.5  # WCAG 2.2, 1.4.3
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def test_a_failed_cell_says_why_and_has_no_colour() -> None:
+    assert '<td class="absent" title="out of memory">failed</td>' in render_html(small())
+    assert '<td class="absent" title="it has no Chinese vocabulary">–</td>' in render_html(small())
+
+
+def test_many_tasks_are_folded_up_and_few_are_not() -> None:
+    assert "<details open>\n<summary>Against model-0, by task" in render_html(grid(3, 12))
+    assert "<details>\n<summary>Against model-0, by task" in render_html(grid(3, 13))
+
+
+def test_texts_find_their_own_direction() -> None:
+    assert '<td class="text" dir="auto">什么是嵌入模型</td>' in render_html(small())
+
+
+def test_what_is_not_known_is_left_out_or_a_dash() -> None:
+    bare = replace(small(), models=(), cells=(), summary=(), pairs=(), warnings=(), baseline=None)
+    source = render_html(replace(bare, recommendation=Recommendation(None, "there are no models")))
+    assert "No recommendation: there are no models." in source
+    assert "<svg" not in source
+    assert "Where each model did worst" not in source
+
+
+def test_negative_correlations_have_a_place_on_the_colour_scale() -> None:
+    cells = (cell("model-0", "T", "STS", -0.31), cell("model-1", "T", "STS", 0.2))
+    source = render_html(replace(grid(2, 1), cells=cells))
+    assert re.findall(r'<td class="heat(\d)">(-?[\d.]+)<span class="small">([^<]*)', source) == [
+        ("1", "-31.0", "-33.0 to -29.0"),
+        ("7", "20.0", words.span(Interval(0.18, 0.22))),
+    ]
