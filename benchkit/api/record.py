@@ -1,0 +1,159 @@
+"""Put a finished comparison on disk, then into MLflow.
+
+    Finished ── result.json, items.parquet, report.md, report.html in mlruns/results/<time>-<suite>/ ── MLflow run
+
+The files come first: when the tracking server is down, nothing is lost, and `benchkit track` logs them later.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from benchkit.api.request import Prepared
+from benchkit.api.run import Finished
+from benchkit.errors import BenchkitError, UsageError
+from benchkit.report.html import render_html
+from benchkit.report.json_form import to_dict
+from benchkit.report.markdown import render_markdown
+from benchkit.store.items import write_items
+from benchkit.store.mlflow_store import log_comparison
+
+RESULT = "result.json"
+ITEMS = "items.parquet"
+_COMPANIONS = (ITEMS, "report.md", "report.html")
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Where a comparison went.
+
+    Attributes:
+        folder: The folder with its files; None when it could not be written.
+        run: Where MLflow keeps it; None when it is not there.
+        warnings: What did not work, and what to do.
+        interrupted: Whether a Ctrl-C ended the logging.
+    """
+
+    folder: Path | None
+    run: str | None
+    warnings: tuple[str, ...] = ()
+    interrupted: bool = False
+
+
+def record(finished: Finished, prepared: Prepared) -> Recorded:
+    """Write the files of a comparison and log it; nothing that fails here loses the comparison."""
+    report = to_dict(finished.comparison)
+    root = prepared.settings.mlruns_dir / "results"
+    try:
+        folder = write_files(finished, report, root)
+    except OSError as exc:
+        problem = (
+            f"{exc.filename or root}: the result can't be written: {exc.strerror or exc}; save it with --json PATH"
+        )
+        recorded = _log(None, report, prepared.tracking_uri)
+        return replace(recorded, warnings=(problem, *recorded.warnings))
+    return _log(folder, report, prepared.tracking_uri)
+
+
+def _log(folder: Path | None, report: dict[str, Any], tracking_uri: str | None) -> Recorded:
+    """Log a report with its files, where there are any."""
+    if tracking_uri is None:
+        return Recorded(folder, None)
+    hint = f"; log it later with: benchkit track {folder / RESULT}" if folder else ""
+    try:
+        run = log_comparison(report, tracking_uri=tracking_uri, artifacts=_files(folder) if folder else ())
+    except BenchkitError as exc:
+        return Recorded(folder, None, (f"not recorded in MLflow: {exc}{hint}",))
+    except KeyboardInterrupt:
+        return Recorded(folder, None, (f"not recorded in MLflow: interrupted{hint}",), interrupted=True)
+    return Recorded(folder, run.url_or_uri)
+
+
+def write_files(finished: Finished, report: dict[str, Any], root: Path) -> Path:
+    """Write the result, its items and the reports into a new folder and return it.
+
+    Raises:
+        OSError: the folder can't be written.
+    """
+    comparison = finished.comparison
+    stamp = re.sub(r"[^0-9T]", "", comparison.started.partition("+")[0])
+    folder = _new_folder(root, f"{stamp}-{comparison.suite.name}")
+    try:
+        write_items(folder / ITEMS, finished.cells)
+        (folder / "report.md").write_text(render_markdown(comparison), encoding="utf-8")
+        (folder / "report.html").write_text(render_html(comparison), encoding="utf-8")
+        # Last and at once: a folder with a result is a whole one.
+        write_json(folder / RESULT, report)
+    except OSError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return folder
+
+
+def write_json(path: Path, report: dict[str, Any]) -> None:
+    """Write a report as JSON, whole or not at all."""
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            json.dump(report, file, ensure_ascii=False, indent=1, allow_nan=False)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        # Without its folder there is no such file either.
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def track(result: Path, *, tracking_uri: str) -> str:
+    """Log a result that is on disk, with the files beside it, and return where MLflow keeps it.
+
+    Raises:
+        UsageError: the file is no result of benchkit, or the store can't be reached.
+    """
+    report = read_report(result)
+    return log_comparison(report, tracking_uri=tracking_uri, artifacts=[result, *_files(result.parent)[1:]]).url_or_uri
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    """Read a result and check that it is one.
+
+    Raises:
+        UsageError: it can't be read, or is no result that this version knows.
+    """
+    from benchkit.report.json_form import from_dict
+
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise UsageError(f"{path}: {exc.strerror or exc}") from exc
+    except (json.JSONDecodeError, UnicodeDecodeError) as exc:
+        raise UsageError(f"{path}: not JSON ({exc})") from exc
+    if not isinstance(report, dict):
+        raise UsageError(f"{path}: not a result of benchkit compare")
+    from_dict(report)
+    return report
+
+
+def _files(folder: Path) -> Sequence[Path]:
+    return [folder / RESULT, *(folder / name for name in _COMPANIONS if (folder / name).is_file())]
+
+
+def _new_folder(root: Path, name: str) -> Path:
+    for number in range(1000):
+        folder = root / (name if number == 0 else f"{name}-{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return folder
+    raise FileExistsError(f"{root / name} and a thousand like it exist")

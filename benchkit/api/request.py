@@ -1,0 +1,220 @@
+"""From what was asked to what will be run; everything that can be wrong is found here, before any work starts.
+
+Request ── settings ── suite ── models found ── tasks opened ──> Prepared
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from benchkit.errors import BenchkitError, ModelError, SuiteError, UsageError
+from benchkit.models.device import resolve_device
+from benchkit.models.names import did_you_mean, parse_model
+from benchkit.plugins import open_model
+from benchkit.runner.run import PlannedModel
+from benchkit.settings import Settings, load_settings
+from benchkit.store.uri import locate
+from benchkit.suite.find import find_suite
+from benchkit.suite.load import load_suite
+from benchkit.suite.suite import Suite
+from benchkit.tasks.opened import OpenedTask, expand_benchmark, open_task
+from benchkit.types.comparison import SuiteInfo
+from benchkit.types.model import ModelSpec, OpenContext
+
+DEFAULT_SUITE = "quickstart"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A comparison as it was asked for; None takes what the settings or the suite say."""
+
+    models: tuple[str | ModelSpec, ...] = ()
+    suite: str | None = None
+    baseline: str | None = None
+    device: str = "auto"
+    offline: bool | None = None
+    tracking_uri: str | None = None
+    track: bool = True
+    seed: int | None = None
+    command: str = ""
+    start: Path = field(default_factory=Path.cwd)
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A comparison that can start: every model was found, every task opened."""
+
+    request: Request
+    settings: Settings
+    suite: Suite
+    models: tuple[PlannedModel, ...]
+    tasks: tuple[OpenedTask, ...]
+    baseline: str | None
+    device: str
+    offline: bool
+    seed: int
+    tracking_uri: str | None
+
+    @property
+    def suite_info(self) -> SuiteInfo:
+        return SuiteInfo(
+            name=self.suite.name,
+            digest=self.suite.digest,
+            path=str(self.suite.path) if self.suite.path else None,
+            description=self.suite.description,
+            limited=self.suite.limited,
+        )
+
+
+def settings_of(request: Request) -> Settings:
+    """Return the settings that hold for a request, with the request's own on top."""
+    settings = load_settings(request.start, request.environ)
+    if request.offline is not None:
+        settings = replace(settings, offline=request.offline)
+    if request.tracking_uri is not None:
+        settings = replace(settings, tracking_uri=request.tracking_uri)
+    return settings
+
+
+def suite_of(request: Request, settings: Settings) -> Suite:
+    """Load the suite that a request or the settings name, else the quickstart."""
+    # An empty name is a script's variable that isn't set, not a wish for another suite.
+    name = request.suite if request.suite is not None else settings.suite or DEFAULT_SUITE
+    try:
+        suite = load_suite(find_suite(name, [request.start / "suites"]))
+    except SuiteError as exc:
+        if request.suite is not None or settings.suite is None:
+            raise
+        raise SuiteError(f"{settings.source}: suite: {exc}") from exc
+    return suite if request.seed is None else replace(suite, seed=request.seed)
+
+
+def prepare(request: Request, *, on_stage: Callable[[str], None] = lambda _: None) -> Prepared:
+    """Find every model and open every task.
+
+    Args:
+        on_stage: Hears a word on what is being looked at.
+
+    Raises:
+        UsageError: anything that the user has to mend; the models' problems are told together.
+    """
+    settings = settings_of(request)
+    if settings.offline:
+        go_offline()
+    suite = suite_of(request, settings)
+    specs = model_specs(request, settings, suite)
+    is_named = request.baseline is not None
+    baseline = _baseline(request.baseline if is_named else suite.baseline, specs, named=is_named)
+    device = resolve_device(request.device)
+    tracking_uri = _tracking_uri(request, settings)
+    on_stage(f"finding {len(specs)} model{'' if len(specs) == 1 else 's'}")
+    context = OpenContext(device=device, offline=settings.offline, cache_dir=settings.cache_dir)
+    models = _find_models(specs, context)
+    on_stage(f"opening the tasks of {suite.name}")
+    tasks = _open_tasks(suite, settings)
+    return Prepared(
+        request=request,
+        settings=settings,
+        suite=suite,
+        models=models,
+        tasks=tasks,
+        baseline=baseline,
+        device=device,
+        offline=settings.offline,
+        seed=suite.seed,
+        tracking_uri=tracking_uri,
+    )
+
+
+def go_offline() -> None:
+    """Tell the hub libraries to touch no network; they read this when they are imported."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ["HF_DATASETS_OFFLINE"] = "1"
+
+
+def model_specs(request: Request, settings: Settings, suite: Suite) -> tuple[ModelSpec, ...]:
+    """Return the models to compare: those asked for, else the suite's, else the settings'.
+
+    A model that the suite describes (prompts, endpoints, ...) can be asked for by its label.
+
+    Raises:
+        ModelError: no model at all, or two of one label.
+    """
+    described = {spec.label: spec for spec in suite.models}
+    asked = request.models or tuple(described.values()) or settings.models
+    if not asked:
+        raise UsageError("name at least one model: benchkit compare MODEL...; `benchkit models list` shows short names")
+    specs = tuple(
+        model if isinstance(model, ModelSpec) else described.get(model) or parse_model(model) for model in asked
+    )
+    labels = [spec.label for spec in specs]
+    if doubled := sorted({label for label in labels if labels.count(label) > 1}):
+        raise ModelError(f"named twice: {', '.join(doubled)}; name each model once (a variant counts as another)")
+    return specs
+
+
+def _tracking_uri(request: Request, settings: Settings) -> str | None:
+    """Return where to record; a kind of store that can't be written is told now, one that is down at the end."""
+    if not request.track:
+        return None
+    try:
+        locate(settings.tracking_uri)
+    except UsageError as exc:
+        raise UsageError(f"{exc}; or compare without a record: --no-track") from exc
+    return settings.tracking_uri
+
+
+def _baseline(name: str | None, specs: Sequence[ModelSpec], *, named: bool) -> str | None:
+    labels = [spec.label for spec in specs]
+    if name is None or name in labels:
+        return name
+    if not named:
+        # The suite's baseline is a default; a comparison without it is a comparison of all pairs.
+        return None
+    raise UsageError(f"--baseline: {name!r} is not among the models compared.{did_you_mean(name, labels)}")
+
+
+def _find_models(specs: Sequence[ModelSpec], context: OpenContext) -> tuple[PlannedModel, ...]:
+    found: list[PlannedModel] = []
+    problems: list[BenchkitError] = []
+    for spec in specs:
+        try:
+            found.append(PlannedModel(spec, open_model(spec, context)))
+        except BenchkitError as exc:
+            problems.append(exc)
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        raise ModelError("\n".join(str(problem) for problem in problems))
+    return tuple(found)
+
+
+def _open_tasks(suite: Suite, settings: Settings) -> tuple[OpenedTask, ...]:
+    specs = list(suite.tasks)
+    problems: list[str] = []
+    for benchmark in suite.benchmarks:
+        try:
+            expanded = expand_benchmark(benchmark.name, types=benchmark.types or (), exclude=benchmark.exclude)
+        except SuiteError as exc:
+            problems.append(f"{suite.path}: {exc}")
+            continue
+        specs.extend(replace(spec, limits=benchmark.limits) for spec in expanded)
+    names = [spec.name for spec in specs]
+    problems += [
+        f"task {name!r} is in the suite twice: by name and inside a benchmark; leave one out with `exclude:`"
+        for name in sorted({name for name in names if names.count(name) > 1})
+    ]
+    opened: list[OpenedTask] = []
+    for spec in specs:
+        try:
+            opened.append(open_task(spec, cache_dir=settings.cache_dir, offline=settings.offline))
+        except SuiteError as exc:
+            # Problems of own data name their file themselves.
+            problems.append(str(exc) if spec.data is not None else f"{suite.path}: {exc}")
+    if problems:
+        raise SuiteError("\n".join(problems))
+    return tuple(opened)

@@ -1,0 +1,225 @@
+"""benchkit compare: the main job."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from benchkit.cli.console import make_progress, say
+from benchkit.cli.interrupt import ends_at_once, ends_in_order
+from benchkit.cli.streams import drop_stdout
+from benchkit.errors import EXIT_CELL_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, UsageError
+
+if TYPE_CHECKING:
+    from benchkit.api.request import Prepared
+    from benchkit.types.comparison import Comparison
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_SEED = click.IntRange(0, 2**32 - 1)
+_SEED.name = "whole number"  # click says "integer range"
+_STDOUT = "-"
+
+
+@click.command("compare")
+@click.argument("models", nargs=-1, metavar="MODEL...")
+@click.option("--suite", metavar="NAME|PATH", help="Suite to run; without it the project's, else quickstart.")
+@click.option("--baseline", metavar="MODEL", help="The model that the others are held against.")
+@click.option("--json", "json_path", metavar="PATH|-", help="Write the result as JSON (schema_version 1).")
+@click.option("--markdown", "markdown_path", type=_FILE, metavar="PATH", help="Write the report as Markdown.")
+@click.option("--html", "html_path", type=_FILE, metavar="PATH", help="Write the report as one HTML file.")
+@click.option("--tracking-uri", metavar="URI", help="MLflow store: sqlite:///..., http://..., postgresql://...")
+@click.option("--no-track", is_flag=True, help="Do not record the comparison in MLflow.")
+@click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|cuda:N", help="Where models run.")
+@click.option("--offline", is_flag=True, help="Touch no network.")
+@click.option("--dry-run", is_flag=True, help="Show what would be run, and stop.")
+@click.option("--quiet", is_flag=True, help="No progress; the report and errors only.")
+@click.option("--seed", type=_SEED, metavar="N", help="Seed of the bootstrap [the suite's: 42].")
+def command(
+    models: tuple[str, ...],
+    suite: str | None,
+    baseline: str | None,
+    json_path: str | None,
+    markdown_path: Path | None,
+    html_path: Path | None,
+    tracking_uri: str | None,
+    no_track: bool,
+    device: str,
+    offline: bool,
+    dry_run: bool,
+    quiet: bool,
+    seed: int | None,
+) -> int:
+    """Compare MODELs on a suite: which one to take, by how much it is better, and how sure that is.
+
+    MODEL is a short name (`benchkit models list`), a hub name, a local directory, or a variant of one:
+    minilm@dim=128,precision=int8.
+    """
+    _check_targets({"--json": json_path, "--markdown": markdown_path, "--html": html_path})
+    say("benchkit compare: reading the suite", quiet=quiet)
+    from benchkit.api.request import Request, prepare
+
+    request = Request(
+        models=models,
+        suite=suite,
+        baseline=baseline,
+        device=device,
+        offline=offline or None,
+        tracking_uri=tracking_uri,
+        track=not no_track,
+        seed=seed,
+        command=shlex.join(["benchkit", *sys.argv[1:]]),
+    )
+    with ends_at_once():
+        prepared = prepare(request, on_stage=lambda stage: say(stage, quiet=quiet))
+    if dry_run:
+        _show_plan(prepared)
+        return EXIT_OK
+    return _run(prepared, json_path, markdown_path, html_path, quiet=quiet)
+
+
+def _run(
+    prepared: Prepared, json_path: str | None, markdown_path: Path | None, html_path: Path | None, *, quiet: bool
+) -> int:
+    from benchkit.api.record import record
+    from benchkit.api.run import run
+
+    progress = make_progress(quiet=quiet)
+    try:
+        with ends_in_order():
+            finished = run(prepared, progress=progress)
+    except KeyboardInterrupt:
+        say("interrupted: finished cells are kept; the same command goes on from there")
+        return EXIT_INTERRUPTED
+    finally:
+        if (stop := getattr(progress, "stop", None)) is not None:
+            stop()
+    comparison = finished.comparison
+    # What was asked for by name comes before the record, which may wait for a server.
+    is_delivered = _deliver(comparison, json_path, markdown_path, html_path)
+    recorded = record(finished, prepared)
+    for warning in recorded.warnings:
+        say(f"warning: {warning}")
+    if recorded.folder is not None:
+        say(f"files: {recorded.folder}", quiet=quiet)
+    if recorded.run is not None:
+        say(f"MLflow: {recorded.run}", quiet=quiet)
+    if comparison.interrupted:
+        say("interrupted: the report holds what was finished; the same command goes on from there")
+        return EXIT_INTERRUPTED
+    failed = [cell for cell in finished.cells if cell.status == "failed"]
+    for cell in failed:
+        say(f"failed: {cell.model} on {cell.task}: {cell.reason}")
+    if failed:
+        return EXIT_CELL_FAILED
+    if recorded.interrupted:
+        return EXIT_INTERRUPTED
+    return EXIT_OK if is_delivered else EXIT_USAGE
+
+
+def _check_targets(targets: Mapping[str, str | Path | None]) -> None:
+    """Refuse a file that can't be written before hours of work, not after.
+
+    Raises:
+        UsageError: it is a folder, or its folder isn't there or can't be written.
+    """
+    for option, target in targets.items():
+        if target is None or (option, target) == ("--json", _STDOUT):
+            continue
+        path = Path(target)
+        folder = path.absolute().parent
+        if path.is_dir():
+            raise UsageError(f"{option}: a file is needed, got the folder {str(target) or '.'!r}")
+        if not folder.is_dir():
+            raise UsageError(f"{option} {path}: there is no folder {folder}; make it first, or name another")
+        if not os.access(folder, os.W_OK):
+            raise UsageError(f"{option} {path}: the folder {folder} can't be written; mend its rights or name another")
+
+
+def _deliver(comparison: Comparison, json_path: str | None, markdown_path: Path | None, html_path: Path | None) -> bool:
+    """Write and print what was asked for; return whether all of it could be."""
+    from benchkit.report.html import render_html
+    from benchkit.report.markdown import render_markdown
+
+    outputs: list[tuple[str, Callable[[], object]]] = []
+    if json_path not in (None, _STDOUT):
+        outputs.append((f"--json {json_path}", lambda: _write_json(comparison, Path(str(json_path)))))
+    if markdown_path is not None:
+        outputs.append(
+            (
+                f"--markdown {markdown_path}",
+                lambda: markdown_path.write_text(render_markdown(comparison), encoding="utf-8"),
+            )
+        )
+    if html_path is not None:
+        outputs.append((f"--html {html_path}", lambda: html_path.write_text(render_html(comparison), encoding="utf-8")))
+    outputs.append(("stdout", lambda: (_print_json if json_path == _STDOUT else _print_table)(comparison)))
+    delivered = [_is_delivered(name, deliver) for name, deliver in outputs]
+    return all(delivered)
+
+
+def _is_delivered(name: str, deliver: Callable[[], object]) -> bool:
+    try:
+        deliver()
+    except BrokenPipeError:
+        # `benchkit compare ... | head`: its reader has seen what it wanted.
+        drop_stdout()
+    except OSError as exc:
+        # The other outputs are still written, and the comparison is recorded.
+        say(f"error: {name}: {exc.strerror or exc}; everything else is done all the same")
+        if name == "stdout":
+            drop_stdout()
+        return False
+    return True
+
+
+def _write_json(comparison: Comparison, path: Path) -> None:
+    from benchkit.api.record import write_json
+    from benchkit.report.json_form import to_dict
+
+    write_json(path, to_dict(comparison))
+
+
+def _print_json(comparison: Comparison) -> None:
+    from benchkit.report.json_form import to_dict
+
+    # Where stdout can't show every character, JSON's own escapes keep them.
+    is_utf8 = "utf" in (getattr(sys.stdout, "encoding", None) or "").lower()
+    click.echo(json.dumps(to_dict(comparison), ensure_ascii=not is_utf8, indent=1, allow_nan=False))
+
+
+def _print_table(comparison: Comparison) -> None:
+    from rich.console import Console
+
+    from benchkit.report.table import render_table
+
+    class Stdout(Console):
+        def on_broken_pipe(self) -> None:
+            # rich would end the program here, before the comparison is recorded.
+            raise BrokenPipeError
+
+    render_table(comparison, Stdout())
+
+
+def _show_plan(prepared: Prepared) -> None:
+    click.echo(f"suite {prepared.suite.name} ({prepared.suite.digest[:12]}), device {prepared.device}")
+    for task in prepared.tasks:
+        source = task.spec.data or f"hub: {task.task_class.metadata.dataset['path']}@{task.revision[:12]}"
+        click.echo(f"  task   {task.name}: {task.type}, {task.main_metric}, {source}")
+        for note in task.notes:
+            click.echo(f"         {note}")
+    for model in prepared.models:
+        meta = model.meta
+        size = f"{meta.dimension} dimensions, {meta.bytes_per_vector} bytes per vector" if meta.dimension else "sparse"
+        click.echo(f"  model  {meta.name}: {meta.id}, {size}, fingerprint {meta.fingerprint[:12]}")
+        for note in meta.notes:
+            click.echo(f"         {note}")
+    where = prepared.tracking_uri or "not recorded"
+    cells = len(prepared.tasks) * len(prepared.models)
+    click.echo(f"  {cells} cell{'' if cells == 1 else 's'}; MLflow: {where}; cache: {prepared.settings.cache_dir}")

@@ -1,0 +1,8 @@
+"""Contract checks: what every plug-in has to keep, for benchkit's own parts and for the authors of others.
+
+>>> from benchkit.testing import check_encoder  # in a plug-in's own tests: check_encoder(my_model)
+"""
+
+from benchkit.testing.encoder import ContractError, check_encoder, check_handle, check_lexical
+
+__all__ = ["ContractError", "check_encoder", "check_handle", "check_lexical"]

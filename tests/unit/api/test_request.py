@@ -1,0 +1,94 @@
+"""What is asked for, what the settings add, and what is refused before any work starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from own_data import sts
+
+from benchkit.api.request import Request, prepare
+from benchkit.errors import BenchkitError, ModelError, SuiteError, UsageError
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    sts(tmp_path / "pairs.jsonl")
+    (tmp_path / "own.yaml").write_text("name: own\ntasks:\n  - {name: pairs, type: STS, data: pairs.jsonl}\n")
+    (tmp_path / "benchkit.toml").write_text('suite = "own.yaml"\nmodels = ["tfidf"]\n')
+    return tmp_path
+
+
+def ask(project: Path, *models: str, **options: object) -> Request:
+    environ = {"BENCHKIT_CACHE_DIR": str(project / "cache")}
+    return Request(models=models, start=project, environ=environ, offline=True, **options)  # type: ignore[arg-type]
+
+
+def test_suite_models_and_places_come_from_the_settings(project: Path) -> None:
+    prepared = prepare(ask(project))
+    assert prepared.suite.name == "own"
+    assert [model.meta.name for model in prepared.models] == ["tfidf"]
+    assert prepared.tracking_uri == f"sqlite:///{project}/mlruns/mlflow.db"
+    assert prepared.settings.cache_dir == project / "cache"
+
+
+def test_what_is_asked_for_wins_over_the_settings(project: Path) -> None:
+    prepared = prepare(ask(project, "tfidf", "bm25", tracking_uri="http://127.0.0.1:1", seed=7))
+    assert [model.meta.name for model in prepared.models] == ["tfidf", "bm25"]
+    assert (prepared.tracking_uri, prepared.seed) == ("http://127.0.0.1:1", 7)
+
+
+def test_no_track_means_no_store(project: Path) -> None:
+    assert prepare(ask(project, track=False)).tracking_uri is None
+
+
+def test_a_suite_describes_a_model_that_is_asked_for_by_its_label(project: Path) -> None:
+    with (project / "own.yaml").open("a") as file:
+        file.write("models:\n  - {name: tfidf, label: words, options: {ngrams: 2}}\n")
+    (model,) = prepare(ask(project, "words")).models
+    assert model.spec.options == {"ngrams": 2}
+
+
+def test_all_models_that_cant_be_had_are_told_at_once(project: Path) -> None:
+    with pytest.raises(ModelError) as caught:
+        prepare(ask(project, "minlm", "tfidf", "./nowhere"))
+    first, second = str(caught.value).split("\n")
+    assert "no model named 'minlm'. Did you mean 'minilm'?" in first
+    assert "there is no directory './nowhere'" in second
+
+
+@pytest.mark.parametrize(
+    ("models", "options", "error", "message"),
+    [
+        (("tfidf", "tfidf"), {}, ModelError, "named twice: tfidf"),
+        (("tfidf",), {"baseline": "bm52"}, UsageError, "--baseline: 'bm52' is not among the models compared"),
+        (("tfidf",), {"suite": "quikstart"}, SuiteError, "quickstart"),
+        (("tfidf",), {"device": "gpu"}, UsageError, "'gpu' is none of auto, cpu, cuda, cuda:N"),
+        (("tfidf",), {"tracking_uri": "ftp://x"}, UsageError, "ftp"),
+    ],
+)
+def test_what_cant_work_is_refused_with_its_reason(
+    models: tuple[str, ...], options: dict[str, str], error: type[BenchkitError], message: str, project: Path
+) -> None:
+    with pytest.raises(error, match=message):
+        prepare(ask(project, *models, **options))
+
+
+def test_a_task_named_beside_its_benchmark_is_refused(project: Path) -> None:
+    (project / "own.yaml").write_text(
+        'name: own\ntasks:\n  - {name: STSBenchmark}\n  - {benchmark: "MTEB(eng, v2)", types: [STS]}\n'
+    )
+    with pytest.raises(SuiteError, match="task 'STSBenchmark' is in the suite twice"):
+        prepare(ask(project))
+
+
+def test_a_benchmark_brings_its_tasks_with_their_own_splits_and_subsets(project: Path) -> None:
+    (project / "own.yaml").write_text(
+        'name: own\ntasks:\n  - {benchmark: "MTEB(eng, v2)", types: [STS], exclude: [SICK-R]}\n'
+    )
+    tasks = {task.name: task for task in prepare(ask(project)).tasks}
+    assert "STSBenchmark" in tasks
+    assert "SICK-R" not in tasks
+    assert tasks["STS17"].spec.subsets == ("en-en",)
