@@ -186,7 +186,7 @@ limits:
         "x.yaml:14: models[3].precision: unknown value 'int9' (did you mean 'int8'?)",
     ]
     assert found[6].startswith("x.yaml:11: models[0]: no model named 'minlm'. Did you mean 'minilm'?")
-    assert found[9:] == ["x.yaml:16: limits.items: should be at least 1, got 0"]
+    assert found[9:] == ["x.yaml:16: limits.items: should be at least 2, got 0"]
 
 
 @pytest.mark.parametrize(
