@@ -31,7 +31,7 @@ from benchkit.types.result import CellResult, ItemScores, WorstItem
 
 # Change it when the meaning of a stored cell changes; old files are then ignored.
 FORMAT = 1
-# Libraries whose version can change a score.
+# Libraries whose version can change a vector or a score.
 DECIDING_LIBRARIES = (
     "mteb",
     "sentence-transformers",
@@ -42,6 +42,9 @@ DECIDING_LIBRARIES = (
     "numpy",
     "scipy",
 )
+# And those that can change a score only. benchkit itself is one: a release that mends a number must not be answered
+# with the old one.
+DECIDING_SCORERS = ("benchkit", "datasets", "pytrec-eval-terrier")
 
 
 def library_versions() -> dict[str, str]:
@@ -68,6 +71,7 @@ def cell_key(*, fingerprint: str, variant: Variant, source_digest: str, device_k
             "task": source_digest,
             "device": device_kind,
             "libraries": library_versions(),
+            "scorers": {name: _version(name) for name in DECIDING_SCORERS},
         }
     )
 

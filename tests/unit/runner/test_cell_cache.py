@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchkit.runner.cell_cache import CellCache, cell_key
+from benchkit.runner import cell_cache
+from benchkit.runner.cell_cache import DECIDING_LIBRARIES, DECIDING_SCORERS, CellCache, cell_key
 from benchkit.types.model import Variant
 from benchkit.types.result import CellResult, ItemScores, WorstItem
 
@@ -87,6 +88,16 @@ def test_no_pickle_is_ever_read(tmp_path: Path) -> None:
 def test_a_cache_that_cant_be_written_says_so_and_raises_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert not CellCache(tmp_path / "file").put("k", RESULT)
+
+
+@pytest.mark.parametrize("name", [*DECIDING_LIBRARIES, *DECIDING_SCORERS])
+def test_another_version_of_a_deciding_package_is_another_key(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = {"fingerprint": "f", "variant": Variant(), "source_digest": "s", "device_kind": "cpu"}
+    before = cell_key(**facts)  # type: ignore[arg-type]
+    installed = cell_cache._version
+    assert installed(name) != "absent", "the name of the package is misspelt"
+    monkeypatch.setattr(cell_cache, "_version", lambda other: "next" if other == name else installed(other))
+    assert cell_key(**facts) != before  # type: ignore[arg-type]
 
 
 def test_everything_that_decides_a_score_is_in_the_key() -> None:
