@@ -1,7 +1,7 @@
 """Where a project keeps things: settings file, environment and defaults, in one record.
 
     benchkit.toml, or [tool.benchkit] of pyproject.toml ─┐
-    BENCHKIT_CACHE_DIR, MLFLOW_TRACKING_URI, HF_HUB_OFFLINE ─┼─> Settings
+    BENCHKIT_CACHE_DIR, BENCHKIT_COST, ...              ─┼─> Settings
     defaults                                            ─┘
 
 The environment wins over the file, the file over the defaults; a command's own options win over all three. The file is
@@ -28,7 +28,9 @@ _EXPECTED = {
     "cache_dir": "a text",
     "mlruns_dir": "a text",
     "offline": "true or false",
+    "cost": "off, quick or full",
 }
+COST_CHOICES = ("off", "quick", "full")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class Settings:
         cache_dir: Folder of the embeddings, which can be thrown away.
         mlruns_dir: Folder of MLflow's database and files.
         offline: Touch no network.
+        cost: How thoroughly a comparison measures costs: "off", "quick" or "full".
         project: The project's folder.
         source: The settings file; None where there is none.
         notes: Sentences that the user should see once.
@@ -55,6 +58,7 @@ class Settings:
     offline: bool
     project: Path
     source: Path | None = None
+    cost: str = "quick"
     notes: tuple[str, ...] = ()
 
 
@@ -92,12 +96,20 @@ def load_settings(start: Path, environ: Mapping[str, str]) -> Settings:
         offline=offline.lower() in _TRUE if offline else values.get("offline", False),
         project=project,
         source=found.path,
+        cost=_cost(values, environ),
         notes=found.notes,
     )
 
 
 def _sqlite(path: Path) -> str:
     return f"sqlite:///{path.as_posix()}"
+
+
+def _cost(values: Mapping[str, Any], environ: Mapping[str, str]) -> str:
+    named = environ.get("BENCHKIT_COST")
+    if named and named not in COST_CHOICES:
+        raise UsageError(f"BENCHKIT_COST: expected {_EXPECTED['cost']}, got {named!r}")
+    return named or values.get("cost", "quick")
 
 
 def _cache_dir(values: Mapping[str, Any], start: Path, environ: Mapping[str, str]) -> Path:
@@ -176,6 +188,8 @@ def _problems(key: str, value: object) -> list[str]:
         fits = isinstance(value, bool)
     elif expected == "a text":
         fits = isinstance(value, str) and bool(value.strip())
+    elif key == "cost":
+        fits = value in COST_CHOICES
     else:
         fits = isinstance(value, list) and all(isinstance(item, str) and item.strip() for item in value)
     if not fits:

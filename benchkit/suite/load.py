@@ -21,12 +21,15 @@ from benchkit.suite.schema import (
     BenchmarkEntry,
     LimitsEntry,
     ModelEntry,
+    PriceEntry,
     SuiteFile,
+    SuiteLimitsEntry,
     TaskEntry,
     TaskLimitsEntry,
 )
 from benchkit.suite.suite import BenchmarkSpec, Suite
 from benchkit.suite.validate import validate
+from benchkit.types.cost import Budget, Price
 from benchkit.types.model import ModelSpec
 from benchkit.types.task import TaskLimits, TaskSpec
 
@@ -105,7 +108,25 @@ def _build(content: SuiteFile, models: tuple[ModelSpec, ...], path: Path) -> Sui
         seed=content.seed,
         margin=float(content.margin),
         n_resamples=content.n_resamples,
+        budget=_budget(content.limits),
+        price=_price(content.price),
     )
+
+
+def _budget(limits: SuiteLimitsEntry) -> Budget:
+    return Budget(
+        max_p95_ms=limits.max_p95_ms,
+        max_memory_mib=limits.max_memory_mib,
+        max_bytes_per_vector=limits.max_bytes_per_vector,
+        max_dim=limits.max_dim,
+        licenses=tuple(limits.licenses or ()),
+    )
+
+
+def _price(price: PriceEntry | None) -> Price | None:
+    if price is None:
+        return None
+    return Price(price.currency, price.per_hour, dict(price.per_million_tokens))
 
 
 def _task(entry: TaskEntry, content: SuiteFile, folder: Path) -> TaskSpec:

@@ -63,6 +63,11 @@ def _scalar(value: object) -> object:
     return value
 
 
+def _number(value: object) -> object:
+    # A whole number is a number too, where strict validation would ask for a decimal point.
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 def _environment_name(value: str) -> str:
     # The value isn't shown: who mistakes this key for the secret itself must not find it in a log.
     if not value.isidentifier() or not value.isascii():
@@ -82,6 +87,7 @@ BenchmarkType = Annotated[
 ]
 PrecisionName = Annotated[str, AfterValidator(_one_of(PRECISIONS)), Field(json_schema_extra={"enum": [*PRECISIONS]})]
 Count = Annotated[int, Field(ge=1)]
+Amount = Annotated[float, BeforeValidator(_number), Field(gt=0.0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 
 
@@ -98,6 +104,32 @@ class LimitsEntry(_Written):
     )
     items: Annotated[int, Field(ge=2)] | None = Field(
         default=None, description="Most queries, pairs, or texts to classify or cluster; 2 or more. null takes all."
+    )
+
+
+class SuiteLimitsEntry(LimitsEntry):
+    """Limits of the data of every task, and of what a recommended model may cost."""
+
+    max_p95_ms: Amount | None = Field(
+        default=None, description="Most milliseconds (95th percentile) of encoding one query on this machine."
+    )
+    max_memory_mib: Amount | None = Field(
+        default=None, description="Most memory of a process with the model at its peak, in MiB."
+    )
+    max_bytes_per_vector: Count | None = Field(default=None, description="Most bytes of one stored vector.")
+    max_dim: Count | None = Field(default=None, description="Most dimensions of a vector.")
+    licenses: list[Text] | None = Field(
+        default=None, min_length=1, description="Licences that are allowed, as MTEB writes them: [apache-2.0, mit]."
+    )
+
+
+class PriceEntry(_Written):
+    """What computing costs, in any currency; turns measured throughput into a price per million tokens."""
+
+    currency: Text = Field(default="USD", description="Shown beside every price.")
+    per_hour: Amount | None = Field(default=None, description="Price of this machine for an hour.")
+    per_million_tokens: dict[str, Amount] = Field(
+        default_factory=dict, description="Price that an endpoint takes, by the model's label."
     )
 
 
@@ -219,7 +251,11 @@ class SuiteFile(_Written):
         default=None,
         description="Label of the model that the others are compared with; all pairs are compared without it.",
     )
-    limits: LimitsEntry = Field(default_factory=LimitsEntry, description="Limits of every task.")
+    limits: SuiteLimitsEntry = Field(
+        default_factory=SuiteLimitsEntry,
+        description="Limits of every task's data, and of what the recommended model may cost.",
+    )
+    price: PriceEntry | None = Field(default=None, description="What computing costs.")
     seed: Seed = Field(default=42, description="Of every draw and of the bootstrap.")
     margin: Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)] = Field(
         default=0.01, description="Differences smaller than this count as the same; 0.01 is one point."

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchkit.types.cost import Budget, Price
 from benchkit.types.model import ModelSpec
 from benchkit.types.task import TaskLimits, TaskSpec
 
@@ -45,6 +46,8 @@ class Suite:
         seed: Of every draw and of the bootstrap.
         margin: Differences smaller than this count as "same" (score units, 0.01 = one point).
         n_resamples: Of the bootstrap.
+        budget: What the recommended model may cost.
+        price: What computing costs.
     """
 
     name: str
@@ -57,6 +60,8 @@ class Suite:
     seed: int = 42
     margin: float = 0.01
     n_resamples: int = 10_000
+    budget: Budget = field(default_factory=Budget)
+    price: Price | None = None
 
     @property
     def limited(self) -> bool:
@@ -72,7 +77,8 @@ class Suite:
         either, for every result carries a digest of its rows.
         """
         content = asdict(self)
-        del content["path"], content["description"]
+        # A budget and a price choose among the numbers and change none.
+        del content["path"], content["description"], content["budget"], content["price"]
         for task in content["tasks"]:
             del task["description"]
             task["data"] = None if task["data"] is None else self._relative(task["data"])

@@ -20,9 +20,10 @@ from benchkit.suite.read_yaml import Document
 from benchkit.suite.schema import (
     FORMS,
     BenchmarkEntry,
-    LimitsEntry,
     ModelEntry,
+    PriceEntry,
     SuiteFile,
+    SuiteLimitsEntry,
     TaskEntry,
     TaskLimitsEntry,
 )
@@ -77,6 +78,8 @@ def _message(error: ErrorDetails, place: Place, document: Document) -> str:
 def _out_of_range(kind: str, context: Mapping[str, Any], error: ErrorDetails) -> str:
     if kind == "greater_than_equal":
         return f"should be at least {context['ge']:,}, got {error['input']}"
+    if kind == "greater_than":
+        return f"should be greater than {context['gt']:g}, got {error['input']}"
     if kind == "less_than_equal":
         return f"should be at most {context['le']:,}, got {error['input']}"
     if kind in ("string_too_short", "too_short"):
@@ -109,7 +112,9 @@ def _keys_at(place: Place, document: Document) -> list[str]:
     model: type[BaseModel] = SuiteFile
     extra: list[str] = []
     if place[:1] == ("limits",):
-        model = LimitsEntry
+        model = SuiteLimitsEntry
+    elif place[:1] == ("price",):
+        model = PriceEntry
     elif place[:1] == ("models",):
         model = ModelEntry
     elif place[-1:] == ("limits",):

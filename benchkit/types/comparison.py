@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from benchkit.types.cost import Budget, CostReport
 from benchkit.types.model import ModelMeta
 from benchkit.types.result import CellResult
 
@@ -120,6 +121,9 @@ class Comparison:
         margin: Differences smaller than this count as "same" (score units, 0.01 = one point).
         n_resamples, seed: Of the bootstrap.
         started: ISO 8601, UTC.
+        cost: What the models cost on this machine; None where it wasn't measured.
+        budget: The limits that the recommendation has to keep.
+        pareto: Models that no other model beats in quality and in every cost at once.
     """
 
     suite: SuiteInfo
@@ -137,6 +141,9 @@ class Comparison:
     seconds: float
     warnings: tuple[str, ...] = ()
     interrupted: bool = False
+    cost: CostReport | None = None
+    budget: Budget = field(default_factory=Budget)
+    pareto: tuple[str, ...] = ()
 
     def cell(self, model: str, task: str) -> ScoredCell:
         """Return the cell of a model and a task; KeyError when there is none."""

@@ -89,6 +89,8 @@ class ModelMeta:
             has two vectors even under one prompt.
         training_tasks: MTEB data sets that MTEB's registry knows the model was trained on.
         notes: Sentences that a reader of the score should know ("weights from the package ...").
+        engine: What computes the vectors ("torch", "packed", "packed-bf16"); of a model that isn't loaded yet, what
+            is expected to. None where a model knows no choice.
     """
 
     name: str
@@ -108,6 +110,7 @@ class ModelMeta:
     languages: tuple[str, ...] = ()
     training_tasks: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    engine: str | None = None
 
 
 @runtime_checkable
@@ -127,6 +130,20 @@ class Encoder(Protocol):
 
     def count_tokens(self, texts: Sequence[str]) -> NDArray[np.int64] | None:
         """Return the number of tokens of each text before truncation, or None where the model has no tokenizer."""
+        ...
+
+
+@runtime_checkable
+class TokenBatched(Protocol):
+    """An encoder that says how many tokens it likes in a call, and what it makes of a batch."""
+
+    @property
+    def batch_tokens(self) -> int:
+        """Most tokens (after truncation) that one call should hold; a longer single text is a call of its own."""
+        ...
+
+    def padded_tokens(self, lengths: NDArray[np.int64]) -> int:
+        """Return the tokens that go through the model for a batch of texts of these lengths (untruncated)."""
         ...
 
 

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 # How a score follows from its items; `measure.resample` has one function for each.
 #
 #   kind                columns (first axis: items)                        score on weights w (a resample's counts)
-#   "mean"              value (n,)                                         sum(w * value) / sum(w)
+#   "mean"              value (n,); where some items have no value also    sum(w * value) / sum(w), over those counted
+#                       counted (n,) 0/1
 #   "correlation"       predicted (n,), gold (n,)                          metric "spearman" | "pearson"
 #   "pair"              label (n,) 0/1, predicted (n, s) higher = alike    best over the s columns of "ap" | "f1" |
 #                                                                          "accuracy" | "precision" | "recall"
@@ -29,7 +30,8 @@ from numpy.typing import NDArray
 #                       draws (n, levels * e) int: how often drawn
 #   "bitext"            gold (n,) int, predicted (n,) int                  "f1" | "accuracy" | "precision" | "recall"
 #                                                                          (scikit-learn's weighted average over labels)
-ItemKind = Literal["mean", "correlation", "pair", "classification", "multilabel", "clustering", "bitext"]
+#   "regression"        gold (n,), predicted (n, e)                        mean over e experiments of "kendalltau" (b)
+ItemKind = Literal["mean", "correlation", "pair", "classification", "multilabel", "clustering", "bitext", "regression"]
 CellStatus = Literal["ok", "failed", "skipped"]
 
 
@@ -84,6 +86,7 @@ class CellResult:
         limited: Says what was cut where a suite limits documents or items; "" otherwise.
         texts: Texts that were handed to the model by the task.
         texts_encoded: Distinct texts that really had to be encoded (the rest came from the cache).
+        engine: What computed the vectors.
     """
 
     model: str
@@ -105,3 +108,4 @@ class CellResult:
     encode_seconds: float | None = None
     texts: int | None = None
     texts_encoded: int | None = None
+    engine: str | None = None

@@ -175,7 +175,7 @@ def test_all_wrong_keys_and_values_are_told_at_once(project: Path) -> None:
     text += 'tracking_uri = "mlruns"\n'
     assert refusal(project, text) == [
         "benchkit.toml: siute: unknown key (did you mean 'suite'?)",
-        "benchkit.toml: zzz: unknown key; known: suite, models, tracking_uri, cache_dir, mlruns_dir, offline",
+        "benchkit.toml: zzz: unknown key; known: suite, models, tracking_uri, cache_dir, mlruns_dir, offline, cost",
         "benchkit.toml: models: expected a list of texts, got 'minilm'",
         "benchkit.toml: offline: expected true or false, got 'yes'",
         "benchkit.toml: cache_dir: expected a text, got 3",
@@ -218,3 +218,11 @@ def test_importing_settings_leaves_heavy_modules_out() -> None:
         env=os.environ | {"PYTHONPATH": str(root)},
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_a_word_that_cost_does_not_take_is_refused(project: Path) -> None:
+    assert refusal(project, 'cost = "fast"') == ["benchkit.toml: cost: expected off, quick or full, got 'fast'"]
+    write(project / "benchkit.toml", "")
+    with pytest.raises(UsageError, match="BENCHKIT_COST: expected off, quick or full, got 'no'"):
+        load_settings(project, {**HOME, "BENCHKIT_COST": "no"})
+    assert load_settings(project, {**HOME, "BENCHKIT_COST": "off"}).cost == "off"

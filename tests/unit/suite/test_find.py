@@ -65,3 +65,11 @@ def test_a_path_that_is_not_there_is_refused_with_the_nearest(own: Path) -> None
     with pytest.raises(SuiteError) as caught:
         find_suite(own / "fqa.yaml", [own])
     assert str(caught.value) == f"{own / 'fqa.yaml'}: no such suite file (did you mean 'faq.yaml'?)"
+
+
+def test_a_folder_is_no_suite_and_the_message_names_the_files_in_it(tmp_path: Path) -> None:
+    with pytest.raises(SuiteError, match="a folder, where a suite file is needed, and no suite file is in it"):
+        find_suite(tmp_path, [])
+    (tmp_path / "mine.yaml").touch()
+    with pytest.raises(SuiteError, match=r"a suite file is needed; in it: mine\.yaml"):
+        find_suite(tmp_path, [])

@@ -13,6 +13,7 @@ from benchkit.suite.find import shipped_suites
 from benchkit.suite.load import load_suite
 from benchkit.suite.schema import COLUMNS
 from benchkit.suite.suite import BenchmarkSpec, Suite
+from benchkit.types.cost import Budget, Price
 from benchkit.types.model import Variant
 from benchkit.types.task import TASK_TYPES, TaskLimits, TaskSpec
 
@@ -44,6 +45,19 @@ def test_a_small_suite_has_the_documented_defaults(tmp_path: Path) -> None:
     assert (suite.benchmarks, suite.models, suite.baseline, suite.description) == ((), (), None, "")
     assert (suite.seed, suite.margin, suite.n_resamples, suite.limited) == (42, 0.01, 10_000, False)
     assert suite.path == tmp_path / "x.yaml"
+
+
+def test_what_a_model_may_cost_and_what_computing_costs_arrive(tmp_path: Path) -> None:
+    text = (
+        "limits: {items: 100, max_p95_ms: 20, max_memory_mib: 1500.5, max_bytes_per_vector: 1536, max_dim: 384,\n"
+        "  licenses: [apache-2.0, mit]}\n"
+        "price: {currency: EUR, per_hour: 1, per_million_tokens: {house model: 0.02}}\n"
+    )
+    suite = load(tmp_path, HEAD + text + ONE_TASK)
+
+    assert suite.budget == Budget(20.0, 1500.5, 1536, 384, ("apache-2.0", "mit"))
+    assert suite.price == Price("EUR", 1.0, {"house model": 0.02})
+    assert suite.tasks[0].limits.items == 100
 
 
 def test_every_key_of_a_task_arrives(tmp_path: Path) -> None:
@@ -204,6 +218,14 @@ limits:
         ("seed: yes", "seed: expected a whole number, found true"),
         ("seed: -1", "seed: should be at least 0, got -1"),
         ("seed: 4294967296", "seed: should be at most 4,294,967,295, got 4294967296"),
+        ("limits: {max_p95_ms: 0}", "limits.max_p95_ms: should be greater than 0, got 0"),
+        ("limits: {max_p95_ms: fast}", "limits.max_p95_ms: expected a number, found the text 'fast'"),
+        ("limits: {max_memory_mib: true}", "limits.max_memory_mib: expected a number, found true"),
+        ("limits: {max_dim: 0.5}", "limits.max_dim: expected a whole number, found the number 0.5"),
+        ("limits: {licenses: []}", "limits.licenses: should not be empty; leave the key out if it isn't needed"),
+        ("limits: {max_p95: 3}", "limits.max_p95: unknown key (did you mean 'max_p95_ms'?)"),
+        ("price: {per_hour: .inf}", "price.per_hour: should be a finite number, got inf"),
+        ("price: 3", "price: expected keys and values, found the number 3"),
         ("n_resamples: 999", "n_resamples: should be at least 1,000, got 999"),
         ("n_resamples: 100001", "n_resamples: should be at most 100,000, got 100001"),
         ("description:", "description: expected a text, found nothing; give a value or leave the key out"),
@@ -214,7 +236,13 @@ limits:
         ),
         ("limits: 100", "limits: expected keys and values, found the number 100"),
         ("limits: [1]", "limits: expected keys and values, found a list; leave out the '-'"),
-        ("limits: {seed: 1}", "limits.seed: unknown key; known here: documents, items"),
+        (
+            "limits: {seed: 1}",
+            (
+                "limits.seed: unknown key; known here: documents, items, max_p95_ms, max_memory_mib, max_bytes_per_vector, "
+                "max_dim, licenses"
+            ),
+        ),
         ("modles: []", "modles: unknown key (did you mean 'models'?)"),
     ],
 )
@@ -290,7 +318,7 @@ def test_a_wrong_task_is_refused_with_its_place(tmp_path: Path, task: str, messa
          "options.base_url: given already as models[0].base_url"),
         ("minilm@dmi=3",
          ("model 'minilm@dmi=3': unknown key 'dmi'. Did you mean 'dim'? Keys: dim, precision, normalize, "
-          "max_seq_length, revision, loader")),
+          "max_seq_length, revision, loader, engine")),
         ("''", "should not be empty; leave the key out if it isn't needed"),
         ("12", 'expected a text, but YAML reads 12 as the number 12; put it in quotes: "12"'),
         ("{label: a}", "name: missing key"),

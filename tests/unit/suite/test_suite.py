@@ -11,6 +11,7 @@ import pytest
 
 from benchkit.suite.load import load_suite
 from benchkit.suite.suite import BenchmarkSpec, Suite
+from benchkit.types.cost import Budget, Price
 from benchkit.types.model import ModelSpec, Variant
 from benchkit.types.task import TaskLimits, TaskSpec
 
@@ -57,6 +58,11 @@ def test_the_digest_is_the_hash_of_the_canonical_json() -> None:
 )
 def test_what_can_change_a_number_changes_the_digest(change: dict[str, Any]) -> None:
     assert dataclasses.replace(BASE, **change).digest != BASE.digest
+
+
+def test_a_budget_and_a_price_choose_among_numbers_and_change_none() -> None:
+    limits = dataclasses.replace(BASE, budget=Budget(max_dim=384), price=Price(per_hour=1.0))
+    assert limits.digest == BASE.digest
 
 
 def test_descriptions_do_not_change_the_digest() -> None:
