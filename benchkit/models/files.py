@@ -186,6 +186,13 @@ def read_model(directory: Path) -> ModelFiles:
     )
 
 
+def read_config(directory: Path, part: Part) -> dict[str, Any]:
+    """Return the config.json of a module; empty where it has none."""
+    path = directory / part.folder / "config.json"
+    # A module without a folder of its own would get the transformer's.
+    return _object(path) if path.is_file() and (part.folder or part.kind == "Transformer") else {}
+
+
 def parameter_count(directory: Path) -> int:
     """Return the number of floating-point weights of a model directory, from the headers of its files."""
     return read_model(directory).parameters

@@ -13,10 +13,14 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 from benchkit.errors import ModelError
 from benchkit.models import catalog
 from benchkit.types.model import PRECISIONS, ModelSpec, Precision, Variant
+
+EngineOption = Literal["auto", "torch", "packed", "bf16", "int8"]
+ENGINES: tuple[EngineOption, ...] = get_args(EngineOption)
 
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _PATH_STARTS = ("/", "./", "../", "~")
@@ -25,7 +29,7 @@ _PATH_STARTS = ("/", "./", "../", "~")
 def parse_model(text: str) -> ModelSpec:
     """Return the model that a text asks for; its label is the text itself.
 
-    Keys after "@": dim, precision, normalize, max_seq_length, revision, loader.
+    Keys after "@": dim, precision, normalize, max_seq_length, revision, loader, engine.
 
     Raises:
         ModelError: no name, an unknown or doubled key, or a value that the key doesn't take.
@@ -43,6 +47,7 @@ def parse_model(text: str) -> ModelSpec:
         revision=given.revision,
         variant=Variant(truncate_dim=given.dim, precision=given.precision, normalize=given.normalize),
         max_seq_length=given.max_seq_length,
+        options={} if given.engine is None else {"engine": given.engine},
     )
 
 
@@ -93,6 +98,7 @@ class _Given:
     max_seq_length: int | None = None
     revision: str | None = None
     loader: str | None = None
+    engine: str | None = None
 
 
 def _split(text: str) -> tuple[str, _Given]:
@@ -133,6 +139,12 @@ def _precision(value: str) -> Precision:
     raise ValueError(f"should be one of {', '.join(PRECISIONS)}")
 
 
+def _engine(value: str) -> str:
+    if value not in ENGINES:
+        raise ValueError(f"should be one of {', '.join(ENGINES)}")
+    return value
+
+
 def _flag(value: str) -> bool:
     if value not in ("true", "false"):
         raise ValueError("should be true or false")
@@ -152,4 +164,5 @@ _READERS: dict[str, Callable[[str], object]] = {
     "max_seq_length": _positive,
     "revision": _text,
     "loader": _text,
+    "engine": _engine,
 }

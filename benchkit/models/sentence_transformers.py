@@ -2,11 +2,14 @@
 
     spec ─ open_model ─┬─ files on this machine (hub.py) ── read without torch (files.py)
                        ├─ prompts: the spec's, else MTEB's, else the model's own
-                       └─> handle with the whole of ModelMeta ─ load ─> encoder
+                       └─> handle with the whole of ModelMeta ─ load ─┬─ weights checked (weights.py)
+                                                                      ├─ engine chosen, held against the reference
+                                                                      └─> encoder
 
 What a score rests on, so it is the same here as in `mteb.evaluate`:
 
-* the vectors are those of `SentenceTransformer.encode` on the same batch, bit by bit;
+* the vectors are those of `SentenceTransformer.encode`: bit by bit on the same batch with engine=torch, within float32
+  rounding with the packed engine (engine.py), and others only where engine=bf16 or int8 asks for them;
 * the prompt of a task is the one that MTEB's SentenceTransformerEncoderWrapper ends up with (`effective_prompt`);
 * weights are computed in float32 on every device, also where a file stores half of the bits.
 
@@ -25,7 +28,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,10 +36,12 @@ from numpy.typing import NDArray
 from benchkit.embeddings.fingerprint import digest_json
 from benchkit.errors import ModelError
 from benchkit.models import catalog
-from benchkit.models.files import ModelFiles, content_digest, read_header, read_model
+from benchkit.models.engine import Engine, choose_engine, engine_option, expected_engine, longest_input, tier_of
+from benchkit.models.files import ModelFiles, content_digest, read_model
 from benchkit.models.hub import find_snapshot, read_origin
 from benchkit.models.names import is_directory
 from benchkit.models.options import check_options
+from benchkit.models.weights import check_weights
 from benchkit.types.model import ModelMeta, ModelSpec, OpenContext, Role
 
 if TYPE_CHECKING:
@@ -46,13 +51,12 @@ DTYPE = "float32"
 _BYTES_PER_WEIGHT = 4
 # Raise it when the same files and settings begin to give other vectors.
 _RECIPE = 1
+# The same for the vectors of bf16 and int8.
+_TIER_RECIPE = 1
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # The names under which sentence-transformers looks for a document's prompt, in its order.
 _DOCUMENT_PROMPTS = ("document", "passage", "corpus")
-_POOLER = "pooler."
-_NO_LIMIT = 10**9  # transformers writes 1e30 for "no longest input"
 _LONGEST_REASON = 500  # characters of a library's own message
-_COUNTED_AT_ONCE = 4096  # texts whose tokens are in memory at a time
 
 
 def open_model(spec: ModelSpec, context: OpenContext) -> SentenceTransformersHandle:
@@ -61,7 +65,8 @@ def open_model(spec: ModelSpec, context: OpenContext) -> SentenceTransformersHan
     Raises:
         ModelError: it can't be had, its files are damaged, or a setting doesn't fit it.
     """
-    check_options(spec, ())
+    check_options(spec, ("engine",))
+    asked = engine_option(spec)
     source = _find(spec, context)
     try:
         files = read_model(source.directory)
@@ -74,20 +79,21 @@ def open_model(spec: ModelSpec, context: OpenContext) -> SentenceTransformersHan
     prompts = Prompts(own=files.prompts, default=files.default_prompt, given=_given_prompts(spec, source))
     max_seq_length = spec.max_seq_length or files.max_seq_length
     facts = source.facts
+    identity = {
+        "recipe": _RECIPE,
+        "content": content,
+        "prompts": prompts.identity(),
+        "max_seq_length": max_seq_length,
+        "dtype": DTYPE,
+        "trust_remote_code": spec.trust_remote_code,
+    }
+    exact = digest_json(identity)
+    tier = tier_of(asked)
     meta = ModelMeta(
         name=spec.label,
         id=source.id,
         revision=source.revision,
-        fingerprint=digest_json(
-            {
-                "recipe": _RECIPE,
-                "content": content,
-                "prompts": prompts.identity(),
-                "max_seq_length": max_seq_length,
-                "dtype": DTYPE,
-                "trust_remote_code": spec.trust_remote_code,
-            }
-        ),
+        fingerprint=exact if tier == DTYPE else digest_json(identity | {"tier": tier, "tier_recipe": _TIER_RECIPE}),
         dimension=files.dimension,
         bytes_per_vector=None if files.dimension is None else files.dimension * _BYTES_PER_WEIGHT,
         parameters=files.parameters,
@@ -100,68 +106,85 @@ def open_model(spec: ModelSpec, context: OpenContext) -> SentenceTransformersHan
         languages=facts.languages if facts else (),
         training_tasks=facts.training_tasks if facts else (),
         notes=source.notes + files.notes,
+        engine=expected_engine(spec, files, context.device),
     )
-    return SentenceTransformersHandle(meta, files, prompts, spec, context.device)
+    return SentenceTransformersHandle(meta, files, prompts, spec, context.device, exact)
 
 
 @dataclass(frozen=True, slots=True)
 class SentenceTransformersHandle:
-    """A model whose files are there and whole."""
+    """A model whose files are there and whole.
+
+    Attributes:
+        reference_fingerprint: Of the vectors that the reference would compute.
+    """
 
     meta: ModelMeta
     files: ModelFiles
     prompts: Prompts
     spec: ModelSpec = field(repr=False)
     device: str
+    reference_fingerprint: str
 
     def load(self) -> SentenceTransformersEncoder:
-        """Load it onto its device.
+        """Load it onto its device and choose what computes it.
 
         Raises:
-            ModelError: a weight is missing in the files, or sentence-transformers can't load them.
+            ModelError: a weight is missing in the files, sentence-transformers can't load them, or the engine that was
+                asked for can't compute the model here.
         """
         with silence():
-            model = _load(self.files.directory, self.device, trust_remote_code=self.spec.trust_remote_code)
-            _check_weights(model, self.files)
+            load = functools.partial(
+                _load, self.files.directory, self.device, trust_remote_code=self.spec.trust_remote_code
+            )
+            model = load()
+            check_weights(model, self.files, load)
             if self.spec.max_seq_length is not None:
                 model.max_seq_length = self.spec.max_seq_length
-        return SentenceTransformersEncoder(_completed(self.meta, model), model, self.prompts)
+            meta = _completed(self.meta, model)
+            choice = choose_engine(model, self.files, self.spec)
+        engine = choice.engine
+        # The vectors of a tier that was refused are the reference's.
+        fingerprint = self.reference_fingerprint if engine.name == "torch" else meta.fingerprint
+        meta = replace(meta, engine=engine.name, fingerprint=fingerprint, notes=meta.notes + choice.notes)
+        return SentenceTransformersEncoder(meta, engine, self.prompts)
 
 
 class SentenceTransformersEncoder:
     """A loaded model."""
 
-    def __init__(self, meta: ModelMeta, model: SentenceTransformer, prompts: Prompts) -> None:
+    def __init__(self, meta: ModelMeta, engine: Engine, prompts: Prompts) -> None:
         self.meta = meta
-        self._model = model
+        self._engine = engine
         self._prompts = prompts
-        self._counter: _TokenCounter | None = None
+
+    @property
+    def batch_tokens(self) -> int:
+        """Most tokens that one call should hold."""
+        return self._engine.batch_tokens
+
+    def padded_tokens(self, lengths: NDArray[np.int64]) -> int:
+        """Return the tokens that go through the model for one call with texts of these lengths before truncation."""
+        return self._engine.padded_tokens(lengths)
 
     def prompt_for(self, *, task_name: str, task_type: str, role: Role | None) -> str:
         return self._prompts.effective(task_name=task_name, task_type=task_type, role=role)
 
     def encode(self, texts: Sequence[str], *, prompt: str = "", role: Role | None = None) -> NDArray[np.float32]:
-        """Return one vector per text, float32 (n, dimension); the texts go through the model as one batch."""
+        """Return one vector per text, float32 (n, dimension); for the reference the texts are one batch."""
         assert self.meta.dimension is not None  # known since it was loaded
         if not len(texts):
             return np.empty((0, self.meta.dimension), np.float32)
-        # sentence-transformers takes `task` as an option that a model without a router doesn't look at.
-        task = {"task": role} if self.meta.uses_role and role is not None else {}
-        vectors = self._model.encode(
+        return self._engine.encode(
             [well_formed(text) for text in texts],
             prompt=well_formed(prompt),
-            batch_size=len(texts),
-            show_progress_bar=False,
-            convert_to_numpy=True,
-            **task,
+            # sentence-transformers takes `task` as an option that a model without a router doesn't look at.
+            role=role if self.meta.uses_role else None,
         )
-        return np.asarray(vectors, dtype=np.float32)
 
     def count_tokens(self, texts: Sequence[str]) -> NDArray[np.int64] | None:
         """Return the tokens of each text before truncation, with the special ones that the model adds."""
-        if self._counter is None:
-            self._counter = _TokenCounter(self._model.tokenizer)
-        return self._counter.count([well_formed(text) for text in texts])
+        return self._engine.count_tokens([well_formed(text) for text in texts])
 
 
 def well_formed(text: str) -> str:
@@ -337,48 +360,8 @@ def _load(directory: Path, device: str, *, trust_remote_code: bool) -> SentenceT
     return model.float()
 
 
-def _check_weights(model: SentenceTransformer, files: ModelFiles) -> None:
-    """Refuse a model of which transformers made up a part: it fills a gap in the file with random numbers."""
-    folders = list(dict.fromkeys(part.folder for part in files.parts if part.kind == "Transformer"))
-    transformers = _transformers(model)
-    if len(folders) != len(transformers):
-        return  # modules of a repository's own; what they load is theirs to check
-    for folder, transformer in zip(folders, transformers, strict=True):
-        place = files.directory / folder
-        missing = _missing_weights(transformer, place, [path for path in files.weights if path.parent == place])
-        if files.pooling is not None:
-            # The layer behind [CLS] of BERT's first training task: nothing that pools tokens asks for it.
-            missing = [name for name in missing if not name.startswith(_POOLER)]
-        if missing:
-            raise ModelError(
-                f"{place}: weights missing in the file: {', '.join(missing[:5])}"
-                f"{f' and {len(missing) - 5} more' if len(missing) > 5 else ''}; the vectors would be random"
-            )
-
-
-def _transformers(model: SentenceTransformer) -> list[Any]:
-    """Return the transformers models, but not those that are a part of another."""
-    from transformers import PreTrainedModel
-
-    found = {name: module for name, module in model.named_modules() if isinstance(module, PreTrainedModel)}
-    return [module for name, module in found.items() if not any(name.startswith(f"{other}.") for other in found)]
-
-
-def _missing_weights(transformer: Any, place: Path, weights: list[Path]) -> list[str]:
-    stored = {name for path in weights for name in read_header(path)}
-    stored |= {name.removeprefix(f"{transformer.base_model_prefix}.") for name in stored}
-    if set(transformer.state_dict()) <= stored:
-        return []
-    # Renamed or tied weights: only transformers knows.
-    _, report = type(transformer).from_pretrained(
-        str(place), config=transformer.config, local_files_only=True, use_safetensors=True, output_loading_info=True
-    )
-    return sorted(report["missing_keys"])
-
-
 def _completed(meta: ModelMeta, model: SentenceTransformer) -> ModelMeta:
     """Fill in what the files alone didn't tell."""
-    longest = meta.max_seq_length or model.max_seq_length
     dimension = meta.dimension
     if dimension is None:
         task = {"task": "query"} if meta.uses_role else {}
@@ -387,7 +370,7 @@ def _completed(meta: ModelMeta, model: SentenceTransformer) -> ModelMeta:
         meta,
         dimension=dimension,
         bytes_per_vector=dimension * _BYTES_PER_WEIGHT,
-        max_seq_length=longest if isinstance(longest, int) and longest < _NO_LIMIT else None,
+        max_seq_length=meta.max_seq_length or longest_input(model),
     )
 
 
@@ -419,37 +402,3 @@ def _quiet(*libraries: str) -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-
-
-# ---------------------------------------------------------------- tokens
-
-
-class _TokenCounter:
-    """A tokenizer without truncation and padding, apart from the model's own."""
-
-    def __init__(self, tokenizer: Any) -> None:
-        from tokenizers import Tokenizer
-
-        self._slow = tokenizer
-        self._fast: Tokenizer | None = None
-        # A static model holds a bare tokenizer and adds no special tokens.
-        self._adds_special = not isinstance(tokenizer, Tokenizer)
-        backend = tokenizer if isinstance(tokenizer, Tokenizer) else getattr(tokenizer, "backend_tokenizer", None)
-        if backend is not None:
-            self._fast = Tokenizer.from_str(backend.to_str())
-            self._fast.no_truncation()
-            self._fast.no_padding()
-
-    def count(self, texts: list[str]) -> NDArray[np.int64] | None:
-        if self._slow is None:
-            return None
-        return np.fromiter(self._lengths(texts), np.int64, len(texts))
-
-    def _lengths(self, texts: list[str]) -> Iterator[int]:
-        for start in range(0, len(texts), _COUNTED_AT_ONCE):
-            part = texts[start : start + _COUNTED_AT_ONCE]
-            if self._fast is not None:
-                encodings = self._fast.encode_batch_fast(part, add_special_tokens=self._adds_special)
-                yield from (len(encoding.ids) for encoding in encodings)
-            else:
-                yield from (len(ids) for ids in self._slow(part, truncation=False, verbose=False)["input_ids"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchkit.errors import ModelError
-from benchkit.models.names import did_you_mean, is_directory, parse_model, resolve_loader
+from benchkit.models.names import ENGINES, did_you_mean, is_directory, parse_model, resolve_loader
 from benchkit.types.model import ModelSpec, Variant
 
 
@@ -25,6 +25,11 @@ def test_every_key_lands_in_its_field_and_the_label_is_the_text() -> None:
         variant=Variant(truncate_dim=128, precision="int8", normalize=True),
         max_seq_length=64,
     )
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_engine_is_an_option_of_the_loader(engine: str) -> None:
+    assert parse_model(f"minilm@engine={engine}").options == {"engine": engine}
 
 
 def test_blanks_around_keys_and_values_do_not_matter() -> None:
@@ -64,6 +69,7 @@ def test_an_at_sign_in_the_name_of_a_directory_is_no_separator(tmp_path: Path) -
         ("minilm@max_seq_length=x", "max_seq_length should be a whole number of at least 1, got 'x'"),
         ("minilm@precision=int9", "precision should be one of float32, float16, int8, binary, got 'int9'"),
         ("minilm@normalize=yes", "normalize should be true or false, got 'yes'"),
+        ("minilm@engine=fast", "engine should be one of auto, torch, packed, bf16, int8, got 'fast'"),
         ("minilm@revision=", "revision should not be empty, got ''"),
     ],
 )

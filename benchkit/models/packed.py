@@ -1,0 +1,417 @@
+"""A forward pass of BERT and its kin without padding: the tokens of all texts stand in one matrix.
+
+    transformers model ── read_network ──> Network (weights, one name for each) or Unsupported
+    ids of n texts, longest first ── Packed.token_vectors ──> (tokens, d) ── pool ──> (n, d)
+
+sentence-transformers pads the texts of a batch to the longest; here every linear layer sees real tokens only, and
+attention runs on the texts of one length at a time, so that no mask is needed. Linear layers, their activations and
+the sums behind them go through one kernel (linear.py); query, key and value are one product.
+
+Read are BertModel, RobertaModel, XLMRobertaModel, CamembertModel, MPNetModel and DistilBertModel of transformers,
+with layers that are torch's own Linear, LayerNorm and Embedding. Whatever isn't known here is `Unsupported`; whether
+the vectors are right is for parity.py to say.
+
+Sources: Devlin et al., "BERT", NAACL 2019; Song et al., "MPNet", NeurIPS 2020 (relative positions); packing: Zhai et
+al., "ByteTransformer", IPDPS 2023.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchkit.models.linear import Activation, Kernel, Linear
+from benchkit.models.tokens import Ids
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MODEL_TYPES: Mapping[str, str] = {
+    "bert": "BertModel",
+    "roberta": "RobertaModel",
+    "xlm-roberta": "XLMRobertaModel",
+    "camembert": "CamembertModel",
+    "mpnet": "MPNetModel",
+    "distilbert": "DistilBertModel",
+}
+POOLING_MODES = frozenset({"cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"})
+
+# Names of transformers' activations and what oneDNN calls them.
+_FUSED = {
+    "gelu": ("gelu", "none"),
+    "gelu_new": ("gelu", "tanh"),
+    "gelu_pytorch_tanh": ("gelu", "tanh"),
+    "relu": ("relu", ""),
+}
+# Positions of these begin behind the id of the padding token.
+_COUNTED_FROM_PADDING = frozenset({"roberta", "xlm-roberta", "camembert", "mpnet"})
+
+
+class Unsupported(Exception):
+    """A model that this forward pass isn't written for; the message says what about it, after "it has" or the like."""
+
+
+@dataclass(frozen=True, slots=True)
+class Norm:
+    """A layer norm over vectors of d: weight and bias (d,)."""
+
+    weight: Tensor
+    bias: Tensor
+    eps: float
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One transformer layer: torch's Linear modules and two norms, each behind the sum with its input."""
+
+    query: Any
+    key: Any
+    value: Any
+    out: Any
+    out_norm: Norm
+    inner: Any
+    outer: Any
+    outer_norm: Norm
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """What a model is made of.
+
+    Attributes:
+        words, positions: Embedding tables (vocabulary, d) and (longest, d).
+        type_row: What is added to each token for being in the first of two texts (d,); None for nothing.
+        padding_id: Where positions count from it, the padding token; else None, and they count from 0.
+        relative_bias: Of MPNet: length -> (1, heads, length, length), added to the attention scores.
+    """
+
+    words: Tensor
+    positions: Tensor
+    type_row: Tensor | None
+    norm: Norm
+    heads: int
+    layers: tuple[Layer, ...]
+    activation: Activation
+    padding_id: int | None
+    relative_bias: Callable[[int], Tensor] | None
+
+
+# ---------------------------------------------------------------- reading
+
+
+def read_network(model: Any) -> Network:
+    """Return the parts of a transformers model; its tensors are shared, not copied.
+
+    Raises:
+        Unsupported: it isn't one of the known kind, or something in it is out of the ordinary.
+    """
+    _check(model)
+    kind = model.config.model_type
+    if kind == "distilbert":
+        return _read_distilbert(model)
+    layers = tuple(_read_layer(layer, is_mpnet=kind == "mpnet") for layer in model.encoder.layer)
+    tables = model.embeddings
+    types = getattr(tables, "token_type_embeddings", None)
+    return Network(
+        words=_table(tables.word_embeddings),
+        positions=_table(tables.position_embeddings),
+        type_row=None if types is None else _table(types)[0],
+        norm=_norm(tables.LayerNorm),
+        heads=model.config.num_attention_heads,
+        layers=layers,
+        activation=_activation(model.config.hidden_act, model.encoder.layer[0].intermediate.intermediate_act_fn),
+        padding_id=tables.padding_idx if kind in _COUNTED_FROM_PADDING else None,
+        relative_bias=_mpnet_bias(model) if kind == "mpnet" else None,
+    )
+
+
+def _check(model: Any) -> None:
+    import torch
+
+    config = model.config
+    expected = MODEL_TYPES.get(config.model_type)
+    named = type(model).__name__
+    if named != expected or not type(model).__module__.startswith("transformers."):
+        raise Unsupported(f"there is no packed forward pass for {named}")
+    positions = getattr(config, "position_embedding_type", None)
+    odd = {
+        f"position embeddings of type {positions}": positions not in (None, "absolute"),
+        "a decoder's mask": bool(getattr(config, "is_decoder", False)),
+        "cross attention": bool(getattr(config, "add_cross_attention", False)),
+        "pruned heads": bool(getattr(config, "pruned_heads", None)),
+        "an adapter": bool(getattr(model, "_hf_peft_config_loaded", False)),
+        "quantised weights": getattr(model, "hf_quantizer", None) is not None,
+        "weights that aren't float32": any(weight.dtype != torch.float32 for weight in model.parameters()),
+    }
+    for what, is_there in odd.items():
+        if is_there:
+            raise Unsupported(f"it has {what}")
+
+
+def _read_layer(layer: Any, *, is_mpnet: bool) -> Layer:
+    attention = layer.attention
+    if is_mpnet:
+        own = attention.attn
+        query, key, value, out, norm = own.q, own.k, own.v, own.o, attention.LayerNorm
+    else:
+        own = attention.self
+        query, key, value = own.query, own.key, own.value
+        out, norm = attention.output.dense, attention.output.LayerNorm
+    return Layer(
+        query=_linear(query),
+        key=_linear(key),
+        value=_linear(value),
+        out=_linear(out),
+        out_norm=_norm(norm),
+        inner=_linear(layer.intermediate.dense),
+        outer=_linear(layer.output.dense),
+        outer_norm=_norm(layer.output.LayerNorm),
+    )
+
+
+def _read_distilbert(model: Any) -> Network:
+    tables, blocks = model.embeddings, model.transformer.layer
+    layers = tuple(
+        Layer(
+            query=_linear(block.attention.q_lin),
+            key=_linear(block.attention.k_lin),
+            value=_linear(block.attention.v_lin),
+            out=_linear(block.attention.out_lin),
+            out_norm=_norm(block.sa_layer_norm),
+            inner=_linear(block.ffn.lin1),
+            outer=_linear(block.ffn.lin2),
+            outer_norm=_norm(block.output_layer_norm),
+        )
+        for block in blocks
+    )
+    return Network(
+        words=_table(tables.word_embeddings),
+        positions=_table(tables.position_embeddings),
+        type_row=None,
+        norm=_norm(tables.LayerNorm),
+        heads=model.config.n_heads,
+        layers=layers,
+        activation=_activation(model.config.activation, blocks[0].ffn.activation),
+        padding_id=None,
+        relative_bias=None,
+    )
+
+
+def _linear(module: Any) -> Any:
+    import torch
+
+    # An adapter, a quantised layer, a parametrisation: each is another class.
+    if type(module) is not torch.nn.Linear or module.bias is None:
+        raise Unsupported(f"it has a {type(module).__name__} where a Linear with a bias is expected")
+    return module
+
+
+def _norm(module: Any) -> Norm:
+    import torch
+
+    if type(module) is not torch.nn.LayerNorm or module.weight is None or module.bias is None:
+        raise Unsupported(f"it has a {type(module).__name__} where a LayerNorm with weight and bias is expected")
+    return Norm(module.weight, module.bias, module.eps)
+
+
+def _table(module: Any) -> Tensor:
+    import torch
+
+    if type(module) is not torch.nn.Embedding or module.max_norm is not None:
+        raise Unsupported(f"it has a {type(module).__name__} where an Embedding is expected")
+    return module.weight
+
+
+def _activation(name: object, function: Callable[[Tensor], Tensor]) -> Activation:
+    return Activation(function, _FUSED.get(name) if isinstance(name, str) else None)
+
+
+def _mpnet_bias(model: Any) -> Callable[[int], Tensor]:
+    """Return MPNet's bias by length; that of the longest so far is kept, since it only depends on distances."""
+    import torch
+
+    table, bucket_of = _table(model.encoder.relative_attention_bias), type(model.encoder).relative_position_bucket
+    kept: list[Tensor] = []
+
+    def bias(length: int) -> Tensor:
+        if not kept or kept[0].shape[-1] < length:
+            places = torch.arange(length, device=table.device)
+            buckets = bucket_of(places[None, :] - places[:, None])
+            kept[:] = [torch.nn.functional.embedding(buckets, table).permute(2, 0, 1).unsqueeze(0).contiguous()]
+        return kept[0][..., :length, :length]
+
+    return bias
+
+
+# ---------------------------------------------------------------- computing
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Consecutive texts of one length in a packed matrix."""
+
+    texts: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A layer as the kernel holds it."""
+
+    qkv: Linear
+    out: Linear
+    out_norm: Norm
+    inner: Linear
+    outer: Linear
+    outer_norm: Norm
+
+
+class Packed:
+    """A network whose linear layers a kernel has taken over."""
+
+    def __init__(self, network: Network, kernel: Kernel) -> None:
+        import torch
+
+        self._dtype = getattr(torch, kernel.dtype)
+        with torch.inference_mode():
+            self._layers = [_prepared(layer, network.activation, kernel, self._dtype) for layer in network.layers]
+        # A kernel that has its own form of the weights shouldn't hold the model's as well.
+        self._network = replace(network, layers=())
+
+    @property
+    def device(self) -> Any:
+        return self._network.words.device
+
+    def token_vectors(self, ids: Sequence[Ids]) -> tuple[Tensor, list[Group]]:
+        """Return the last layer's vectors of all tokens, (tokens, d) in the kernel's type, and what stands where.
+
+        Args:
+            ids: Of texts with at least one token each; those of one length stand together.
+        """
+        groups = [Group(len(list(same)), length) for length, same in groupby(len(row) for row in ids)]
+        x = self._embedded(ids, groups).to(self._dtype)
+        for layer in self._layers:
+            attended = self._attended(layer.qkv(x), groups)
+            x = _normed(layer.out.added(attended, x), layer.out_norm)
+            x = _normed(layer.outer.added(layer.inner.activated(x), x), layer.outer_norm)
+        return x, groups
+
+    def _embedded(self, ids: Sequence[Ids], groups: Sequence[Group]) -> Tensor:
+        import torch
+
+        network = self._network
+        flat = np.concatenate(ids)
+        places = positions(flat, groups, network.padding_id)
+        x = torch.nn.functional.embedding(torch.from_numpy(flat).to(self.device), network.words)
+        if network.type_row is not None:
+            x += network.type_row
+        x += torch.nn.functional.embedding(torch.from_numpy(places).to(self.device), network.positions)
+        return _normed(x, network.norm)
+
+    def _attended(self, qkv: Tensor, groups: Sequence[Group]) -> Tensor:
+        """Return what each token takes from the tokens of its text, (tokens, d), from (tokens, 3 d)."""
+        import torch
+
+        heads, width = self._network.heads, qkv.shape[1] // 3
+        found, start = [], 0
+        for group in groups:
+            end = start + group.texts * group.length
+            split = qkv[start:end].view(group.texts, group.length, 3, heads, width // heads)
+            query, key, value = split.permute(2, 0, 3, 1, 4).unbind()
+            bias = self._bias(group.length)
+            attended = torch.nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+            found.append(attended.transpose(1, 2).reshape(end - start, width))
+            start = end
+        return found[0] if len(found) == 1 else torch.cat(found)
+
+    def _bias(self, length: int) -> Tensor | None:
+        relative = self._network.relative_bias
+        return None if relative is None else relative(length).to(self._dtype)
+
+
+def _prepared(layer: Layer, activation: Activation, kernel: Kernel, dtype: Any) -> _Ready:
+    import torch
+
+    three = (layer.query, layer.key, layer.value)
+    norms = [Norm(norm.weight.to(dtype), norm.bias.to(dtype), norm.eps) for norm in (layer.out_norm, layer.outer_norm)]
+    return _Ready(
+        qkv=kernel.make(torch.cat([one.weight for one in three]), torch.cat([one.bias for one in three]), None),
+        out=kernel.make(layer.out.weight, layer.out.bias, None),
+        out_norm=norms[0],
+        inner=kernel.make(layer.inner.weight, layer.inner.bias, activation),
+        outer=kernel.make(layer.outer.weight, layer.outer.bias, None),
+        outer_norm=norms[1],
+    )
+
+
+def positions(flat: Ids, groups: Iterable[Group], padding_id: int | None) -> NDArray[np.int32]:
+    """Return the row of the position table for each token, int32 (tokens,).
+
+    Args:
+        padding_id: None counts 0, 1, 2, ... in each text. Else a text counts from padding_id + 1, and a padding token
+            that somebody wrote into it has the position padding_id and isn't counted, as RoBERTa does it.
+
+    >>> positions(np.array([7, 8, 9, 5], np.int32), [Group(1, 3), Group(1, 1)], None).tolist()
+    [0, 1, 2, 0]
+    >>> positions(np.array([7, 1, 9, 5], np.int32), [Group(1, 3), Group(1, 1)], 1).tolist()
+    [2, 1, 3, 2]
+    """
+    found, start = [], 0
+    for group in groups:
+        end = start + group.texts * group.length
+        if padding_id is None:
+            found.append(np.tile(np.arange(group.length, dtype=np.int32), group.texts))
+        else:
+            is_counted = (flat[start:end] != padding_id).reshape(group.texts, group.length)
+            counted = np.cumsum(is_counted, axis=1, dtype=np.int32) * is_counted + np.int32(padding_id)
+            found.append(counted.ravel())
+        start = end
+    return np.concatenate(found)
+
+
+def pool(tokens: Tensor, groups: Sequence[Group], modes: Sequence[str]) -> Tensor:
+    """Return one float32 vector per text, those of several modes side by side, (n, modes * d)."""
+    import torch
+
+    found, start = [], 0
+    for group in groups:
+        end = start + group.texts * group.length
+        vectors = tokens[start:end].view(group.texts, group.length, -1).float()
+        found.append(torch.cat([_pooled(vectors, mode) for mode in modes], dim=1))
+        start = end
+    return torch.cat(found)
+
+
+def _pooled(vectors: Tensor, mode: str) -> Tensor:
+    """Return (n, d) from the token vectors (n, length, d) of texts of one length."""
+    import torch
+
+    length = vectors.shape[1]
+    match mode:
+        case "cls":
+            found = vectors[:, 0]
+        case "lasttoken":
+            found = vectors[:, -1]
+        case "max":
+            found = vectors.amax(dim=1)
+        case "mean":
+            found = vectors.sum(dim=1) / length
+        case "mean_sqrt_len_tokens":
+            found = vectors.sum(dim=1) / length**0.5
+        case "weightedmean":
+            weights = torch.arange(1, length + 1, device=vectors.device, dtype=vectors.dtype).view(1, -1, 1)
+            found = (vectors * weights).sum(dim=1) / weights.sum()
+        case _:
+            raise ValueError(f"no pooling {mode!r}")
+    return found
+
+
+def _normed(x: Tensor, norm: Norm) -> Tensor:
+    import torch
+
+    return torch.nn.functional.layer_norm(x, norm.weight.shape, norm.weight, norm.bias, norm.eps)

