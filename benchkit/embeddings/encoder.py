@@ -2,15 +2,19 @@
 
     texts ── distinct ── keys ── look up ─┬─ found ─────────────────────────────────────┐
                                           └─ missing ── longest first ── batches ── model ── vectors (n, d)
-                                                                            └─ each appended to the cache at once
+                                               └─ tokens, counted once      └─ each appended to the cache at once
 
 What makes a rerun exact. A model's vector of a text may differ in its last bits with the batch it is in (padding, the
-kernel that fits the shape). The batches of a call are cut from the sorted list of its missing texts, all of
-`batch_size` but the last, and each is stored as one block, whole or not at all, in order. So after an interruption what
-is there is a run of whole batches from the front, what is missing is the rest of the same sorted list, and the rerun
-cuts the same batches: the vectors are those of the uninterrupted run, byte for byte. It holds for the same calls in the
-same order with the same batch size; where two processes encode the same texts at the same time, each text has a vector
-of one of the two.
+kernel that fits the shape). The batches of a call are cut from the front of the sorted list of its missing texts, each
+as long as the room for tokens (or the number of texts) lets it be, so where a batch ends depends on the texts from its
+start on and on nothing before. Each is stored as one block, whole or not at all, in order. So after an interruption
+what is there is a run of whole batches from the front, what is missing is the rest of the same sorted list, and the
+rerun cuts the same batches: the vectors are those of the uninterrupted run, byte for byte. It holds for the same calls
+in the same order with the same room; where two processes encode the same texts at the same time, each text has a vector
+of one of the two. Of several damaged blocks the texts are cut anew, as one list, so their last bits may change.
+
+Tokens. A text is counted with its prompt, right before it is encoded, so that a model may keep the token ids for that.
+A text whose vector is known is counted only for a `watch`, and only where nothing tells whether the model cuts it.
 """
 
 from __future__ import annotations
@@ -27,12 +31,15 @@ from numpy.typing import NDArray
 
 from benchkit.embeddings.fingerprint import digest_json, text_keys
 from benchkit.embeddings.index import Keys, Rows
+from benchkit.embeddings.lengths import CutTexts, ReadTexts, cut_batches
 from benchkit.embeddings.memory import MemorySpace
 from benchkit.embeddings.segment import Vectors
 from benchkit.embeddings.store import CacheWriteError, VectorSpace, VectorStore
-from benchkit.types.model import Encoder, ModelMeta, Role
+from benchkit.types.model import Encoder, ModelMeta, Role, TokenBatched
 
 DEFAULT_BATCH_SIZE = 32
+# Of a model that says how many tokens it likes: only texts without a token could be more than these on a processor.
+MOST_TEXTS = 4_096
 _ROWS_AT_A_TIME = 16_384  # looked up or copied at once: 25 MB at 384 dimensions
 _NAMED_TEXTS = 3
 
@@ -46,7 +53,7 @@ class EncodeCounts:
         distinct: Distinct texts, summed over the calls.
         encoded: Of those, texts that went through the model.
         cached: Of those, texts whose vector was known.
-        encode_s: Wall time in the model's own `encode`.
+        encode_s: Wall time in the model: its `encode`, and the tokenizer for the texts that were encoded.
     """
 
     texts: int = 0
@@ -102,7 +109,7 @@ class CachedEncoder:
         store: Where vectors are kept between processes; None keeps them in memory, for this object only.
         context: What else may change the last bits of a vector and isn't in the model's fingerprint: kind of device,
             versions of libraries. Vectors kept under another context aren't used.
-        batch_size: Texts per call of the model.
+        batch_size: Texts per call of a model that doesn't say how many tokens it likes in one (`TokenBatched`).
         on_progress: Called with the distinct texts done and all distinct texts of the call: after the look-up and
             after each batch.
         on_warning: Called once when the cache fails, and once for each space with damaged blocks; None warns the
@@ -133,6 +140,8 @@ class CachedEncoder:
         self._layers: dict[tuple[str, Role | None], _Layers] = {}
         self._has_failed = False
         self._counts = EncodeCounts()
+        self._cut_texts = CutTexts(encoder.meta.max_seq_length)
+        self._read_texts: ReadTexts | None = None
 
     @property
     def meta(self) -> ModelMeta:
@@ -147,6 +156,11 @@ class CachedEncoder:
 
     def count_tokens(self, texts: Sequence[str]) -> NDArray[np.int64] | None:
         return self._encoder.count_tokens(texts)
+
+    def watch(self) -> ReadTexts:
+        """Return a new count of the texts that are read from now on, and of those that the model cuts."""
+        self._read_texts = ReadTexts()
+        return self._read_texts
 
     def encode(self, texts: Sequence[str], *, prompt: str = "", role: Role | None = None) -> Vectors:
         """Return one vector per text, float32 (n, d), in the order of the texts.
@@ -168,13 +182,16 @@ class CachedEncoder:
         self._count(texts=len(texts), distinct=n_distinct, cached=n_distinct - len(missing))
         done = n_distinct - len(missing)
         self._report(done, n_distinct)
-        for batch in self._batches(request, missing):
+        self._count_known(request, missing, prompt)
+        for batch in self._batches(request, missing, prompt):
             raw = self._encode_batch([request.texts[row] for row in batch], prompt, role)
             vectors = self._checked(raw, request, batch, self._known_dimension(layers))
             self._keep(layers, request.keys[batch], vectors)
             request.put(batch, vectors)
             done += len(batch)
             self._report(done, n_distinct)
+        if self._read_texts is not None:
+            self._read_texts.add(request.keys, self._cut_texts.among(request.keys, prompt))
         return request.finish()
 
     def _open(self, prompt: str, role: Role | None) -> _Layers:
@@ -224,7 +241,18 @@ class CachedEncoder:
             missing = np.concatenate(unknown) if unknown else missing
         return missing
 
-    def _batches(self, request: _Request, missing: Rows) -> Iterator[Rows]:
+    def _count_known(self, request: _Request, missing: Rows, prompt: str) -> None:
+        """Count those texts with a vector of which a `watch` has to know whether they are cut."""
+        if self._read_texts is None:
+            return
+        is_known = np.ones(len(request.texts), bool)
+        is_known[missing] = False
+        known = np.flatnonzero(is_known)
+        unsure = known[self._cut_texts.unknown([request.texts[row] for row in known], request.keys[known], prompt)]
+        if len(unsure):
+            self._lengths([request.texts[row] for row in unsure], request.keys[unsure], prompt)
+
+    def _batches(self, request: _Request, missing: Rows, prompt: str) -> Iterator[Rows]:
         """Cut the missing texts, longest first, equal lengths by key: an order that only the set of texts decides.
 
         Longest first keeps texts of like length together, so that little is padded, and shows at once whether the
@@ -233,13 +261,30 @@ class CachedEncoder:
         if not len(missing):
             return
         texts = [request.texts[row] for row in missing]
-        lengths = self._encoder.count_tokens(texts)
+        start = self._clock()
+        lengths = self._lengths(texts, request.keys[missing], prompt)
+        self._count(encode_s=self._clock() - start)
         if lengths is None:
             lengths = np.fromiter(map(len, texts), np.int64, len(texts))
         words = np.ascontiguousarray(request.keys[missing]).view(">u8")
-        ordered = missing[np.lexsort((words[:, 1], words[:, 0], -np.asarray(lengths)))]
-        for start in range(0, len(ordered), self._batch_size):
-            yield ordered[start : start + self._batch_size]
+        order = np.lexsort((words[:, 1], words[:, 0], -lengths))
+        for batch in self._cut(lengths[order]):
+            yield missing[order[batch]]
+
+    def _lengths(self, texts: list[str], keys: Keys, prompt: str) -> Rows | None:
+        """Return the tokens of n texts with their prompt, int64 (n,), and note them; None without a tokenizer."""
+        counted = self._encoder.count_tokens([prompt + text for text in texts] if prompt else texts)
+        if counted is None:
+            return None
+        lengths = np.asarray(counted, np.int64)
+        self._cut_texts.note(texts, keys, prompt, lengths)
+        return lengths
+
+    def _cut(self, lengths: Rows) -> Iterator[slice]:
+        if not isinstance(self._encoder, TokenBatched):
+            return cut_batches(np.zeros_like(lengths), max_tokens=0, max_texts=self._batch_size)
+        read = lengths if self.meta.max_seq_length is None else np.minimum(lengths, self.meta.max_seq_length)
+        return cut_batches(read, max_tokens=self._encoder.batch_tokens, max_texts=MOST_TEXTS)
 
     def _encode_batch(self, texts: list[str], prompt: str, role: Role | None) -> NDArray[np.generic]:
         start = self._clock()

@@ -14,12 +14,15 @@ the best threshold of a resample, say, flatters every model.
 With strata, n / (n - 1) becomes n / (n - strata), with n - strata degrees of freedom; for strata of one size the first
 is exact. A stratum of one item always keeps that item and adds no spread.
 
-What it can't see: items that all score the same (all right) have no spread, and the interval is a point.
+What it can't see: items that all score the same (all right) have no spread, and the interval is a point. Of two or
+three items, one item drawn every time is already more frequent than the 2.5 % beyond the end of an interval, and two
+pairs always correlate perfectly: with so few items there are no draws at all.
 
 Sources: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, ch. 13 and 16; Hesterberg, "What Teachers
 Should Know about the Bootstrap", The American Statistician 69 (2015), on narrowness bias; Davison and Hinkley,
 "Bootstrap Methods and their Application", 1997, ch. 4, for the +1 in p-values.
-Cost: O(n_resamples * n) for each column of the item scores; memory for one chunk of resamples.
+Cost: O(n_resamples * n) for each column of the item scores; memory for one chunk of resamples. The resamples of a task
+are drawn for its first model and kept for the others, a byte for each count, as long as there is room (KEPT_BYTES).
 """
 
 from __future__ import annotations
@@ -27,8 +30,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +44,8 @@ from benchkit.types.comparison import Interval
 from benchkit.types.result import ItemScores
 
 CHUNK_ELEMENTS = 2**17  # items * resamples at a time: 1 MiB of counts, which stays in a core's own cache
+KEPT_BYTES = 2**27  # 10,000 resamples of 13,000 items: those of the tasks of most suites together
+TAIL = 0.025  # beyond each end of a 95 % interval
 ESTIMATE_TOLERANCE = 1e-4  # MTEB rounds a score to five digits, or 1e-5 of a point after scaling
 ROUNDING = 1e-12  # two models that do the same may still differ by the order of their additions
 MAX_UNDEFINED = 0.5  # with more undefined resamples than this the items say too little about the score
@@ -120,7 +127,59 @@ def _multinomial(n_items: int, n_resamples: int, rng: np.random.Generator) -> In
     return np.bincount(drawn.ravel(), minlength=n_resamples * n_items).reshape(n_resamples, n_items)
 
 
+@dataclass(slots=True)
+class KeptCounts:
+    """Chunks of counts that were drawn before; the ones that were not used for longest go first when room runs out.
+
+    Attributes:
+        room: Bytes for all of them.
+    """
+
+    room: int
+    _chunks: OrderedDict[tuple[object, ...], tuple[NDArray[np.uint8], ...]] = field(default_factory=OrderedDict)
+
+    def counts(self, entry: ItemScores, n_resamples: int, seed_words: Sequence[int]) -> Iterator[NDArray[np.integer]]:
+        """Yield what `resample_counts` yields for a generator of these seed words, of whatever integer type."""
+        strata = None if entry.strata is None else entry.strata.tobytes()
+        key = (entry.n_items, strata, n_resamples, *seed_words)
+        if key in self._chunks:
+            self._chunks.move_to_end(key)
+            yield from self._chunks[key]
+            return
+        rng = np.random.default_rng(np.random.SeedSequence(seed_words))
+        fits = entry.n_items * n_resamples <= self.room
+        drawn: list[NDArray[np.uint8]] = []
+        for counts in resample_counts(entry.n_items, n_resamples, rng, strata=entry.strata):
+            yield counts
+            fits = fits and counts.max() <= np.iinfo(np.uint8).max
+            if fits:
+                drawn.append(counts.astype(np.uint8))
+        if fits:
+            self._keep(key, tuple(drawn))
+
+    def _keep(self, key: tuple[object, ...], chunks: tuple[NDArray[np.uint8], ...]) -> None:
+        self._chunks[key] = chunks
+        while self.n_bytes > self.room:
+            self._chunks.popitem(last=False)
+
+    @property
+    def n_bytes(self) -> int:
+        return sum(chunk.nbytes for chunks in self._chunks.values() for chunk in chunks)
+
+
+# One for the process: the models of a comparison come one after the other, each through a call of its own.
+_kept = KeptCounts(KEPT_BYTES)
+
+
 # Draws
+
+
+class DrawsScores(Protocol):
+    """What `draw_scores` is called like; a cache that answers in its place is called the same."""
+
+    def __call__(
+        self, items: Sequence[ItemScores], *, stream: str, estimate: float, n_resamples: int = ..., seed: int
+    ) -> Draws: ...
 
 
 def draw_scores(
@@ -180,10 +239,14 @@ def _expansion(entry: ItemScores) -> float:
     from scipy.special import ndtri, stdtrit
 
     n_items = entry.n_items
-    freedom = n_items - (1 if entry.strata is None else len(np.unique(entry.strata)))
-    if freedom < 1:
-        raise ValueError(f"{_key(entry)}: {n_items} item(s) are too few: a bootstrap needs two in at least one stratum")
-    return math.sqrt(n_items / freedom) * float(stdtrit(freedom, 0.975)) / float(ndtri(0.975))
+    sizes = np.array([n_items]) if entry.strata is None else np.unique(entry.strata, return_counts=True)[1]
+    one_item_each = float(np.exp(-np.sum(sizes * np.log(sizes))))  # chance that each stratum draws its first item only
+    if one_item_each > TAIL:
+        raise ValueError(
+            f"{_key(entry)}: {n_items} item(s) are too few for an interval; it needs four, or more in strata"
+        )
+    freedom = n_items - len(sizes)
+    return math.sqrt(n_items / freedom) * float(stdtrit(freedom, 1 - TAIL)) / float(ndtri(1 - TAIL))
 
 
 def _key(entry: ItemScores) -> str:
@@ -196,11 +259,10 @@ def _seed_words(seed: int, stream: str, entry: ItemScores) -> list[int]:
     return [seed, *np.frombuffer(digest, dtype="<u4").tolist()]
 
 
-def _raw_scores(entry: ItemScores, score: Callable[[Ints], Floats], n_resamples: int, seed_words: list[int]) -> Floats:
-    rng = np.random.default_rng(np.random.SeedSequence(seed_words))
-    raw = np.concatenate(
-        [score(counts) for counts in resample_counts(entry.n_items, n_resamples, rng, strata=entry.strata)]
-    )
+def _raw_scores(
+    entry: ItemScores, score: Callable[[NDArray[np.generic]], Floats], n_resamples: int, seed_words: list[int]
+) -> Floats:
+    raw = np.concatenate([score(counts) for counts in _kept.counts(entry, n_resamples, seed_words)])
     undefined = np.flatnonzero(np.isnan(raw))
     if len(undefined) > MAX_UNDEFINED * n_resamples:
         raise ValueError(
@@ -248,13 +310,16 @@ def interval(draws: Draws, *, level: float = 0.95, bounds: tuple[float, float] |
     return Interval(float(low), float(high))
 
 
-def paired(candidate: Draws, baseline: Draws) -> PairedDifference:
+def paired(candidate: Draws, baseline: Draws, *, bounds: tuple[float, float] | None = None) -> PairedDifference:
     """Compare two models on the same items.
 
     The draws of the difference are centred on the difference itself, so the share of them on the far side of 0 is the
     p-value of "no difference": p = 2 * min(#{d <= 0} + 1, #{d >= 0} + 1) / (B + 1), at most 1. The +1 counts the data
     themselves, so that p is never 0. Differences within rounding (1e-12) are 0: the same scores give delta 0, interval
     [0, 0] and p 1.
+
+    Args:
+        bounds: The lowest and highest score that there is; the interval is cut to the differences of two such scores.
 
     Raises:
         ValueError: not equally many draws.
@@ -267,7 +332,8 @@ def paired(candidate: Draws, baseline: Draws) -> PairedDifference:
     values = _without_rounding(candidate.values - baseline.values)
     fewer_side = min(np.count_nonzero(values <= 0), np.count_nonzero(values >= 0))
     p_value = min(1.0, 2 * (fewer_side + 1) / (len(values) + 1))
-    return PairedDifference(float(delta), interval(Draws(float(delta), values)), p_value)
+    farthest = None if bounds is None else (bounds[0] - bounds[1], bounds[1] - bounds[0])
+    return PairedDifference(float(delta), interval(Draws(float(delta), values), bounds=farthest), p_value)
 
 
 def _without_rounding(differences: Floats) -> Floats:

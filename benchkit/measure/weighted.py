@@ -7,10 +7,11 @@
 One function for each kind of item scores (see the table in `types.result`); the test twin is scikit-learn or SciPy on
 np.repeat(data, weights).
 
-Undefined scores are nan: a resample without items; a correlation in which a column is constant; "ap", "f1",
-"precision" and "recall" of pairs, and "ap" of classification, without a positive; a clustering experiment that is left
-without items.
-Cost: O(B * n) time for each column; pieces keep the memory below 100 MB.
+Undefined scores are nan: a resample without items, or without any that counts; a correlation (Kendall's too) in which a
+column is constant; "ap", "f1", "precision" and "recall" of pairs, and "ap" of classification, without a positive; a
+clustering experiment that is left without items.
+Cost: O(B * n) time for each column, for Kendall's correlation times log(distinct values); pieces keep the memory below
+100 MB.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from benchkit.measure import weighted_labels as labels
 from benchkit.measure import weighted_rank as rank
-from benchkit.measure.cells import Floats, Ints, Scorer
+from benchkit.measure.cells import Floats, Ints, Scorer, ratio_or_nan
+from benchkit.measure.weighted_regression import REGRESSION_METRICS, regression
 from benchkit.types.result import ItemScores
 
 PIECE_ELEMENTS = 2**17  # items * resamples at a time: 1 MiB for each of about ten arrays
@@ -48,6 +50,10 @@ def _mean(values: Floats) -> Scorer:
     return score
 
 
+def _mean_of_counted(values: Floats, counted: Floats) -> Scorer:
+    return lambda counts: ratio_or_nan((values * counted) @ counts, counted @ counts)
+
+
 def _floats(columns: Columns, name: str) -> Floats:
     return columns[name].astype(np.float64)
 
@@ -57,7 +63,15 @@ def _ints(columns: Columns, name: str) -> Ints:
 
 
 KINDS: Mapping[str, _Kind] = {
-    "mean": _Kind((), {"value": 1}, lambda c, _: _mean(_floats(c, "value"))),
+    "mean": _Kind(
+        (),
+        {"value": 1},
+        lambda c, _: (
+            _mean_of_counted(_floats(c, "value"), _floats(c, "counted"))
+            if "counted" in c
+            else _mean(_floats(c, "value"))
+        ),
+    ),
     "correlation": _Kind(
         rank.CORRELATIONS,
         {"predicted": 1, "gold": 1},
@@ -87,6 +101,11 @@ KINDS: Mapping[str, _Kind] = {
         labels.BITEXT_METRICS,
         {"gold": 1, "predicted": 1},
         lambda c, metric: labels.bitext(_ints(c, "gold"), _ints(c, "predicted"), metric),
+    ),
+    "regression": _Kind(
+        REGRESSION_METRICS,
+        {"gold": 1, "predicted": 2},
+        lambda c, _: regression(_floats(c, "gold"), _floats(c, "predicted")),
     ),
 }
 
@@ -126,13 +145,18 @@ def scorer(scores: ItemScores) -> Callable[[NDArray[np.generic]], Floats]:
 
 def _piece(score: Scorer, weights: NDArray[np.generic]) -> Floats:
     counts = np.ascontiguousarray(weights.T, dtype=np.float64)
-    whole = np.issubdtype(weights.dtype, np.integer) or np.array_equal(counts, np.rint(counts))
-    if not whole or counts.min() < 0:
+    # Unsigned integers, the counts of a known resample, can be nothing else.
+    if weights.dtype.kind != "u" and not _are_counts(weights):
         raise ValueError("weights should be whole numbers, 0 or more: how often each item is in the resample")
     result = np.full(counts.shape[1], np.nan)
-    filled = counts.any(axis=0)
+    filled = weights.any(axis=1)  # the first item that isn't 0 ends the search in its row
     result[filled] = score(counts if filled.all() else counts[:, filled])
     return result
+
+
+def _are_counts(weights: NDArray[np.generic]) -> bool:
+    whole = weights.dtype.kind == "i" or np.array_equal(weights, np.rint(weights))
+    return whole and weights.min() >= 0
 
 
 # Refusals: a column that doesn't fit would give a number, and a wrong one
@@ -150,6 +174,10 @@ def _check_columns(scores: ItemScores) -> _Kind:
         raise ValueError(f"{where}: no items")
     for name, axes in kind.axes.items():
         _check_column(scores, name, axes, where)
+    if scores.kind == "mean" and "counted" in scores.columns:
+        _check_column(scores, "counted", 1, where)
+        if not np.isin(scores.columns["counted"], (0, 1)).all():
+            raise ValueError(f"{where}: column 'counted' should hold 0 and 1 only")
     _check_widths(scores, where)
     return kind
 

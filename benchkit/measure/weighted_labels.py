@@ -216,16 +216,21 @@ def _margin(of_cell: Ints) -> Sums:
 
 def _v_measure(joint: Floats, classes: Floats, clusters: Floats) -> Floats:
     """Return 2 * I(class; cluster) / (H(class) + H(cluster)), which is V-measure at beta = 1 (cells, b) -> (b,)."""
-    total = joint.sum(axis=0)
-    class_entropy, cluster_entropy = _entropy(classes, total), _entropy(clusters, total)
-    information = class_entropy + cluster_entropy - _entropy(joint, total)
+    total = classes.sum(axis=0)
+    class_entropy, cluster_entropy, joint_entropy = _entropies([classes, clusters, joint], total)
+    information = class_entropy + cluster_entropy - joint_entropy
     value = ratio(2 * np.maximum(information, 0.0), class_entropy + cluster_entropy)
     value[(class_entropy == 0) & (cluster_entropy == 0)] = 1.0  # one class, one cluster: nothing to get wrong
     return np.where(total > 0, value, np.nan)
 
 
-def _entropy(sums: Floats, total: Floats) -> Floats:
+def _entropies(partitions: list[Floats], total: Floats) -> list[Floats]:
     """Return the entropy in nats of each column of whole numbers; exactly 0 where one row has them all."""
-    n_log_n = (sums * np.log(np.maximum(sums, 1.0))).sum(axis=0)  # log(max(n, 1)): 0 log 0 = 0, and 1 log 1 = 0
-    entropy = np.log(np.maximum(total, 1.0)) - ratio(n_log_n, total)
-    return np.where(sums.max(axis=0, initial=0.0) == total, 0.0, np.maximum(entropy, 0.0))
+    rows = np.maximum(total, 1.0)
+    log_rows = np.log(rows)
+    entropies = []
+    for sums in partitions:
+        n_log_n = (sums * np.log(np.maximum(sums, 1.0))).sum(axis=0)  # log(max(n, 1)): 0 log 0 = 0, and 1 log 1 = 0
+        one_has_all = sums.max(axis=0, initial=0.0) == total
+        entropies.append(np.where(one_has_all, 0.0, np.maximum(log_rows - n_log_n / rows, 0.0)))
+    return entropies

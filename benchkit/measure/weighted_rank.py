@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,17 @@ class _Groups:
 def _groups(values: Floats) -> _Groups:
     distinct, of_item = np.unique(values, return_inverse=True)
     return _Groups(of_item, len(distinct), cell_sums(of_item, len(distinct)))
+
+
+def _running_sums(sizes: Floats) -> Floats:
+    """Return np.cumsum(sizes, axis=0) of whole numbers (g, b), which are exact in whatever order they are added."""
+    if len(sizes) > sizes.shape[1]:
+        return np.cumsum(sizes, axis=0)
+    # NumPy goes down one column after the other; where rows are long, adding whole ones takes half the time.
+    sums = sizes.copy()
+    for above, row in pairwise(sums):
+        row += above
+    return sums
 
 
 # Correlations
@@ -95,9 +107,10 @@ def _centred_ranks(groups: _Groups, counts: Floats) -> tuple[Floats, Floats]:
     sizes = groups.sizes(counts)
     # The s rows of a group that ends at row c have the ranks c - s + 1 to c, with mean c - (s - 1) / 2; that of all N
     # rows is (N + 1) / 2. In place, since these arrays are most of the time that a correlation takes.
-    ranks = np.cumsum(sizes, axis=0)
+    ranks = _running_sums(sizes)
+    middle = ranks[-1] / 2
     ranks -= sizes / 2
-    ranks -= sizes.sum(axis=0) / 2
+    ranks -= middle
     return ranks, _dot(sizes, ranks, ranks)
 
 
@@ -155,17 +168,17 @@ def _pair_column(label: Ints, column: Floats, metric: str) -> Scorer:
 
 def average_precision(positive: NDArray[np.bool_], values: Floats) -> Scorer:
     """Return the scorer of scikit-learn's average precision (tied values share a threshold); nan without a positive."""
-    groups = _groups(-values)
+    of_item = np.unique(-values, return_inverse=True)[1]
     # Only at these thresholds recall grows; the others add nothing to the average.
-    growing, cell_of_positive = np.unique(groups.of_item[positive], return_inverse=True)
-    cells = np.full(len(values), IN_NO_CELL)
-    cells[positive] = cell_of_positive
-    positives_of = cell_sums(cells, len(growing))
+    growing = np.unique(of_item[positive])
+    cells = np.searchsorted(growing, of_item)  # the first of these thresholds that an item reaches
+    cells[cells == len(growing)] = IN_NO_CELL
+    rows_of = cell_sums(cells, len(growing))
+    positives_of = cell_sums(np.where(positive, cells, IN_NO_CELL), len(growing))
 
     def score(counts: Floats) -> Floats:
         new_positives = positives_of(counts)
-        rows = np.cumsum(groups.sizes(counts), axis=0)[growing]
-        precision = ratio(np.cumsum(new_positives, axis=0), rows)
+        precision = ratio(_running_sums(new_positives), _running_sums(rows_of(counts)))
         return ratio_or_nan(np.einsum("gb,gb->b", new_positives, precision), new_positives.sum(axis=0))
 
     return score
@@ -176,7 +189,7 @@ def _curve_builder(positive: NDArray[np.bool_], values: Floats) -> Callable[[Flo
     positives_of = cell_sums(np.where(positive, groups.of_item, IN_NO_CELL), groups.n_groups)
 
     def curve(counts: Floats) -> _Curve:
-        return _Curve(np.cumsum(positives_of(counts), axis=0), np.cumsum(groups.sizes(counts), axis=0))
+        return _Curve(_running_sums(positives_of(counts)), _running_sums(groups.sizes(counts)))
 
     return curve
 

@@ -1,6 +1,7 @@
 """Finished cells, kept under everything that decides them, so that an interrupted comparison goes on where it was.
 
-    key = hash(model fingerprint, variant, task source, device kind, library versions) ── <cache>/cells/<key>.npz
+    key = hash(model fingerprint, similarity, engine, variant, task source, device kind, library versions)
+        └── <cache>/cells/<key>.npz
 
 A key holds no path and no name: a model directory whose weights change, or data whose rows change, has another key.
 Files are written beside and renamed, so a killed run leaves whole files only; a damaged one fails the archive's
@@ -30,7 +31,7 @@ from benchkit.types.model import Variant
 from benchkit.types.result import CellResult, ItemScores, WorstItem
 
 # Change it when the meaning of a stored cell changes; old files are then ignored.
-FORMAT = 1
+FORMAT = 3
 # Libraries whose version can change a vector or a score.
 DECIDING_LIBRARIES = (
     "mteb",
@@ -61,12 +62,27 @@ def _version(name: str) -> str:
         return "absent"
 
 
-def cell_key(*, fingerprint: str, variant: Variant, source_digest: str, device_kind: str) -> str:
-    """Return the name under which a cell is kept (32 hex digits)."""
+def cell_key(
+    *,
+    fingerprint: str,
+    similarity: str,
+    engine: str | None,
+    variant: Variant,
+    source_digest: str,
+    device_kind: str,
+) -> str:
+    """Return the name under which a cell is kept (32 hex digits).
+
+    Args:
+        engine: The one that is expected to compute the vectors: a known cell needs no load, and only that tells which
+            one really does. Where it is refused, the cell says so in its warnings.
+    """
     return digest_json(
         {
             "format": FORMAT,
             "model": fingerprint,
+            "similarity": similarity,
+            "engine": engine,
             "variant": asdict(variant),
             "task": source_digest,
             "device": device_kind,

@@ -8,8 +8,8 @@ import shutil
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
+from benchkit.measure.machine import cpu_name, ram_gib
 from benchkit.runner.cell_cache import library_versions
 from benchkit.types.comparison import Environment
 
@@ -23,7 +23,7 @@ def describe_environment(*, device: str, command: str) -> Environment:
         "command": command,
         "cpu": cpu_name(),
         "cores": str(os.cpu_count() or ""),
-        "ram_gib": _ram_gib(),
+        "ram_gib": ram_gib(),
         "device": device,
         "gpu": _gpu_name(device),
         "threads": os.environ.get("OMP_NUM_THREADS", ""),
@@ -38,22 +38,6 @@ def describe_environment(*, device: str, command: str) -> Environment:
         except PackageNotFoundError:
             continue
     return Environment({name: value for name, value in values.items() if value})
-
-
-def cpu_name() -> str:
-    """Return the processor's name as the system tells it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        for line in cpuinfo.read_text(errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()
-
-
-def _ram_gib() -> str:
-    import psutil
-
-    return f"{psutil.virtual_memory().total / 2**30:.1f}"
 
 
 def _gpu_name(device: str) -> str:

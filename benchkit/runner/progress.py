@@ -22,6 +22,10 @@ class Progress(Protocol):
 
     def cell_finished(self, result: CellResult, *, from_cache: bool) -> None: ...
 
+    def stage(self, message: str) -> None:
+        """Something else than cells is done now, in a few words ("measuring costs: batch 32")."""
+        ...
+
     def warning(self, message: str) -> None: ...
 
 
@@ -41,6 +45,9 @@ class Silent:
         pass
 
     def cell_finished(self, result: CellResult, *, from_cache: bool) -> None:
+        pass
+
+    def stage(self, message: str) -> None:
         pass
 
     def warning(self, message: str) -> None:

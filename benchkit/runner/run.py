@@ -11,13 +11,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from benchkit.embeddings.encoder import CachedEncoder
+from benchkit.embeddings.lengths import ReadTexts
 from benchkit.embeddings.precision import bytes_per_vector
 from benchkit.embeddings.store import VectorStore
 from benchkit.errors import BenchkitError, CellFailed, ModelError
@@ -25,7 +23,7 @@ from benchkit.runner.cell_cache import CellCache, cell_key, library_versions
 from benchkit.runner.progress import Progress
 from benchkit.tasks.opened import OpenedTask
 from benchkit.tasks.scoring import TaskScore, score_task
-from benchkit.types.model import CorpusFitted, Encoder, ModelHandle, ModelMeta, ModelSpec, Role
+from benchkit.types.model import CorpusFitted, Encoder, ModelHandle, ModelMeta, ModelSpec
 from benchkit.types.result import CellResult
 
 log = logging.getLogger(__name__)
@@ -54,6 +52,20 @@ class PlannedModel:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """A model in memory.
+
+    Attributes:
+        identity: Of the planned models that it can stand for.
+        notes: What was found out while it was loaded (why an engine was refused).
+    """
+
+    identity: str
+    model: CachedEncoder | CorpusFitted
+    notes: tuple[str, ...]
+
+
 @dataclass(slots=True)
 class Runner:
     """Runs cells with the caches of one machine; either cache may be None."""
@@ -62,7 +74,7 @@ class Runner:
     cells: CellCache | None
     progress: Progress
     device: str
-    _loaded: tuple[str, Encoder | CorpusFitted] | None = field(default=None, repr=False)
+    _loaded: _Loaded | None = field(default=None, repr=False)
     _broken: dict[str, str] = field(default_factory=dict, repr=False)
 
     def run(self, models: Sequence[PlannedModel], tasks: Sequence[OpenedTask]) -> Iterator[CellResult]:
@@ -78,7 +90,9 @@ class Runner:
 
     def _cell(self, model: PlannedModel, task: OpenedTask) -> CellResult:
         key = cell_key(
-            fingerprint=_identity(model),
+            fingerprint=model.meta.fingerprint,
+            similarity=model.meta.similarity,
+            engine=model.handle.meta.engine,
             variant=model.spec.variant,
             source_digest=task.source_digest,
             device_kind=self.device.partition(":")[0],
@@ -107,18 +121,14 @@ class Runner:
         )
         try:
             loaded = self._load(model)
-            if (
-                isinstance(loaded, CorpusFitted)
-                and loaded.task_types is not None
-                and task.type not in loaded.task_types
-            ):
-                reason = f"{model.spec.label} does {' and '.join(sorted(loaded.task_types))} only"
+            blank = replace(blank, engine=loaded.model.meta.engine)
+            if reason := _unsuited(loaded.model, model.spec.label, task.type):
                 return replace(blank, status="skipped", reason=reason)
             task.load()
             blank = replace(blank, data_digest=task.data_digest, limited=task.limited)
-            watched = loaded if isinstance(loaded, CorpusFitted) else WatchedEncoder(loaded)
-            before = _counters(loaded)
-            score = score_task(task, watched, model.spec.variant)
+            before = _counters(loaded.model)
+            read = loaded.model.watch() if isinstance(loaded.model, CachedEncoder) else None
+            score = score_task(task, loaded.model, model.spec.variant)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BenchkitError as exc:
@@ -127,22 +137,21 @@ class Runner:
             # Any failure of a model or a scorer is a result with its reason; the log keeps the whole story.
             log.debug("%s on %s failed", model.spec.label, task.name, exc_info=exc)
             return replace(blank, reason=_reason(exc))
-        encoded, encode_seconds = (b - a for a, b in zip(before, _counters(loaded), strict=True))
-        warnings = task.notes + score.warnings + (watched.warnings() if isinstance(watched, WatchedEncoder) else ())
+        encoded, encode_seconds = (b - a for a, b in zip(before, _counters(loaded.model), strict=True))
         return _finished(
             blank,
             score,
-            warnings,
+            task.notes + score.warnings + _cut_warning(read, loaded.model.meta) + loaded.notes,
             seconds=time.perf_counter() - started,
             encoded=int(encoded),
             encode_seconds=encode_seconds,
         )
 
-    def _load(self, model: PlannedModel) -> Encoder | CorpusFitted:
+    def _load(self, model: PlannedModel) -> _Loaded:
         identity = _identity(model)
         if identity in self._broken:
             raise CellFailed(self._broken[identity])
-        if self._loaded is None or self._loaded[0] != identity:
+        if self._loaded is None or self._loaded.identity != identity:
             self._loaded = None  # let the last model go before the next one comes
             self.progress.model_loading(model.spec.label)
             try:
@@ -151,14 +160,23 @@ class Runner:
                 # Once is enough: the other tasks would wait for the same failure.
                 self._broken[identity] = str(exc)
                 raise
-            self._loaded = (identity, loaded if isinstance(loaded, CorpusFitted) else self._cached(loaded, model))
-        return self._loaded[1]
+            known = model.handle.meta.notes
+            notes = tuple(note for note in loaded.meta.notes if note not in known)
+            self._loaded = _Loaded(
+                identity, loaded if isinstance(loaded, CorpusFitted) else self._cached(loaded), notes
+            )
+        return self._loaded
 
-    def _cached(self, encoder: Encoder, model: PlannedModel) -> CachedEncoder:
+    def _cached(self, encoder: Encoder) -> CachedEncoder:
         return CachedEncoder(
             encoder,
             store=self.vectors,
-            context={"device": self.device.partition(":")[0], **library_versions()},
+            # The engine that was loaded, not the expected one: two engines differ in the last bits of a vector.
+            context={
+                "device": self.device.partition(":")[0],
+                "engine": encoder.meta.engine or "",
+                **library_versions(),
+            },
             on_progress=self.progress.encoding,
             on_warning=self.progress.warning,
         )
@@ -171,8 +189,15 @@ def _variants_together(models: Sequence[PlannedModel]) -> list[PlannedModel]:
 
 
 def _identity(model: PlannedModel) -> str:
-    """Return what decides a model's scores: its vectors, and how two of them are compared."""
-    return f"{model.meta.fingerprint}/{model.meta.similarity}"
+    """Return what decides a model's scores: its vectors, what computes them, and how two of them are compared."""
+    return f"{model.meta.fingerprint}/{model.handle.meta.engine}/{model.meta.similarity}"
+
+
+def _unsuited(model: CachedEncoder | CorpusFitted, label: str, task_type: str) -> str:
+    """Return why a model is not for tasks of this type; "" where it is."""
+    if not isinstance(model, CorpusFitted) or model.task_types is None or task_type in model.task_types:
+        return ""
+    return f"{label} does {' and '.join(sorted(model.task_types))} only"
 
 
 def _reason(error: Exception) -> str:
@@ -181,7 +206,7 @@ def _reason(error: Exception) -> str:
     return str(error) if is_plain else f"{type(error).__name__}: {error}"
 
 
-def _counters(model: Encoder | CorpusFitted) -> tuple[float, float]:
+def _counters(model: CachedEncoder | CorpusFitted) -> tuple[float, float]:
     if not isinstance(model, CachedEncoder):
         return (0, 0.0)
     return (model.counts.encoded, model.counts.encode_s)
@@ -212,48 +237,13 @@ def _finished(
     )
 
 
-class WatchedEncoder:
-    """An encoder that notes which texts are longer than the model reads."""
-
-    def __init__(self, encoder: Encoder) -> None:
-        self._encoder = encoder
-        self._seen: set[str] = set()
-        self._cut: set[str] = set()
-
-    @property
-    def meta(self) -> ModelMeta:
-        return self._encoder.meta
-
-    @property
-    def prompt_for(self) -> Callable[..., str]:
-        return self._encoder.prompt_for
-
-    def count_tokens(self, texts: Sequence[str]) -> NDArray[np.int64] | None:
-        return self._encoder.count_tokens(texts)
-
-    def encode(self, texts: Sequence[str], *, prompt: str = "", role: Role | None = None) -> NDArray[np.float32]:
-        self._watch(texts, prompt)
-        return self._encoder.encode(texts, prompt=prompt, role=role)
-
-    def _watch(self, texts: Sequence[str], prompt: str) -> None:
-        limit = self.meta.max_seq_length
-        new = set(texts) - self._seen
-        self._seen |= new
-        if limit is None:
-            return
-        # A token takes at least one byte, so most texts need no tokenizer.
-        long = sorted(text for text in new if len((prompt + text).encode("utf-8", "replace")) + 2 > limit)
-        counts = self._encoder.count_tokens([prompt + text for text in long]) if long else None
-        if counts is not None:
-            self._cut.update(text for text, count in zip(long, counts, strict=True) if count > limit)
-
-    def warnings(self) -> tuple[str, ...]:
-        """Return a sentence when texts were cut."""
-        if not self._cut:
-            return ()
-        share = 100 * len(self._cut) / len(self._seen)
-        sentence = (
-            f"{len(self._cut)} of {len(self._seen)} texts ({share:.0f} %) are longer than the "
-            f"{self.meta.max_seq_length} tokens that the model reads; the rest of them was cut off"
-        )
-        return (sentence,)
+def _cut_warning(read: ReadTexts | None, meta: ModelMeta) -> tuple[str, ...]:
+    """Return a sentence when texts were cut."""
+    if read is None or not read.n_cut:
+        return ()
+    share = 100 * read.n_cut / read.n_texts
+    sentence = (
+        f"{read.n_cut} of {read.n_texts} texts ({share:.0f} %) are longer than the {meta.max_seq_length} tokens that "
+        "the model reads; the rest of them was cut off"
+    )
+    return (sentence,)

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,11 +37,25 @@ def noise(content: str) -> NDArray[np.float32]:
 class BatchEncoder:
     """An encoder whose vectors change in their last digits with the batch, as those of a padded model do."""
 
-    def __init__(self, fingerprint: str = "abc123", *, delay_s: float = 0.0, tokens: bool = False) -> None:
+    def __init__(
+        self,
+        fingerprint: str = "abc123",
+        *,
+        delay_s: float = 0.0,
+        tokens: bool = False,
+        max_seq_length: int | None = None,
+    ) -> None:
         self.meta = ModelMeta(
-            name="fake", id="test:fake", revision="1", fingerprint=fingerprint, dimension=DIMENSION, normalized=False
+            name="fake",
+            id="test:fake",
+            revision="1",
+            fingerprint=fingerprint,
+            dimension=DIMENSION,
+            normalized=False,
+            max_seq_length=max_seq_length,
         )
         self.batches: list[list[str]] = []
+        self.counted: list[list[str]] = []
         self.spoil: Callable[[NDArray[np.float32]], NDArray[np.generic]] = lambda vectors: vectors
         self._delay_s = delay_s
         self._tokens = tokens
@@ -55,12 +70,29 @@ class BatchEncoder:
         return self.spoil(np.stack([noise(f"{prompt}|{role}|{text}") for text in texts]) + of_batch)
 
     def count_tokens(self, texts: Sequence[str]) -> NDArray[np.int64] | None:
+        self.counted.append(list(texts))
         return np.array([len(text.split()) for text in texts], np.int64) if self._tokens else None
+
+
+class TokenBatchEncoder(BatchEncoder):
+    """The same, of a model that says how many tokens it likes in a call."""
+
+    def __init__(self, fingerprint: str = "abc123", *, batch_tokens: int = 40, **options: Any) -> None:
+        super().__init__(fingerprint, tokens=True, **options)
+        self.batch_tokens = batch_tokens
+
+    def padded_tokens(self, lengths: NDArray[np.int64]) -> int:
+        return int(lengths.sum())
 
 
 @pytest.fixture
 def make_encoder() -> type[BatchEncoder]:
     return BatchEncoder
+
+
+@pytest.fixture
+def make_token_encoder() -> type[TokenBatchEncoder]:
+    return TokenBatchEncoder
 
 
 @pytest.fixture

@@ -130,6 +130,143 @@ def test_an_interrupted_run_is_finished_byte_for_byte(
     assert len(rerun.batches) == 75 - n_batches
 
 
+# Batches by tokens
+
+
+def _tokens(text: str) -> int:
+    return len(text.split())
+
+
+def test_batches_of_a_model_that_likes_tokens_are_full_of_them(make_token_encoder: Any, corpus: list[str]) -> None:
+    encoder = make_token_encoder(batch_tokens=40)
+    _run(encoder, None, corpus)
+    sums = [sum(map(_tokens, batch)) for batch in encoder.batches]
+    assert max(sums) <= 40
+    # the next text would have been one too many
+    firsts = [_tokens(batch[0]) for batch in encoder.batches[1:]]
+    assert all(total + first > 40 for total, first in zip(sums, firsts, strict=False))
+    lengths = [_tokens(text) for batch in encoder.batches for text in batch]
+    assert lengths == sorted(lengths, reverse=True)
+
+
+def test_tokens_that_the_model_does_not_read_take_no_room(make_token_encoder: Any) -> None:
+    texts = [f"{name} b c d e f g h i j" for name in "abcd"]
+    encoder = make_token_encoder(batch_tokens=10, max_seq_length=5)
+    _run(encoder, None, texts)
+    assert [len(batch) for batch in encoder.batches] == [2, 2]
+
+
+def test_a_text_longer_than_the_room_is_a_batch_of_its_own(make_token_encoder: Any) -> None:
+    encoder = make_token_encoder(batch_tokens=3)
+    _run(encoder, None, ["a b c d e", "a b", "c"])
+    assert encoder.batches == [["a b c d e"], ["a b", "c"]]
+
+
+def test_texts_without_a_token_do_not_all_go_into_one_batch(
+    make_token_encoder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchkit.embeddings.encoder.MOST_TEXTS", 4)
+    encoder = make_token_encoder()
+    _run(encoder, None, [" " * n for n in range(10)])
+    assert [len(batch) for batch in encoder.batches] == [4, 4, 2]
+
+
+def test_an_interruption_after_any_batch_of_tokens_is_finished_byte_for_byte(
+    make_token_encoder: Any, corpus: list[str], tmp_path: Path
+) -> None:
+    texts = corpus[:120]
+    uninterrupted = make_token_encoder()
+    whole = _run(uninterrupted, tmp_path / "whole", texts)
+    n_batches = len(uninterrupted.batches)
+    assert n_batches > 30
+    for n_done in range(n_batches):
+        interrupted = make_token_encoder()
+
+        def stop(vectors: np.ndarray, model: Any = interrupted, n_done: int = n_done) -> np.ndarray:
+            if len(model.batches) > n_done:
+                raise KeyboardInterrupt
+            return vectors
+
+        interrupted.spoil = stop
+        with pytest.raises(KeyboardInterrupt):
+            _run(interrupted, tmp_path / str(n_done), texts)
+        rerun = make_token_encoder()
+        assert _run(rerun, tmp_path / str(n_done), texts).tobytes() == whole.tobytes()
+        assert rerun.batches == uninterrupted.batches[n_done:]
+
+
+def test_small_batches_are_blocks_of_one_file(make_token_encoder: Any, corpus: list[str], tmp_path: Path) -> None:
+    encoder = make_token_encoder(batch_tokens=1)
+    _run(encoder, tmp_path, corpus)
+    (segment,) = tmp_path.rglob("*.seg")
+    assert len(encoder.batches) == len(corpus)
+    assert segment.stat().st_size == len(corpus) * (32 + 16 + 4 * 12)  # header, key and vector
+
+
+# Tokens, counted once
+
+
+def test_texts_are_counted_with_their_prompt_once_and_before_they_are_encoded(make_token_encoder: Any) -> None:
+    encoder = make_token_encoder()
+    cached = CachedEncoder(encoder)
+    for prompt in ("", "query: ", "", "query: "):
+        cached.encode(["a", "b b", "a"], prompt=prompt)
+    assert encoder.counted == [["a", "b b"], ["query: a", "query: b b"]]
+    cached.encode(["c", "a", "b b"], prompt="query: ")
+    assert encoder.counted[2:] == [["query: c"]]
+
+
+def test_watching_counts_no_text_again_that_was_counted_to_be_encoded(
+    make_token_encoder: Any, corpus: list[str]
+) -> None:
+    encoder = make_token_encoder(max_seq_length=12)
+    cached = CachedEncoder(encoder)
+    n_cut = sum(_tokens(text) > 12 for text in corpus)
+    for _ in range(3):  # three cells on the same texts
+        read = cached.watch()
+        cached.encode(corpus[:400])
+        cached.encode(corpus[300:] + corpus[:7])
+        assert (read.n_texts, read.n_cut) == (len(corpus), n_cut)
+    counted = [text for call in encoder.counted for text in call]
+    assert sorted(counted) == sorted(corpus)
+    assert len(encoder.counted) == 2
+
+
+def test_the_cut_texts_are_the_same_where_vectors_are_known(
+    make_token_encoder: Any, corpus: list[str], tmp_path: Path
+) -> None:
+    found = []
+    for n_known in (0, 0, 250):  # cold, all vectors known, some of them
+        encoder = make_token_encoder(f"model {n_known}", max_seq_length=12)
+        if n_known:
+            _run(make_token_encoder(f"model {n_known}"), tmp_path, corpus[:n_known])
+        with VectorStore(tmp_path) as store:
+            cached = CachedEncoder(encoder, store)
+            read = cached.watch()
+            cached.encode(corpus, prompt="")
+            cached.encode(corpus)
+        found.append((read.n_texts, read.n_cut))
+        counted = [text for call in encoder.counted for text in call]
+        assert len(counted) == len(set(counted)) > 0
+    assert len(set(found)) == 1
+    assert found[0][1] > 100
+
+
+def test_known_texts_are_not_counted_where_nobody_watches(make_token_encoder: Any, tmp_path: Path) -> None:
+    _run(make_token_encoder(), tmp_path, ["word " * 30])
+    encoder = make_token_encoder(max_seq_length=4)
+    _run(encoder, tmp_path, ["word " * 30])
+    assert encoder.counted == []
+
+
+def test_a_model_without_a_tokenizer_is_watched_without_a_word(make_encoder: Any) -> None:
+    cached = CachedEncoder(make_encoder(max_seq_length=4))
+    read = cached.watch()
+    for _ in range(2):
+        cached.encode(["word " * 30, "a"])
+    assert (read.n_texts, read.n_cut) == (2, 0)
+
+
 def test_a_killed_run_is_finished_byte_for_byte(
     make_encoder: Any, corpus: list[str], tmp_path: Path, start_child: Any
 ) -> None:
@@ -286,13 +423,14 @@ def test_one_string_and_an_empty_batch_are_refused(make_encoder: Any) -> None:
 
 
 def test_counts_and_progress_add_up(make_encoder: Any) -> None:
+    # The clock moves on by one between two looks: three batches and two counts of tokens.
     progress, now = [], iter(range(100))
     cached = CachedEncoder(
         make_encoder(), batch_size=2, on_progress=lambda *x: progress.append(x), clock=lambda: float(next(now))
     )
     cached.encode(["a", "b", "c", "a"])
     cached.encode(["c", "d"])
-    assert cached.counts == EncodeCounts(texts=6, distinct=5, encoded=4, cached=1, encode_s=3.0)
+    assert cached.counts == EncodeCounts(texts=6, distinct=5, encoded=4, cached=1, encode_s=5.0)
     assert progress == [(0, 3), (2, 3), (3, 3), (1, 2), (2, 2)]
 
 

@@ -12,6 +12,7 @@ from scipy.stats import binom, norm, t
 
 from benchkit.measure.bootstrap import (
     Draws,
+    KeptCounts,
     check_paired,
     draw_scores,
     interval,
@@ -115,11 +116,11 @@ def test_strata_take_the_spread_between_them_out():
 
 
 def test_the_score_of_several_subsets_is_their_plain_mean():
-    few, many = mean_items([0.0, 1.0, 1.0], subset="de"), mean_items([0.2] * 50 + [0.4] * 50, subset="en")
+    few, many = mean_items([0.0, 1.0, 1.0, 0.0], subset="de"), mean_items([0.2] * 50 + [0.4] * 50, subset="en")
     options = {"n_resamples": 20_000, "seed": 1}
-    both = draw_scores([few, many], stream="task", estimate=(2 / 3 + 0.3) / 2, **options)
+    both = draw_scores([few, many], stream="task", estimate=(1 / 2 + 0.3) / 2, **options)
     alone = [
-        draw_scores([few], stream="task", estimate=2 / 3, **options),
+        draw_scores([few], stream="task", estimate=1 / 2, **options),
         draw_scores([many], stream="task", estimate=0.3, **options),
     ]
     np.testing.assert_allclose(both.values, (alone[0].values + alone[1].values) / 2, atol=1e-12)
@@ -127,7 +128,7 @@ def test_the_score_of_several_subsets_is_their_plain_mean():
 
 
 def test_a_seed_gives_the_same_draws_again_and_another_seed_others():
-    values = [0.1, 0.2, 0.9]
+    values = [0.1, 0.2, 0.9, 0.4]
     np.testing.assert_array_equal(draw_mean(values).values, draw_mean(values).values)
     assert not np.array_equal(draw_mean(values, seed=2).values, draw_mean(values).values)
     assert not np.array_equal(draw_mean(values, stream="other task").values, draw_mean(values).values)
@@ -144,6 +145,66 @@ def test_all_models_see_the_same_resamples():
     values = np.random.default_rng(0).random(30)
     a, b = draw_mean(values), draw_mean(2 * values + 1)
     np.testing.assert_allclose(b.values, 2 * a.values + 1, atol=1e-12)
+
+
+# Resamples that are kept for the next model
+
+
+def drawn(kept: KeptCounts, items: ItemScores, n_resamples: int = 50, seed: int = 1) -> np.ndarray:
+    return np.vstack(list(kept.counts(items, n_resamples, [seed, 2, 3])))
+
+
+@pytest.mark.parametrize("strata", [None, np.array([0, 1, 1, 0, 1, 2, 2])], ids=["plain", "strata"])
+def test_kept_resamples_are_the_ones_that_would_be_drawn(strata, monkeypatch):
+    items, kept = mean_items(range(7), strata=strata), KeptCounts(10_000)
+    rng = np.random.default_rng(np.random.SeedSequence([1, 2, 3]))
+    expected = np.vstack(list(resample_counts(7, 50, rng, strata=strata)))
+    np.testing.assert_array_equal(drawn(kept, items), expected)
+    monkeypatch.delattr("benchkit.measure.bootstrap.resample_counts")
+    np.testing.assert_array_equal(drawn(kept, mean_items(range(7, 14), strata=strata)), expected)
+    assert kept.n_bytes == 7 * 50
+
+
+def test_the_scores_of_a_later_model_are_those_it_would_have_alone(monkeypatch):
+    values = np.random.default_rng(0).random(400)  # more than one chunk of 327 resamples
+    options = {"n_resamples": 1000, "estimate": float(values.mean())}
+    alone = draw_mean(values, **options, stream="alone")
+    draw_mean(1 - values, stream="alone", n_resamples=1000)
+    monkeypatch.delattr("benchkit.measure.bootstrap.resample_counts")
+    assert draw_mean(values, **options, stream="alone").values.tobytes() == alone.values.tobytes()
+
+
+def test_resamples_of_other_seeds_numbers_or_strata_are_their_own():
+    kept = KeptCounts(10_000)
+    first = drawn(kept, mean_items(range(7)))
+    assert not np.array_equal(drawn(kept, mean_items(range(7)), seed=2), first)
+    assert len(drawn(kept, mean_items(range(7)), n_resamples=60)) == 60
+    assert drawn(kept, mean_items(range(8))).shape == (50, 8)
+    strata = np.array([0, 0, 0, 1, 1, 1, 1])
+    assert set(drawn(kept, mean_items(range(7), strata=strata))[:, :3].sum(axis=1)) == {3}
+
+
+def test_the_resamples_not_used_for_longest_make_room_and_too_many_are_not_kept():
+    kept = KeptCounts(2 * 7 * 50)
+    for seed in (1, 2, 1, 3):
+        drawn(kept, mean_items(range(7)), seed=seed)
+    assert kept.n_bytes == 2 * 7 * 50
+    assert [key[-3] for key in kept._chunks] == [1, 3]
+    drawn(kept, mean_items(range(15)))
+    assert [key[0] for key in kept._chunks] == [7, 7]
+
+
+def test_counts_that_need_more_than_a_byte_are_not_kept(monkeypatch):
+    kept = KeptCounts(10_000)
+    monkeypatch.setattr(
+        "benchkit.measure.bootstrap.resample_counts", lambda *_, **__: iter([np.array([[256, 0]]), np.array([[1, 1]])])
+    )
+    for _ in range(2):
+        assert drawn(kept, mean_items(range(2))).tolist() == [[256, 0], [1, 1]]
+    assert kept.n_bytes == 0
+
+
+# Undefined resamples
 
 
 def pair_items(label: list[int], scores: list[float], metric: str = "ap") -> ItemScores:
@@ -198,8 +259,8 @@ def test_mostly_undefined_resamples_are_refused():
 
 def test_items_that_do_not_give_the_reported_score_are_refused():
     with pytest.raises(ValueError, match=r"task: the items give a score of 0\.500000, the task reported 0\.500200"):
-        draw_mean([0.0, 1.0], estimate=0.5002)
-    draw_mean([0.0, 1.0], estimate=0.50009)
+        draw_mean([0.0, 1.0, 0.0, 1.0], estimate=0.5002)
+    draw_mean([0.0, 1.0, 0.0, 1.0], estimate=0.50009)
 
 
 def test_items_without_a_defined_score_are_refused():
@@ -207,14 +268,36 @@ def test_items_without_a_defined_score_are_refused():
         draw_scores([pair_items([0, 0], [1, 2])], stream="t", estimate=0.0, seed=1)
 
 
-def test_a_single_item_is_refused():
-    with pytest.raises(ValueError, match=r"test/default: 1 item\(s\) are too few"):
-        draw_mean([0.5])
+@pytest.mark.parametrize("n_items", [1, 2, 3])
+def test_fewer_than_four_items_are_refused(n_items):
+    # one of three items is drawn three times in 1 of 27 resamples, more often than the 2.5 % beyond an interval's end
+    message = rf"test/default: {n_items} item\(s\) are too few for an interval; it needs four, or more in strata"
+    with pytest.raises(ValueError, match=message):
+        draw_mean(np.linspace(0, 1, n_items))
+    assert draw_mean(np.linspace(0, 1, 4)).values.std() > 0
 
 
-def test_strata_of_one_item_each_are_refused():
-    with pytest.raises(ValueError, match=r"2 item\(s\) are too few: a bootstrap needs two in at least one stratum"):
-        draw_scores([mean_items([0.0, 1.0], strata=np.array([0, 1]))], stream="t", estimate=0.5, seed=1)
+def test_two_pairs_have_no_interval_although_they_always_correlate_perfectly():
+    columns = {"predicted": np.array([0.1, 0.8]), "gold": np.array([1.0, 3.0])}
+    pairs = ItemScores("test", "default", "correlation", "spearman", np.array(["a", "b"]), columns)
+    assert weighted_scores(pairs, [[1, 1]])[0] == pytest.approx(1.0)
+    with pytest.raises(ValueError, match=r"2 item\(s\) are too few for an interval"):
+        draw_scores([pairs], stream="t", estimate=1.0, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("strata", "refused"),
+    [([0, 1, 2, 3, 4], True), ([0, 0, 1, 1], True), ([0, 0, 1, 1, 2, 2], False), ([0, 0, 0, 1, 1], False)],
+    ids=["1 in 1", "1 in 16", "1 in 64", "1 in 108"],
+)
+def test_strata_have_an_interval_where_one_resample_is_rarer_than_its_tail(strata, refused):
+    values = np.arange(float(len(strata)))
+    items = [mean_items(values, strata=np.array(strata))]
+    if not refused:
+        assert draw_scores(items, stream="t", estimate=values.mean(), seed=1).values.std() > 0
+        return
+    with pytest.raises(ValueError, match=rf"{len(strata)} item\(s\) are too few for an interval"):
+        draw_scores(items, stream="t", estimate=values.mean(), seed=1)
 
 
 def test_no_entries_the_same_entry_twice_and_no_resamples_are_refused():
@@ -290,6 +373,15 @@ def test_pairing_takes_the_spread_of_the_items_out():
     assert result.p_value < 0.01
     assert interval(a).low < interval(b).high  # the single intervals overlap widely
     assert result.interval.high - result.interval.low < 0.1 * (interval(a).high - interval(a).low)
+
+
+def test_a_difference_is_cut_to_the_differences_that_there_are():
+    best, worst = Draws(0.95, np.linspace(0.7, 1.2, 1001)), Draws(0.05, np.linspace(0.3, -0.2, 1001))
+    assert paired(best, worst).interval.high > 1.3
+    assert paired(best, worst, bounds=(0.0, 1.0)).interval.high == 1.0
+    assert paired(worst, best, bounds=(0.0, 1.0)).interval.low == -1.0
+    assert paired(best, worst, bounds=(-1.0, 1.0)) == paired(best, worst)
+    assert paired(best, worst, bounds=(0.0, 1.0)).p_value == paired(best, worst).p_value
 
 
 def test_paired_draws_should_be_equally_many():

@@ -277,6 +277,7 @@ def example(kind: str, metric: str, rng: np.random.Generator, n_items: int) -> I
         "multilabel": {"label": values % 2, "predicted": rng.integers(0, 2, (n_items, 4))},
         "clustering": random_clusters(rng, n_items, 2, 2),
         "bitext": {"gold": label, "predicted": values[:, 0]},
+        "regression": {"gold": label, "predicted": values},
     }[kind]
     return scores_of(kind, metric, **columns)
 

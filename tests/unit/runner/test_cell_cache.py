@@ -36,7 +36,18 @@ RESULT = CellResult(
     warnings=("w",),
     worst=(WorstItem("q", 0.0, "text", "expected", "found"),),
     seconds=1.5,
+    engine="packed",
 )
+
+
+FACTS = {
+    "fingerprint": "f",
+    "similarity": "cosine",
+    "engine": "torch",
+    "variant": Variant(),
+    "source_digest": "s",
+    "device_kind": "cpu",
+}
 
 
 def same(a: CellResult, b: CellResult) -> bool:
@@ -60,6 +71,14 @@ def test_a_cell_comes_back_exactly_under_the_names_of_the_asking_comparison(tmp_
 
 def test_an_unknown_key_is_no_cell(tmp_path: Path) -> None:
     assert CellCache(tmp_path).get("nothing", model="m", task="t") is None
+
+
+def test_a_cell_of_an_older_benchkit_is_no_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = CellCache(tmp_path)
+    monkeypatch.setattr(cell_cache, "FORMAT", cell_cache.FORMAT - 1)
+    assert cache.put(cell_key(**FACTS), RESULT)  # type: ignore[arg-type]
+    monkeypatch.undo()
+    assert cache.get(cell_key(**FACTS), model="m", task="t") is None  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("damage", ["flipped", "cut", "empty", "foreign"])
@@ -92,25 +111,26 @@ def test_a_cache_that_cant_be_written_says_so_and_raises_nothing(tmp_path: Path)
 
 @pytest.mark.parametrize("name", [*DECIDING_LIBRARIES, *DECIDING_SCORERS])
 def test_another_version_of_a_deciding_package_is_another_key(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    facts = {"fingerprint": "f", "variant": Variant(), "source_digest": "s", "device_kind": "cpu"}
-    before = cell_key(**facts)  # type: ignore[arg-type]
+    before = cell_key(**FACTS)  # type: ignore[arg-type]
     installed = cell_cache._version
     assert installed(name) != "absent", "the name of the package is misspelt"
     monkeypatch.setattr(cell_cache, "_version", lambda other: "next" if other == name else installed(other))
-    assert cell_key(**facts) != before  # type: ignore[arg-type]
+    assert cell_key(**FACTS) != before  # type: ignore[arg-type]
 
 
 def test_everything_that_decides_a_score_is_in_the_key() -> None:
-    facts = {"fingerprint": "f", "variant": Variant(), "source_digest": "s", "device_kind": "cpu"}
-    base = cell_key(**facts)  # type: ignore[arg-type]
+    base = cell_key(**FACTS)  # type: ignore[arg-type]
     others = [
         {"fingerprint": "g"},
+        {"similarity": "dot"},
+        {"engine": "packed"},
+        {"engine": None},
         {"variant": Variant(truncate_dim=8)},
         {"variant": Variant(precision="int8")},
         {"variant": Variant(normalize=True)},
         {"source_digest": "t"},
         {"device_kind": "cuda"},
     ]
-    keys = [cell_key(**{**facts, **change}) for change in others]  # type: ignore[arg-type]
+    keys = [cell_key(**{**FACTS, **change}) for change in others]  # type: ignore[arg-type]
     assert len({base, *keys}) == len(others) + 1
-    assert cell_key(**facts) == base  # type: ignore[arg-type]
+    assert cell_key(**FACTS) == base  # type: ignore[arg-type]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +15,9 @@ from benchkit.embeddings.store import VectorStore
 from benchkit.errors import ModelError
 from benchkit.runner.cell_cache import CellCache
 from benchkit.runner.progress import Silent
-from benchkit.runner.run import PlannedModel, Runner, WatchedEncoder
+from benchkit.runner.run import PlannedModel, Runner
 from benchkit.tasks.opened import OpenedTask, open_task
-from benchkit.types.model import ModelSpec, Variant
+from benchkit.types.model import ModelMeta, ModelSpec, Variant
 from benchkit.types.result import CellResult
 from benchkit.types.task import TaskSpec
 
@@ -69,15 +71,112 @@ def test_two_tasks_on_the_same_texts_encode_them_once(tmp_path: Path) -> None:
     assert len(encoder.seen) == len(set(encoder.seen))
 
 
-def test_cut_texts_are_counted_once_each() -> None:
-    encoder = HashingEncoder(max_seq_length=5)
-    watched = WatchedEncoder(encoder)
-    long = "one two three four five six seven eight"
-    watched.encode([long, "short", long])
-    watched.encode([long, "also a short one"])
-    assert watched.warnings() == (
-        "1 of 3 texts (33 %) are longer than the 5 tokens that the model reads; the rest of them was cut off",
+# Cut texts
+
+
+@dataclass
+class CountingEncoder(HashingEncoder):
+    """Notes which texts it was asked to count; a token is four characters."""
+
+    counted: list[str] = field(default_factory=list)
+
+    def count_tokens(self, texts: Sequence[str]) -> np.ndarray:
+        self.counted.extend(texts)
+        return np.array([len(text) // 4 for text in texts], np.int64)
+
+
+def test_cut_texts_are_named_in_a_warning_and_counted_once(tmp_path: Path) -> None:
+    encoder = CountingEncoder(max_seq_length=9)
+    cells = run(tmp_path, [planned(encoder)], [task(tmp_path, "one"), task(tmp_path, "two")])
+    texts = sorted(set(encoder.seen))
+    n_cut = sum(len(text) // 4 > 9 for text in texts)
+    assert 0 < n_cut < len(texts)
+    share = 100 * n_cut / len(texts)
+    sentence = (
+        f"{n_cut} of {len(texts)} texts ({share:.0f} %) are longer than the 9 tokens that the model reads; the rest of "
+        "them was cut off"
     )
+    assert [cell.warnings for cell in cells] == [(sentence,)] * 2
+    assert sorted(encoder.counted) == texts
+
+
+def test_the_warning_is_the_same_on_known_vectors(tmp_path: Path) -> None:
+    first = run(tmp_path, [planned(CountingEncoder(max_seq_length=9))], [task(tmp_path)])[0]
+    again = CountingEncoder(max_seq_length=9)
+    with VectorStore(tmp_path / "cache") as vectors:
+        second = next(Runner(vectors, None, Silent(), "cpu").run([planned(again)], [task(tmp_path)]))
+    assert again.seen == []
+    assert second.warnings == first.warnings != ()
+
+
+# Engines
+
+
+@dataclass
+class EngineEncoder(HashingEncoder):
+    """A fake that says what computes its vectors, and what it found out while it was loaded."""
+
+    engine: str | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def meta(self) -> ModelMeta:
+        return replace(super().meta, engine=self.engine, notes=self.notes)
+
+
+@dataclass(frozen=True)
+class ExpectingHandle(Handle):
+    """A handle that expects another engine than it will load."""
+
+    expected: str | None
+    found_notes: tuple[str, ...] = ()
+
+    @property
+    def meta(self) -> ModelMeta:
+        return replace(self.encoder.meta, engine=self.expected, notes=self.found_notes)
+
+
+def expecting(encoder: EngineEncoder, expected: str | None, notes: tuple[str, ...] = ()) -> PlannedModel:
+    return PlannedModel(ModelSpec(label=encoder.name, name=encoder.name), ExpectingHandle(encoder, expected, notes))
+
+
+def test_a_cell_says_which_engine_computed_it_and_why_another_was_refused(tmp_path: Path) -> None:
+    notes = ("weights from the package", "engine packed refused: 2 of 10 probe texts differ by 0.3")
+    for _ in range(2):  # computed, and known
+        encoder = EngineEncoder(engine="torch", notes=notes)
+        cell = run(tmp_path, [expecting(encoder, "packed", notes[:1])], [task(tmp_path)])[0]
+        assert cell.engine == "torch"
+        assert cell.warnings == notes[1:]
+    assert encoder.seen == [], "the second cell was known"
+
+
+def test_another_expected_engine_is_another_cell(tmp_path: Path) -> None:
+    for expected in ("packed", "torch", None):
+        with VectorStore(tmp_path / expected if expected else tmp_path / "none") as vectors:
+            encoder = EngineEncoder(engine=expected)
+            runner = Runner(vectors, CellCache(tmp_path / "cache"), Silent(), "cpu")
+            (cell,) = runner.run([expecting(encoder, expected)], [task(tmp_path)])
+        assert cell.engine == expected
+        assert encoder.seen
+
+
+def test_vectors_of_another_engine_are_not_used(tmp_path: Path) -> None:
+    encoders = [EngineEncoder(engine=engine) for engine in ("packed", "torch", None, "packed")]
+    for encoder in encoders:
+        with VectorStore(tmp_path / "cache") as vectors:
+            next(Runner(vectors, None, Silent(), "cpu").run([expecting(encoder, "packed")], [task(tmp_path)]))
+    assert [bool(encoder.seen) for encoder in encoders] == [True, True, True, False]
+
+
+def test_two_engines_of_one_model_are_loaded_each(tmp_path: Path) -> None:
+    exact = EngineEncoder(name="exact", engine="packed", fingerprint="same")
+    reference = EngineEncoder(name="reference", engine="torch", fingerprint="same")
+    cells = run(tmp_path, [expecting(exact, "packed"), expecting(reference, "torch")], [task(tmp_path)])
+    assert [cell.engine for cell in cells] == ["packed", "torch"]
+    assert len(exact.seen) == len(reference.seen) > 0
+
+
+# Loading
 
 
 def test_a_model_that_cant_be_loaded_is_tried_once_and_fails_every_cell(tmp_path: Path) -> None:
