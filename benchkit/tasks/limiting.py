@@ -1,7 +1,8 @@
 """Cut a loaded task to a part of its data, drawn with a fixed seed, and say so.
 
-Retrieval keeps the drawn queries, every document that was judged for them, and fills up to the limit with others;
-classification keeps its training part. The draw depends on the ids and the seed alone, not on the order of the files.
+Retrieval keeps the drawn queries, every document that was judged for them, and fills up to the limit with others; where
+the metric scores several queries as one, they are kept or dropped together. Classification keeps its training part. The
+draw depends on the ids and the seed alone, not on the order of the files.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchkit.tasks.parts import parts_of
+from benchkit.tasks.rankings import groups
 from benchkit.types.task import TaskLimits
 
 
@@ -26,8 +28,10 @@ def limit_data(task: Any, limits: TaskLimits) -> str:
             if split not in holder:
                 continue
             before = holder[split]
-            cut = _limit_retrieval if isinstance(before, Mapping) else _limit_rows
-            holder[split], kept = cut(before, limits)
+            if isinstance(before, Mapping):
+                holder[split], kept = _limit_retrieval(before, limits, task.metadata.main_score)
+            else:
+                holder[split], kept = _limit_rows(before, limits)
             if kept:
                 said.append(kept)
     return "; ".join(sorted(set(said)))
@@ -43,13 +47,13 @@ def _limit_rows(rows: Any, limits: TaskLimits) -> tuple[Any, str]:
     return rows.select(_draw(len(rows), limits.items, limits.seed)), f"{limits.items} of {len(rows)} items"
 
 
-def _limit_retrieval(data: Mapping[str, Any], limits: TaskLimits) -> tuple[dict[str, Any], str]:
+def _limit_retrieval(data: Mapping[str, Any], limits: TaskLimits, metric: str) -> tuple[dict[str, Any], str]:
     said: list[str] = []
     qrels, queries, corpus = data["relevant_docs"], data["queries"], data["corpus"]
     judged = sorted(query for query, documents in qrels.items() if any(score > 0 for score in documents.values()))
     kept = judged
     if limits.items is not None and limits.items < len(judged):
-        kept = [judged[position] for position in _draw(len(judged), limits.items, limits.seed)]
+        kept = _queries_to_keep(judged, limits.items, limits.seed, metric)
         said.append(f"{len(kept)} of {len(judged)} queries")
     chosen = set(kept)
     queries = queries.select([row for row, query in enumerate(queries["id"]) if query in chosen])
@@ -67,6 +71,20 @@ def _limit_retrieval(data: Mapping[str, Any], limits: TaskLimits) -> tuple[dict[
     return {**data, "queries": queries, "relevant_docs": qrels, "corpus": corpus, "top_ranked": candidates}, ", ".join(
         said
     )
+
+
+def _queries_to_keep(queries: list[str], most: int, seed: int, metric: str) -> list[str]:
+    """Draw whole groups of queries while they fit, and one in any case."""
+    by_group = groups(queries, metric)
+    if len(by_group) == len(queries):
+        return [queries[position] for position in _draw(len(queries), most, seed)]
+    names = sorted(by_group)
+    kept: list[str] = []
+    for position in np.random.default_rng(seed).permutation(len(names)).tolist():
+        if kept and len(kept) + len(by_group[names[position]]) > most:
+            break
+        kept.extend(by_group[names[position]])
+    return sorted(kept)
 
 
 def _rows_to_keep(documents: list[str], needed: set[str], limits: TaskLimits) -> list[int]:

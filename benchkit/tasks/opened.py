@@ -1,6 +1,9 @@
 """Find a task and load its data once; every model then gets a fresh copy of the task object.
 
-    TaskSpec ──open_task──> OpenedTask(class, revision) ──fresh()──> MTEB task, data in it, random state as new
+    TaskSpec ──open_task──> OpenedTask(revision, class) ──fresh()──> MTEB task, data in it, random state as new
+
+The class is made when it is first needed: what an earlier run kept (known.py) tells whether the cells of a task are
+known, and then MTEB, which takes seconds to import, isn't.
 
 Why a fresh object for each model: MTEB's clustering draws its samples with the object's own random source, so the
 second model on one object is scored on other samples than the first. Why a content hash as the revision of local data:
@@ -11,7 +14,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from benchkit.embeddings.fingerprint import digest_files, digest_json, digest_rows
 from benchkit.errors import CellFailed, SuiteError
 from benchkit.tasks.custom import custom_task_class
+from benchkit.tasks.known import BenchmarkTask, TaskFacts, benchmark_tasks, task_facts
 from benchkit.tasks.limiting import limit_data
 from benchkit.tasks.parts import iter_parts
 from benchkit.tasks.recording import recording_class
@@ -41,7 +45,6 @@ class OpenedTask:
     """
 
     spec: TaskSpec
-    task_class: type[AbsTask]
     type: str
     main_metric: str
     revision: str
@@ -52,6 +55,18 @@ class OpenedTask:
     limited: str = ""
     data_digest: str = ""
     _prototype: Any = field(default=None, repr=False)
+    _class: Any = field(default=None, repr=False)
+
+    @property
+    def task_class(self) -> Any:
+        """MTEB's class of the task, which also records; made when it is first needed.
+
+        Raises:
+            SuiteError: the task's local files can't be read as they were when it was opened.
+        """
+        if self._class is None:
+            self._class = recording_class(_find_class(self.spec, self.revision)[0])
+        return self._class
 
     @property
     def name(self) -> str:
@@ -70,17 +85,27 @@ class OpenedTask:
         if self._prototype is not None:
             return
         prototype = _filtered(self.task_class(), self.spec)
-        with _datasets_cache(self.cache_dir / "datasets" / self.revision if self.is_local else None):
+        with self.own_copies():
             try:
                 prototype.load_data()
             except Exception as exc:
                 raise CellFailed(_why_no_data(self, exc)) from exc
             if hasattr(prototype, "convert_v1_dataset_format_to_v2"):
                 prototype.convert_v1_dataset_format_to_v2(num_proc=None)
+        self._check_unchanged()
         _check_splits(self, prototype)
         self.limited = limit_data(prototype, self.spec.limits)
         self.data_digest = digest_rows(_scored_rows(prototype))
         self._prototype = prototype
+
+    def own_copies(self) -> AbstractContextManager[None]:
+        """Let `datasets` keep its copy of a mirror under the content hash; by itself it keys by path and goes stale."""
+        return _datasets_cache(self.cache_dir / "datasets" / self.revision if self.is_local else None)
+
+    def _check_unchanged(self) -> None:
+        """Refuse local files that are no longer those of the revision: their score would be kept under its name."""
+        if self.spec.data is not None and _local_revision(self.spec.data) != self.revision:
+            raise CellFailed(f"{self.spec.data} changed while the comparison ran; start it again")
 
     def fresh(self) -> Any:
         """Return a new task object with the loaded data and the random state that a new object has after loading."""
@@ -102,63 +127,102 @@ def open_task(spec: TaskSpec, *, cache_dir: Path, offline: bool) -> OpenedTask:
         SuiteError: no such MTEB task, split or subset; own data that can't be read.
     """
     revision = _local_revision(spec.data) if spec.data is not None else None
-    notes: tuple[str, ...] = ()
+    found: list[type[AbsTask]] = []
+
+    def find() -> TaskFacts:
+        task_class, notes = _find_class(spec, revision)
+        found.append(recording_class(task_class))
+        return _facts(task_class, notes)
+
+    facts = task_facts(cache_dir, spec, revision=revision, find=find)
+    return OpenedTask(
+        spec=spec,
+        type=facts.type,
+        main_metric=facts.main_metric,
+        revision=facts.revision,
+        source_digest=_source_digest(spec, facts),
+        cache_dir=cache_dir,
+        offline=offline,
+        notes=facts.notes,
+        _class=found[0] if found else None,
+    )
+
+
+def _find_class(spec: TaskSpec, revision: str | None) -> tuple[type[AbsTask], tuple[str, ...]]:
+    """Return MTEB's class of a task, and notes on its data."""
     if spec.type is not None:
         assert revision is not None
-        task_class, notes = custom_task_class(spec, revision=revision)
-    else:
-        task_class = _mteb_class(spec)
-        if revision is not None:
-            task_class = _on_mirror(task_class, spec, revision)
+        return custom_task_class(spec, revision=revision)
+    task_class = _mteb_class(spec)
+    if spec.data is None:
+        return task_class, ()
+    assert revision is not None
+    return _on_mirror(task_class, spec, revision), ()
+
+
+def _facts(task_class: type[AbsTask], notes: tuple[str, ...]) -> TaskFacts:
     metadata = task_class.metadata
-    pinned = str(metadata.dataset.get("revision") or "")
-    identity = digest_json(
+    return TaskFacts(
+        name=metadata.name,
+        type=metadata.type,
+        main_metric=metadata.main_score,
+        revision=str(metadata.dataset.get("revision") or ""),
+        splits=tuple(metadata.eval_splits),
+        notes=notes,
+    )
+
+
+def _source_digest(spec: TaskSpec, facts: TaskFacts) -> str:
+    return digest_json(
         {
-            "task": metadata.name,
-            "type": metadata.type,
+            "task": facts.name,
+            "type": facts.type,
             "own": spec.type is not None,  # a team may give its own task a name that MTEB has
-            "metric": metadata.main_score,
-            "revision": pinned,
-            "splits": list(spec.splits or metadata.eval_splits),
+            "metric": facts.main_metric,
+            "revision": facts.revision,
+            "splits": list(spec.splits or facts.splits),
             "subsets": list(spec.subsets or ()),
             "columns": dict(spec.columns),
             "limits": [spec.limits.documents, spec.limits.items, spec.limits.seed],
         }
     )
-    return OpenedTask(
-        spec=spec,
-        task_class=recording_class(task_class),
-        type=metadata.type,
-        main_metric=metadata.main_score,
-        revision=pinned,
-        source_digest=identity,
-        cache_dir=cache_dir,
-        offline=offline,
-        notes=notes,
-    )
 
 
-def expand_benchmark(name: str, *, types: Sequence[str], exclude: Sequence[str]) -> list[TaskSpec]:
+def expand_benchmark(
+    name: str, *, types: Sequence[str], exclude: Sequence[str], cache_dir: Path | None = None
+) -> list[TaskSpec]:
     """Return the tasks of an MTEB benchmark, each with the splits and subsets that the benchmark takes.
+
+    Args:
+        cache_dir: Where an earlier run may have kept the tasks of the benchmark; None asks MTEB.
 
     Raises:
         SuiteError: no benchmark of that name, or an excluded task that isn't in it.
     """
+    if cache_dir is None:
+        tasks = _tasks_of_benchmark(name)
+    else:
+        tasks = benchmark_tasks(cache_dir, name, lambda: _tasks_of_benchmark(name))
+    if unknown := sorted(set(exclude) - {task.name for task in tasks}):
+        raise SuiteError(f"benchmark {name!r}: exclude names tasks that it does not hold: {', '.join(unknown)}")
+    return [
+        TaskSpec(name=task.name, splits=task.splits, subsets=task.subsets)
+        for task in tasks
+        if task.name not in exclude and (not types or task.type in types)
+    ]
+
+
+def _tasks_of_benchmark(name: str) -> tuple[BenchmarkTask, ...]:
     import mteb
 
     try:
         benchmark = mteb.get_benchmark(name)
     except KeyError as exc:
         raise SuiteError(f"no MTEB benchmark named {name!r}. {str(exc).strip(chr(34))}") from exc
-    tasks = list(benchmark.tasks)
-    names = {task.metadata.name for task in tasks}
-    if unknown := sorted(set(exclude) - names):
-        raise SuiteError(f"benchmark {name!r}: exclude names tasks that it does not hold: {', '.join(unknown)}")
-    return [
-        TaskSpec(name=task.metadata.name, splits=tuple(task.eval_splits), subsets=tuple(task.hf_subsets))
-        for task in tasks
-        if task.metadata.name not in exclude and (not types or task.metadata.type in types)
-    ]
+    return tuple(
+        BenchmarkTask(task.metadata.name, task.metadata.type, tuple(task.eval_splits), tuple(task.hf_subsets))
+        for task in benchmark.tasks
+    )
 
 
 def _mteb_class(spec: TaskSpec) -> type[AbsTask]:
@@ -212,7 +276,7 @@ def _filtered(task: Any, spec: TaskSpec) -> Any:
 
 @contextmanager
 def _datasets_cache(folder: Path | None) -> Iterator[None]:
-    """Let `datasets` keep its copy of a mirror under the content hash; by itself it keys by path and goes stale."""
+    """Let `datasets` keep its copies in this folder."""
     import datasets
 
     before = datasets.config.HF_DATASETS_CACHE

@@ -3,6 +3,7 @@
     type(task) ──recording_class──> the same task, which also keeps
         predictions  what the model answered, by (split, subset)
         per_query    retrieval: every metric of every query
+        changes      instructions: p-MRR of every query that was asked with two
         draws        clustering: which items each experiment drew
         scored       classification: labels and predictions of each experiment, as they were scored
 
@@ -13,7 +14,8 @@ lists of labels; MTEB 2.26 passes a lazy column there and reads 400,000 Arrow ro
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -62,8 +64,8 @@ class LabelsInMemory:
     def __getitem__(self, key: Any) -> Any:
         return self._labels if key == self._column else self._dataset[key]
 
-    def select(self, indices: Sequence[int]) -> Any:
-        return self._dataset.select(indices)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._dataset, name)
 
 
 class _Recording:
@@ -71,6 +73,7 @@ class _Recording:
 
     predictions: dict[Place, Any]
     per_query: dict[Place, dict[str, dict[str, float]]]
+    changes: dict[Place, dict[str, float]]
     results: dict[Place, Any]
     scored: dict[Place, list[tuple[Any, Any]]]
     drawn: dict[Place, tuple[list[list[int]], list[list[int]]]]
@@ -78,6 +81,7 @@ class _Recording:
     def start_recording(self) -> None:
         self.predictions = {}
         self.per_query = {}
+        self.changes = {}
         self.results = {}
         self.scored = {}
         self.drawn = {}
@@ -99,9 +103,11 @@ class _Recording:
     ) -> dict[str, float]:
         self.per_query[hf_split, hf_subset] = scores
         self.results[hf_split, hf_subset] = results
-        found: dict[str, float] = super().task_specific_scores(  # type: ignore[misc]
-            scores, qrels, results, hf_split=hf_split, hf_subset=hf_subset
-        )
+        with _watch_changes() as changes:
+            found: dict[str, float] = super().task_specific_scores(  # type: ignore[misc]
+                scores, qrels, results, hf_split=hf_split, hf_subset=hf_subset
+            )
+        self.changes[hf_split, hf_subset] = changes
         return found
 
     def _calculate_scores(self, truth: Any, predicted: Any, *rest: Any) -> Any:
@@ -115,6 +121,33 @@ class _Recording:
         column = self.label_column_name  # type: ignore[attr-defined]
         light = LabelsInMemory(dataset, column, dataset[column][:])
         return super()._undersample_data(light, experiment_num, idxs)  # type: ignore[misc]
+
+
+@contextmanager
+def _watch_changes() -> Iterator[dict[str, float]]:
+    """Yield what MTEB's own function gives for each query when it is called for the mean of all.
+
+    Which documents changed is known inside that call only: MTEB loads them from the hub for it.
+    """
+    from mteb._evaluators import retrieval_metrics
+
+    changes: dict[str, float] = {}
+    plain = getattr(retrieval_metrics, "calculate_pmrr", None)
+    if plain is None:
+        yield changes  # a later MTEB; p-MRR then has no per-item scores
+        return
+
+    def watched(before: Mapping[str, Any], after: Mapping[str, Any], changed: Mapping[str, Sequence[str]]) -> Any:
+        for query, documents in changed.items():
+            if documents and f"{query}-og" in before and f"{query}-changed" in after:
+                changes[query] = float(plain(before, after, {query: documents}))
+        return plain(before, after, changed)
+
+    retrieval_metrics.calculate_pmrr = watched
+    try:
+        yield changes
+    finally:
+        retrieval_metrics.calculate_pmrr = plain
 
 
 def recording_class(task_class: type[AbsTask]) -> type[AbsTask]:

@@ -37,6 +37,8 @@ from benchkit.types.result import ItemScores, WorstItem
 
 # Scorers of these types are scikit-learn's, on small data; one thread each.
 _ONE_THREAD = frozenset({"Classification", "MultilabelClassification", "Clustering"})
+# Attributes in which MTEB's tasks name columns that hold texts, or lists of them.
+_TEXT_COLUMNS = ("input_column_name", "human_summaries_column_name", "machine_summaries_column_name")
 _SEARCH_TYPES = frozenset({"Retrieval", "Reranking", "InstructionRetrieval", "InstructionReranking"})
 
 
@@ -67,7 +69,8 @@ def score_task(opened: OpenedTask, model: Encoder | CorpusFitted, variant: Varia
     task.start_recording()
     threads = ScoringThreads() if opened.type in _ONE_THREAD else None
     heard: list[str] = []
-    with threads or nothing(), _quiet(heard):
+    # Some tasks read more of their data when they score.
+    with threads or nothing(), _quiet(heard), opened.own_copies():
         if isinstance(model, CorpusFitted):
             raw, n_texts = _evaluate_lexical(opened, task, model), 0
         else:
@@ -146,7 +149,11 @@ def _texts_to_fit(task: Any, subset: str, part: Any) -> list[str]:
     if train is not None:
         return [str(text) for text in parts_of(task, subset)[train][task.input_column_name][:]]
     rows = part[0] if len(part) == 1 else part[:]
-    columns = [getattr(task, "input_column_name", None), "sentence1", "sentence2", *getattr(task, "column_names", ())]
+    columns = [
+        *(getattr(task, name, None) for name in _TEXT_COLUMNS),
+        *("sentence1", "sentence2"),
+        *getattr(task, "column_names", ()),
+    ]
     texts: list[str] = []
     for column in dict.fromkeys(name for name in columns if isinstance(name, str) and name in rows):
         for value in rows[column]:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from benchkit.tasks.items import query_values
+from benchkit.tasks.items import item_kind, ranking_of
 from benchkit.tasks.parts import iter_parts
+from benchkit.tasks.rankings import groups, query_values
 from benchkit.types.result import WorstItem
 
 SHOWN = 10
@@ -22,7 +23,7 @@ def worst_items(task: Any, metric: str) -> tuple[WorstItem, ...]:
         place = (split, subset)
         if place in task.per_query:
             found.extend(_queries(task, place, part, metric))
-        elif task.scored.get(place):
+        elif task.scored.get(place) and item_kind(type(task), metric) != "regression":
             found.extend(_labelled(task, place, part))
     # Stable: equal values keep the order of the data.
     wrong = [item for item in found if item.value < 1.0]
@@ -35,11 +36,14 @@ def _cut(text: Any) -> str:
 
 
 def _queries(task: Any, place: tuple[str, str], part: Any, metric: str) -> list[WorstItem]:
-    qrels, results = part["relevant_docs"], task.results[place]
-    values = query_values(task.per_query[place], results, qrels, metric)
+    ranking = ranking_of(task, place, part)
+    qrels, results = ranking.judgements, ranking.results
+    values = query_values(ranking, metric)
     if values is None:
         return []
     worst = sorted(values, key=lambda query: (values[query], query))[:SHOWN]
+    # Of several queries that are scored as one, the first is shown.
+    first = {group: queries[0] for group, queries in groups(sorted(qrels), metric).items()}
     query_rows = {query: row for row, query in enumerate(part["queries"]["id"][:])}
     document_rows = {document: row for row, document in enumerate(part["corpus"]["id"][:])}
 
@@ -48,13 +52,16 @@ def _queries(task: Any, place: tuple[str, str], part: Any, metric: str) -> list[
         return _cut(row.get("title") or row["text"])
 
     items = []
-    for query in worst:
-        relevant = sorted(qrels[query], key=lambda name: (-qrels[query][name], name))
+    for item in worst:
+        query = first[item]
+        relevant = sorted(
+            (name for name, grade in qrels[query].items() if grade > 0), key=lambda name: (-qrels[query][name], name)
+        )
         hits = sorted(results[query], key=lambda name: (-results[query][name], name))
         items.append(
             WorstItem(
-                item=query,
-                value=values[query],
+                item=item,
+                value=values[item],
                 text=_cut(part["queries"][query_rows[query]]["text"]),
                 expected="; ".join(document(name) for name in relevant[:2] if name in document_rows),
                 found="; ".join(document(name) for name in hits[:1] if name in document_rows),
