@@ -116,6 +116,8 @@ class Failure:
 class _Handler(BaseHTTPRequestHandler):
     endpoint: OpenAIServer
     protocol_version = "HTTP/1.1"
+    # Headers and body are two writes: the second would wait 40 ms for the acknowledgement of the first.
+    disable_nagle_algorithm = True
     timeout = 10
 
     def do_POST(self) -> None:
