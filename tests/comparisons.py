@@ -3,6 +3,8 @@
     small()     three models, four tasks: a tie, a failed cell, a skipped cell, limited data, Chinese names, warnings
     hostile()   the same shape with markup, pipes, quotes, control characters and overlong words in every text
     grid(m, t)  m models on t tasks, numbers by rule; for pictures and widths
+    costed(c)   a comparison with costs: of the model at place p, p + 1 times those of the first one
+    hostile_costs()   hostile() with costs in which every text tries to be something else than text
 
 The numbers are made up; no test should take them for measured ones.
 """
@@ -24,6 +26,7 @@ from benchkit.types.comparison import (
     SuiteInfo,
     Verdict,
 )
+from benchkit.types.cost import Budget, CostFigure, CostRatio, CostReport, ModelCost, RatioVerdict
 from benchkit.types.model import ModelMeta
 from benchkit.types.result import CellResult, WorstItem
 
@@ -336,3 +339,91 @@ def grid(n_models: int, n_tasks: int, *, names: Sequence[str] = ()) -> Compariso
         recommendation=Recommendation(labels[0], "it has the best mean"),
         warnings=(),
     )
+
+
+# Metric, unit, value of the first model, half width of the interval as a share of the value (0: none), n.
+COSTS = (
+    ("load/import_s", "s", 4.2, 0.0, 1),
+    ("load/model_s", "s", 0.31, 0.0, 1),
+    ("latency/first_call_ms", "ms", 61.5, 0.0, 1),
+    ("latency/query/p50_ms", "ms", 7.4, 0.03, 96),
+    ("latency/query/p95_ms", "ms", 8.3, 0.06, 96),
+    ("latency/query_cpu/p95_ms", "ms", 8.1, 0.02, 96),
+    ("batch/1/texts_per_s", "texts/s", 130.0, 0.05, 5),
+    ("batch/256/texts_per_s", "texts/s", 220.0, 0.05, 5),
+    ("throughput/texts_per_s", "texts/s", 210.0, 0.02, 15),
+    ("throughput/padding_ratio", "", 1.02, 0.0, 15),
+    ("memory/model_mib", "MiB", 86.6, 0.0, 1),
+    ("memory/peak_mib", "MiB", 617.0, 0.0, 1),
+    ("vector/dimension", "dimensions", 384.0, 0.0, 1),
+)
+HARDWARE = {"cpu": "Example CPU", "cores": "8", "cores_allowed": "8", "ram_gib": "15.6", "system": "Linux"}
+SESSION_WORDS = (
+    "Costs on Example CPU, 8 cores, 15.6 GiB, Linux (cpu, single queries on one thread); A/A: 1.003 (0.996 to 1.010)."
+)
+
+
+def figures(name: str, factor: float) -> tuple[CostFigure, ...]:
+    """Return figures that are `factor` times those of COSTS; throughput divided by it."""
+    found = []
+    for metric, unit, first, half, n in COSTS:
+        value = first / factor if unit == "texts/s" else first * factor if unit in ("ms", "s", "MiB") else first
+        ends = (value * (1 - half), value * (1 + half)) if half else (None, None)
+        found.append(CostFigure(name, metric, value, unit, n, *ends, cv=2 * half or None))
+    return tuple(found)
+
+
+def cost_ratio(candidate: str, baseline: str, ratio: float, verdict: RatioVerdict) -> CostRatio:
+    return CostRatio(candidate, baseline, "latency/query", ratio, ratio * 0.97, ratio * 1.03, 96, verdict)
+
+
+def cost_report(names: Sequence[str], **changes: object) -> CostReport:
+    """Return the costs of models, one after the other dearer, with every ratio certain."""
+    ratios = [
+        cost_ratio(one, other, (first + 1) / (second + 1), "cheaper")
+        for first, one in enumerate(names)
+        for second, other in enumerate(names)
+        if first < second
+    ]
+    report = CostReport(
+        level="quick",
+        device="cpu",
+        models=tuple(
+            ModelCost(name, "ok", figures(name, place + 1.0), engine="packed") for place, name in enumerate(names)
+        ),
+        ratios=tuple(ratios),
+        control=(CostRatio(names[0], names[0], "latency/query", 1.003, 0.996, 1.01, 96, "same"),),
+        unstable="",
+        hardware=HARDWARE,
+        measured_at="2026-01-02T03:00:00+00:00",
+        seconds=31.0,
+        seed=42,
+        tolerance=0.05,
+    )
+    return replace(report, **changes)  # type: ignore[arg-type]
+
+
+def hostile_costs() -> Comparison:
+    """Return hostile() with costs whose texts are hostile too."""
+    first, *others = cost_report(HOSTILE_NAMES).models
+    bad = CostFigure(HOSTILE_NAMES[0], HOSTILE_TEXT, 1.5, HOSTILE_TEXT)
+    return costed(
+        hostile(),
+        budget=Budget(max_p95_ms=20.0, licenses=(HOSTILE_TEXT, "mit")),
+        models=(
+            replace(first, figures=(*first.figures, bad), notes=(HOSTILE_TEXT,), engine=HOSTILE_TEXT),
+            *(ModelCost(other.model, "failed", reason=HOSTILE_TEXT) for other in others),
+        ),
+        hardware={"cpu": HOSTILE_TEXT, HOSTILE_TEXT: HOSTILE_TEXT},
+        device=HOSTILE_TEXT,
+        unstable=HOSTILE_TEXT,
+        warnings=(HOSTILE_TEXT,),
+        measured_at=HOSTILE_TEXT,
+        from_cache=True,
+    )
+
+
+def costed(comparison: Comparison, *, budget: Budget | None = None, **changes: object) -> Comparison:
+    """Return a comparison with costs; the first two models are on the front."""
+    names = [meta.name for meta in comparison.models]
+    return replace(comparison, cost=cost_report(names, **changes), budget=budget or Budget(), pareto=tuple(names[:2]))

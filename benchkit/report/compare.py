@@ -3,7 +3,8 @@
     CellResults ── bootstrap of each cell (the same resamples for all models) ──> Draws
         ├─ interval of each score
         ├─ every pair of models on every task ── Holm over all of them ──> verdicts
-        └─ mean over tasks: intervals, pairs, Holm over the pairs ──> ranks ──> recommendation
+        └─ mean over tasks: intervals, pairs, Holm over the pairs ──> ranks ─┐
+    CostReport ── front of quality and costs; what breaks the budget ────────┴──> recommendation
 
 A model without a score on some task has no mean: a mean over fewer tasks can't be compared with the others.
 """
@@ -11,13 +12,25 @@ A model without a score on some task has no mean: a mean over fewer tasks can't 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from statistics import fmean
 
-from benchkit.measure.bootstrap import Draws, PairedDifference, check_paired, draw_scores, interval, mean_draws, paired
+from benchkit.measure.bootstrap import (
+    Draws,
+    DrawsScores,
+    PairedDifference,
+    check_paired,
+    draw_scores,
+    interval,
+    mean_draws,
+    paired,
+)
 from benchkit.measure.decide import holm, rank_ranges, verdict
+from benchkit.report.budget import pareto_front
 from benchkit.report.recommend import recommend
+from benchkit.report.view import cost_value
+from benchkit.report.words import MEMORY, P95
 from benchkit.types.comparison import (
     MEAN,
     Comparison,
@@ -27,6 +40,7 @@ from benchkit.types.comparison import (
     ScoredCell,
     SuiteInfo,
 )
+from benchkit.types.cost import Budget, CostReport
 from benchkit.types.model import ModelMeta
 from benchkit.types.result import CellResult
 
@@ -62,24 +76,33 @@ def compare_cells(
     seconds: float,
     warnings: Sequence[str] = (),
     interrupted: bool = False,
+    cost: CostReport | None = None,
+    budget: Budget | None = None,
+    draw: DrawsScores = draw_scores,
 ) -> Comparison:
     """Compare models on the cells that they have.
 
     Args:
         cells: At most one for each model and task; every model the same tasks, unless interrupted.
         models: In the order of the report.
+        cost: What the models cost on this machine.
+        budget: What the recommended model may cost.
+        draw: Draws the scores of a cell, or knows the draws already.
 
     Raises:
         ValueError: two models were scored on different items of one task.
     """
+    models = [_with_engine(model, cells) for model in models]
+    budget = budget or Budget()
     names = [model.name for model in models]
     tasks = list(dict.fromkeys(cell.task for cell in cells))
     noted: list[str] = list(warnings)
-    draws = _cell_draws(cells, settings, noted)
+    draws = _cell_draws(cells, settings, noted, draw)
     means = _mean_draws(names, tasks, draws)
     pairs = _pairs(names, settings)
-    on_means = _compare_pairs(pairs, [MEAN], {(m, MEAN): d for m, d in means.items()}, {}, settings)
-    on_tasks = _compare_pairs(pairs, tasks, draws, {(c.model, c.task): c for c in cells}, settings)
+    by_place = {(cell.model, cell.task): cell for cell in cells}
+    on_means = _compare_pairs(pairs, [MEAN], {(m, MEAN): d for m, d in means.items()}, by_place, settings)
+    on_tasks = _compare_pairs(pairs, tasks, draws, by_place, settings)
     summary = _summaries(names, cells, tasks, draws, means, on_means)
     noted.extend(_contamination(models, tasks))
     return Comparison(
@@ -89,7 +112,7 @@ def compare_cells(
         cells=tuple(_scored(cell, draws) for cell in cells),
         summary=tuple(summary),
         pairs=(*on_means, *on_tasks),
-        recommendation=recommend(models, summary, on_means, on_tasks, margin=settings.margin),
+        recommendation=recommend(models, summary, on_means, on_tasks, margin=settings.margin, cost=cost, budget=budget),
         baseline=settings.baseline,
         margin=settings.margin,
         n_resamples=settings.n_resamples,
@@ -98,10 +121,31 @@ def compare_cells(
         seconds=seconds,
         warnings=tuple(dict.fromkeys(noted)),
         interrupted=interrupted,
+        cost=cost,
+        budget=budget,
+        pareto=_front(models, summary, on_means, cost) if cost else (),
     )
 
 
-def _cell_draws(cells: Sequence[CellResult], settings: Settings, warnings: list[str]) -> CellDraws:
+def _with_engine(model: ModelMeta, cells: Sequence[CellResult]) -> ModelMeta:
+    """Return a model with the engine that its cells were made with; more than one, where the cache held others."""
+    used = dict.fromkeys(cell.engine for cell in cells if cell.model == model.name and cell.engine is not None)
+    return replace(model, engine=", ".join(used)) if used else model
+
+
+def _front(
+    models: Sequence[ModelMeta], summary: Sequence[ModelSummary], on_means: Sequence[PairResult], cost: CostReport
+) -> tuple[str, ...]:
+    """Return the models that no other one surely beats in mean score, latency, memory and bytes per vector."""
+    costs = {
+        model.name: (*(cost_value(cost, model.name, metric) for metric in (P95, MEMORY)), model.bytes_per_vector)
+        for model in models
+    }
+    quality = {row.model: row.mean_score for row in summary}
+    return pareto_front(list(costs), quality, costs, pairs=on_means, cost=cost)
+
+
+def _cell_draws(cells: Sequence[CellResult], settings: Settings, warnings: list[str], draw: DrawsScores) -> CellDraws:
     draws: dict[tuple[str, str], Draws] = {}
     for cell in cells:
         if cell.status != "ok" or cell.main_score is None:
@@ -109,10 +153,8 @@ def _cell_draws(cells: Sequence[CellResult], settings: Settings, warnings: list[
         if not cell.items:
             warnings.append(f"{cell.task}: {cell.main_metric} has no per-item scores, so there is no interval for it")
             continue
-        if min(items.n_items for items in cell.items) < FEW_ITEMS:
-            warnings.append(f"{cell.task}: fewer than {FEW_ITEMS} items; its interval is rough")
         try:
-            draws[cell.model, cell.task] = draw_scores(
+            draws[cell.model, cell.task] = draw(
                 cell.items,
                 stream=cell.task,
                 estimate=cell.main_score,
@@ -121,6 +163,9 @@ def _cell_draws(cells: Sequence[CellResult], settings: Settings, warnings: list[
             )
         except ValueError as exc:
             warnings.append(f"{cell.model} on {cell.task}: no interval ({exc})")
+            continue
+        if min(items.n_items for items in cell.items) < FEW_ITEMS:
+            warnings.append(f"{cell.task}: fewer than {FEW_ITEMS} items; its interval is rough")
     return draws
 
 
@@ -152,9 +197,12 @@ def _compare_pairs(
             if a is None or b is None:
                 found.append((candidate, baseline, task, None))
                 continue
-            if task != MEAN:
+            if task == MEAN:
+                bounds = _mean_bounds(cell for (model, _), cell in cells.items() if model == candidate)
+            else:
                 check_paired(cells[candidate, task].items, cells[baseline, task].items)
-            found.append((candidate, baseline, task, paired(a, b)))
+                bounds = _bounds(cells[candidate, task])
+            found.append((candidate, baseline, task, paired(a, b, bounds=bounds)))
     corrected = holm([None if difference is None else difference.p_value for *_, difference in found])
     return [
         PairResult(
@@ -229,8 +277,8 @@ def _mean_bounds(cells: Iterable[CellResult]) -> tuple[float, float]:
 
 
 def _bounds(cell: CellResult) -> tuple[float, float]:
-    correlations = ("spearman", "pearson", "kendalltau")
-    return (-1.0, 1.0) if (cell.main_metric or "").endswith(correlations) else (0.0, 1.0)
+    signed = ("spearman", "pearson", "kendalltau", "p-MRR")
+    return (-1.0, 1.0) if (cell.main_metric or "").endswith(signed) else (0.0, 1.0)
 
 
 def _contamination(models: Sequence[ModelMeta], tasks: Sequence[str]) -> list[str]:

@@ -1,15 +1,24 @@
-"""A comparison as a pandas DataFrame, one row for each cell."""
+"""A comparison as pandas DataFrames: one row for each cell, or one for each figure of cost."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from benchkit.types.comparison import Comparison, ScoredCell
+from benchkit.types.cost import CostReport
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _DTYPES = {"score": "float64", "ci_low": "float64", "ci_high": "float64", "n_items": "Int64"}
+_COST_DTYPES = {
+    "value": "float64",
+    "ci_low": "float64",
+    "ci_high": "float64",
+    "unit": "object",
+    "n": "int64",
+    "cv": "float64",
+}
 
 
 def to_dataframe(comparison: Comparison) -> pd.DataFrame:
@@ -19,6 +28,16 @@ def to_dataframe(comparison: Comparison) -> pd.DataFrame:
     columns = ["model", "task", "type", "status", "metric", *_DTYPES]
     rows = [_row(scored) for scored in comparison.cells]
     return pd.DataFrame(rows, columns=columns).astype(_DTYPES)
+
+
+def cost_to_dataframe(report: CostReport | None) -> pd.DataFrame:
+    """Return model, metric, value, ci_low, ci_high, unit, n, cv; the absent is missing, and nothing measured no row."""
+    import pandas as pd
+
+    figures = [figure for model in report.models for figure in model.figures] if report else []
+    columns = ["model", "metric", *_COST_DTYPES]
+    rows = [tuple(getattr(figure, name) for name in columns) for figure in figures]
+    return pd.DataFrame(rows, columns=columns).astype(_COST_DTYPES)
 
 
 def _row(scored: ScoredCell) -> tuple[str | float | int | None, ...]:

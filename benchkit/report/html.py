@@ -1,6 +1,6 @@
 """A comparison as one HTML file that needs nothing else: no network, no script, no second file.
 
-    Comparison ──> verdict · warnings · summary · quality and cost · map of tasks · differences · worst items
+    Comparison ──> verdict · warnings · summary · quality and cost · costs · map of tasks · differences · worst items
                ──> models · environment
 
 Everything that comes from data is escaped, and a Content-Security-Policy forbids scripts, plug-ins, forms and every
@@ -17,7 +17,7 @@ from functools import cache
 from html import escape as escape_html
 from importlib.resources import files
 
-from benchkit.report import pictures, words
+from benchkit.report import cost_view, pictures, words
 from benchkit.report.view import (
     WorstOfTask,
     cells_by_place,
@@ -30,6 +30,7 @@ from benchkit.report.view import (
     worst_of,
 )
 from benchkit.types.comparison import MEAN, Comparison, ModelSummary, PairResult, ScoredCell
+from benchkit.types.cost import CostFigure, CostRatio
 from benchkit.types.model import ModelMeta
 
 _WORST_SHOWN = 10
@@ -45,6 +46,7 @@ def render_html(comparison: Comparison) -> str:
         _warnings(comparison),
         _summary(comparison),
         _quality_cost(comparison),
+        _costs(comparison),
         _map(comparison),
         _differences(comparison),
         _worst(comparison),
@@ -171,40 +173,116 @@ def _warnings(comparison: Comparison) -> str:
 
 
 def _summary(comparison: Comparison) -> str:
-    types = task_types(comparison)
-    numbers = ["mean", "rank", *map(escape, types), "dimensions", "bytes per vector", "parameters"]
+    types, costs = task_types(comparison), cost_view.columns(comparison)
+    numbers = ["mean", "rank", *costs, *map(escape, types), "dimensions", "bytes per vector", "parameters"]
     headings = [_heading("model"), *(_heading(title, "number") for title in numbers)]
-    rows = [_summary_row(comparison, row, types) for row in summaries(comparison)]
-    note = '<p class="note">A rank range holds every rank that the data leave open.</p>'
-    return _section("Summary", _table("Summary", headings, rows), note)
+    rows = [
+        _summary_row(comparison, row, types, [figures[place] for figures in costs.values()])
+        for place, row in enumerate(summaries(comparison))
+    ]
+    said = ["A rank range holds every rank that the data leave open."]
+    said += [f"{cost_view.COLUMN_NOTE}."] if costs else []
+    said += [f"Pareto: {cost_view.FRONT_NOTE}."] if comparison.pareto else []
+    note = f'<p class="note">{" ".join(map(escape, said))}</p>'
+    return _section("Summary", _table("Summary", headings, rows), note, *_budget(comparison))
 
 
-def _summary_row(comparison: Comparison, row: ModelSummary, types: Sequence[str]) -> str:
+def _budget(comparison: Comparison) -> list[str]:
+    limits = cost_view.budget_words(comparison.budget)
+    if not limits:
+        return []
+    items = "\n".join(f"<li>{escape(line)}</li>" for line in cost_view.budget_lines(comparison))
+    return [f"<p>Budget: {escape(limits)}.</p>", f"<ul>\n{items}\n</ul>" if items else "<p>Every model keeps it.</p>"]
+
+
+def _summary_row(
+    comparison: Comparison, row: ModelSummary, types: Sequence[str], costs: Sequence[CostFigure | None]
+) -> str:
     meta = metas_by_name(comparison)[row.model]
-    taken = row.model == comparison.recommendation.model
+    taken, over = row.model == comparison.recommendation.model, row.model in cost_view.over_budget(comparison)
+    tags = (("recommended", taken), ("Pareto", row.model in comparison.pareto), ("breaks the budget", over))
     cells = [
-        _first(escape(row.model) + (' <span class="tag">recommended</span>' if taken else "")),
+        _first(escape(row.model) + "".join(f' <span class="tag">{text}</span>' for text, is_so in tags if is_so)),
         _number(words.points(row.mean_score) + _small(words.span(row.interval))),
         _number(words.rank(row)),
+        *(_number(words.figure(found) + _small(words.figure_span(found))) for found in costs),
         *(_number(words.type_words(comparison, row, kind)) for kind in types),
         _number(words.count(meta.dimension)),
         _number(words.count(meta.bytes_per_vector)),
         _number(words.parameters(meta.parameters)),
     ]
-    return _row(cells, "taken" if taken else "")
+    return _row(cells, "taken" if taken else "over" if over else "")
 
 
 def _quality_cost(comparison: Comparison) -> str:
-    picture, beside = pictures.quality_cost(comparison), pictures.without_place(comparison)
+    bars = "The diamond is the recommended model; bars are 95 % intervals"
+    latency = _figure(
+        pictures.quality_latency(comparison),
+        f"Up is better, left is faster. {bars}; an open mark breaks the budget. Left of and above the "
+        "dashed steps there is no model.",
+        pictures.without_latency(comparison),
+    )
+    size = _figure(
+        pictures.quality_cost(comparison),
+        f"Up is better, left is cheaper. {bars}; models of one size stand side by side.",
+        pictures.without_place(comparison),
+    )
+    return _section("Quality and cost", latency, size) if latency or size else ""
+
+
+def _figure(picture: str, said: str, beside: Sequence[str]) -> str:
     if not picture:
         return ""
-    said = (
-        "Up is better, left is cheaper. The diamond is the recommended model; bars are 95 % intervals; models of one "
+    others = f'\n<p class="note">Not in the picture: {"; ".join(map(escape, beside))}.</p>' if beside else ""
+    return f"<figure>\n{picture}\n<figcaption>{said}</figcaption>\n</figure>{others}"
+
+
+def _costs(comparison: Comparison) -> str:
+    cost = comparison.cost
+    if cost is None:
+        return ""
+    said = f"<p>{escape(cost_view.session_words(cost))}</p>"
+    items = "\n".join(f"<li>{escape(note)}</li>" for note in cost_view.notes(cost))
+    notes = f'<ul class="note">\n{items}\n</ul>' if items else ""
+    ratios = [_table("Paired latency", _ratio_headings(), map(_ratio_row, cost.ratios))] if cost.ratios else []
+    how = [f'<p class="note">{escape(cost_view.ratio_note(cost))}</p>'] if cost.ratios else []
+    return _section("Costs", said, *ratios, *how, _figures(comparison), notes)
+
+
+def _ratio_headings() -> list[str]:
+    texts = map(_heading, ("model", "against", "verdict", "paired"))
+    return [*texts, *(_heading(title, "number") for title in ("ratio", "95 % interval", "n"))]
+
+
+def _ratio_row(found: CostRatio) -> str:
+    return _row(
+        [
+            _first(escape(found.candidate)),
+            _cell(escape(found.baseline)),
+            _cell(found.verdict, found.verdict),
+            _cell(escape(cost_view.time_words(found))),
+            _number(words.ratio(found.ratio)),
+            _number(words.ratio_span(found)),
+            _number(words.count(found.n)),
+        ]
     )
-    said += "size stand side by side."
-    others = f'<p class="note">Not in the picture: {"; ".join(map(escape, beside))}.</p>' if beside else ""
-    figure = f"<figure>\n{picture}\n<figcaption>{said}</figcaption>\n</figure>"
-    return _section("Quality and cost", figure, others)
+
+
+def _figures(comparison: Comparison) -> str:
+    """Return every figure of every model: a line for each metric, under the name that JSON and MLflow have for it."""
+    headings = [_heading("metric"), *(_heading(escape(row.model)) for row in summaries(comparison))]
+    rows = [
+        _row([_first(escape(line.metric) + _small(escape(line.unit))), *map(_figure_cell, line.figures)])
+        for line in cost_view.lines(comparison)
+    ]
+    table = _table("Figures of cost by model", headings, rows, "map")
+    return f"<details open>\n<summary>All figures</summary>\n{table}\n</details>" if rows else ""
+
+
+def _figure_cell(found: CostFigure | None) -> str:
+    if found is None:
+        return f'<td class="absent">{words.ABSENT}</td>'
+    return _cell(words.figure(found) + _small(words.figure_span(found)))
 
 
 def _map(comparison: Comparison) -> str:
@@ -337,7 +415,7 @@ def _worst_table(model: str, worst: Sequence[WorstOfTask]) -> str:
 
 
 def _models(comparison: Comparison) -> str:
-    texts = ("model", "from", "revision", "fingerprint", "licence", "precision", "notes")
+    texts = ("model", "from", "revision", "fingerprint", "licence", "precision", "engine", "notes")
     numbers = ("longest input", "memory")
     headings = [*map(_heading, texts), *(_heading(title, "number") for title in numbers)]
     return _section("Models", _table("Models", headings, map(_model_row, comparison.models)))
@@ -351,6 +429,7 @@ def _model_row(meta: ModelMeta) -> str:
             *(_cell(escape(value or words.ABSENT), "code") for value in (meta.id, meta.revision, meta.fingerprint)),
             _cell(escape(meta.license or words.ABSENT)),
             _cell(meta.precision),
+            _cell(escape(meta.engine or words.ABSENT)),
             _text(" ".join(meta.notes)),
             _number(words.count(meta.max_seq_length)),
             _number(memory),

@@ -2,10 +2,14 @@
 
     Comparison ── to_dict ──> dict (only null, bool, int, float, str, list, dict) ── render_json ──> text
     dict ── from_dict: version, then every key and type ──> Comparison
+    CostReport ── cost_to_dict ──> dict ── cost_from_dict ──> CostReport          costs without scores
 
 Each record has the fields of its dataclass in benchkit.types, except that an interval is `ci_low` and `ci_high`, that
-a cell is one flat record, and that the scores of single items stay out: they are large, and a file of results is read
-by people too. What is absent is null, never 0 and never NaN. docs/result.schema.json is made from the forms below.
+a cell is one flat record, that the figures of all models are one list (`cost`) beside the session that measured them
+(`cost_session`), and that the scores of single items stay out: they are large, and a file of results is read by people
+too. What is absent is null, never 0 and never NaN; a figure of cost without a number is left out. A file of schema
+version 1 that was written before there were costs is read as one without. docs/result.schema.json is made from the
+forms below.
 """
 
 from __future__ import annotations
@@ -30,6 +34,16 @@ from benchkit.types.comparison import (
     SuiteInfo,
     Verdict,
 )
+from benchkit.types.cost import (
+    Budget,
+    CostFigure,
+    CostLevel,
+    CostRatio,
+    CostReport,
+    CostStatus,
+    ModelCost,
+    RatioVerdict,
+)
 from benchkit.types.model import ModelMeta, Precision, Similarity
 from benchkit.types.result import CellResult, CellStatus, WorstItem
 
@@ -38,6 +52,7 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _SHOWN_PROBLEMS = 5  # of a file that doesn't fit; the first few say what kind of file it is
 
 Record = TypeVar("Record")
+Form = TypeVar("Form", bound=BaseModel)
 
 
 class _Form(BaseModel):
@@ -76,6 +91,8 @@ class ModelForm(_Form):
     languages: list[str]
     training_tasks: list[str]
     notes: list[str]
+    engine: str | None = None
+    """What computed the vectors that were scored."""
 
 
 class WorstForm(_Form):
@@ -110,6 +127,7 @@ class CellForm(_Form):
     encode_seconds: float | None
     texts: int | None
     texts_encoded: int | None
+    engine: str | None = None
 
 
 class SummaryForm(_Form):
@@ -146,6 +164,71 @@ class RecommendationForm(_Form):
     reason: str
 
 
+class CostForm(_Form):
+    model: str
+    metric: str
+    """Path and unit: "latency/query/p95_ms"."""
+    value: float
+    ci_low: float | None
+    """Lower end of the 95 % interval; null where one measurement stands alone."""
+    ci_high: float | None
+    unit: str
+    n: int
+    """Measurements behind the value."""
+    cv: float | None
+    """Standard deviation of these measurements, divided by their mean."""
+
+
+class CostStatusForm(_Form):
+    model: str
+    status: CostStatus
+    reason: str
+    notes: list[str]
+    engine: str | None
+
+
+class CostRatioForm(_Form):
+    candidate: str
+    baseline: str
+    metric: str
+    ratio: float
+    """Candidate / baseline, paired call by call."""
+    ci_low: float
+    ci_high: float
+    n: int
+    verdict: RatioVerdict
+
+
+class CostSessionForm(_Form):
+    level: CostLevel
+    device: str
+    hardware: dict[str, str]
+    measured_at: str
+    """ISO 8601, UTC."""
+    seconds: float
+    seed: int
+    tolerance: float
+    """A ratio within 1 / (1 + tolerance) and 1 + tolerance is "same"."""
+    models: list[CostStatusForm]
+    """Of which models there are costs, and why not of the others."""
+    ratios: list[CostRatioForm]
+    control: list[CostRatioForm]
+    """Two processes of one model against each other: the noise floor."""
+    unstable: str
+    """Why the machine was too noisy for a verdict; "" where it was not."""
+    warnings: list[str]
+    from_cache: bool
+
+
+class BudgetForm(_Form):
+    max_p95_ms: float | None = None
+    max_memory_mib: float | None = None
+    max_bytes_per_vector: int | None = None
+    max_dim: int | None = None
+    licenses: list[str] = []
+    """Empty where every licence is allowed."""
+
+
 class ComparisonForm(_Form):
     """Several embedding models on one suite, as benchkit found them."""
 
@@ -167,6 +250,20 @@ class ComparisonForm(_Form):
     seconds: float
     warnings: list[str]
     interrupted: bool
+    cost: list[CostForm] = []
+    """What the models cost on this machine, model by model; empty where it wasn't measured."""
+    cost_session: CostSessionForm | None = None
+    budget: BudgetForm = BudgetForm()
+    pareto: list[str] = []
+    """Models that no other model beats in quality and in every cost at once."""
+
+
+class CostOnlyForm(_Form):
+    """What embedding models cost on one machine; the same two keys are part of a whole result."""
+
+    schema_version: Literal[1]
+    cost: list[CostForm]
+    cost_session: CostSessionForm
 
 
 def result_json_schema() -> dict[str, Any]:
@@ -179,6 +276,7 @@ def to_dict(comparison: Comparison) -> dict[str, Any]:
     found = _plain(comparison)
     found["environment"] = found["environment"]["values"]
     found["cells"] = [_one_cell(cell) for cell in found["cells"]]
+    found["cost"], found["cost_session"] = _one_cost(found["cost"])
     form = ComparisonForm.model_validate({"schema_version": SCHEMA_VERSION, **found})
     return form.model_dump()
 
@@ -188,6 +286,29 @@ def render_json(comparison: Comparison) -> str:
     return json.dumps(to_dict(comparison), allow_nan=False, ensure_ascii=False, indent=1) + "\n"
 
 
+def cost_to_dict(report: CostReport) -> dict[str, Any]:
+    """Return costs without scores as plain JSON values: "cost" and "cost_session" as in a whole result."""
+    figures, session = _one_cost(_plain(report))
+    found = {"schema_version": SCHEMA_VERSION, "cost": figures, "cost_session": session}
+    return CostOnlyForm.model_validate(found).model_dump()
+
+
+def cost_from_dict(data: object) -> CostReport:
+    """Return the costs in what `cost_to_dict` or `to_dict` wrote.
+
+    Raises:
+        UsageError: another schema version, a key or value that doesn't fit, or a result without costs.
+    """
+    _check_version(data)
+    assert isinstance(data, Mapping)
+    if data.get("cost_session") is None:
+        raise UsageError("the result has no costs: they were not measured (--no-cost), or the benchkit was older")
+    form: type[CostOnlyForm | ComparisonForm] = ComparisonForm if "cells" in data else CostOnlyForm
+    report = _cost_report(_valid(form, data))
+    assert report is not None
+    return report
+
+
 def from_dict(data: object) -> Comparison:
     """Return the comparison that `to_dict` wrote, without the scores of single items.
 
@@ -195,11 +316,8 @@ def from_dict(data: object) -> Comparison:
         UsageError: another schema version, or a key or value that doesn't fit.
     """
     _check_version(data)
-    try:
-        form = ComparisonForm.model_validate(data)
-    except ValidationError as error:
-        raise UsageError(_problems(error)) from error
-    found = form.model_dump(exclude={"schema_version"})
+    form = _valid(ComparisonForm, data)
+    found = form.model_dump(exclude={"schema_version", "cost", "cost_session"})
     return Comparison(
         **{
             **found,
@@ -211,6 +329,9 @@ def from_dict(data: object) -> Comparison:
             "pairs": tuple(_record(PairResult, row) for row in found["pairs"]),
             "recommendation": Recommendation(**found["recommendation"]),
             "warnings": tuple(found["warnings"]),
+            "cost": _cost_report(form),
+            "budget": _tupled(Budget, found["budget"]),
+            "pareto": tuple(found["pareto"]),
         }
     )
 
@@ -245,6 +366,16 @@ def _one_cell(cell: dict[str, Any]) -> dict[str, Any]:
     return {**cell.pop("result"), **cell}
 
 
+def _one_cost(cost: dict[str, Any] | None) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+    """Return the figures of all models as one list, and the session without them; infinity has become null before."""
+    if cost is None:
+        return [], None
+    figures = [figure for model in cost["models"] for figure in model.pop("figures") if figure["value"] is not None]
+    for kind in ("ratios", "control"):
+        cost[kind] = [row for row in cost[kind] if None not in (row["ratio"], row["ci_low"], row["ci_high"])]
+    return figures, cost
+
+
 def _check_version(data: object) -> None:
     if not isinstance(data, Mapping):
         raise UsageError(f"not a benchkit result: expected a JSON object, got {type(data).__name__}")
@@ -256,6 +387,13 @@ def _check_version(data: object) -> None:
             f"the result has schema_version {found!r}; this benchkit supports {SCHEMA_VERSION}. "
             "Read it with the benchkit that wrote it, or run the comparison again"
         )
+
+
+def _valid(form: type[Form], data: object) -> Form:
+    try:
+        return form.model_validate(data)
+    except ValidationError as error:
+        raise UsageError(_problems(error)) from error
 
 
 def _problems(error: ValidationError) -> str:
@@ -271,11 +409,14 @@ def _place(location: Sequence[int | str]) -> str:
 
 def _record(kind: type[Record], row: Mapping[str, Any]) -> Record:
     """Return the dataclass that a flat row came from: lists are tuples again, the two ends an interval."""
-    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
+    values = dict(row)
     if "ci_low" in row:
-        del values["ci_low"], values["ci_high"]
-        values["interval"] = _interval(row["ci_low"], row["ci_high"])
-    return kind(**values)
+        values["interval"] = _interval(values.pop("ci_low"), values.pop("ci_high"))
+    return _tupled(kind, values)
+
+
+def _tupled(kind: type[Record], row: Mapping[str, Any]) -> Record:
+    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in row.items()})
 
 
 def _interval(low: float | None, high: float | None) -> Interval | None:
@@ -298,3 +439,18 @@ def _scored_cell(row: dict[str, Any]) -> ScoredCell:
     interval = _interval(row.pop("ci_low"), row.pop("ci_high"))
     worst = [WorstItem(**{**item, "value": _number(item["value"])}) for item in row["worst"]]
     return ScoredCell(_record(CellResult, {**row, "scores": _numbers(row["scores"]), "worst": worst}), interval)
+
+
+def _cost_report(form: ComparisonForm | CostOnlyForm) -> CostReport | None:
+    known = [] if form.cost_session is None else [row.model for row in form.cost_session.models]
+    by_model: dict[str, list[CostFigure]] = {model: [] for model in known}
+    for place, figure in enumerate(form.cost):
+        if figure.model not in by_model:  # it would be lost
+            raise UsageError(f"cost[{place}].model: {figure.model!r} is not among the models of cost_session")
+        by_model[figure.model].append(CostFigure(**figure.model_dump()))
+    if form.cost_session is None:
+        return None
+    session = form.cost_session.model_dump()
+    models = [_tupled(ModelCost, {**row, "figures": by_model[row["model"]]}) for row in session["models"]]
+    ratios = {kind: [CostRatio(**row) for row in session[kind]] for kind in ("ratios", "control")}
+    return _tupled(CostReport, {**session, **ratios, "models": models})

@@ -1,7 +1,7 @@
 """A comparison as GitHub Markdown, for a pull request or a wiki.
 
-    Comparison ──> verdict · models · tasks · differences · warnings · worst items · where the models come from
-               ──> how to reproduce it
+    Comparison ──> verdict · models · cost · tasks · differences · warnings · worst items
+               ──> where the models come from · how to reproduce it
 
 Source of what has to be escaped: GitHub Flavored Markdown Spec 0.29, sections 2.4, 4.10, 6.1 and 6.6.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from benchkit.report import words
+from benchkit.report import cost_view, words
 from benchkit.report.view import (
     cells_by_place,
     metas_by_name,
@@ -23,6 +23,7 @@ from benchkit.report.view import (
     worst_of,
 )
 from benchkit.types.comparison import MEAN, Comparison, ModelSummary, ScoredCell
+from benchkit.types.cost import CostFigure
 
 _WORST_SHOWN = 5
 _TEXT_SHOWN = 200  # characters of a worst item; more makes a table row unreadable
@@ -39,6 +40,8 @@ def render_markdown(comparison: Comparison) -> str:
         [f"**{escape(words.verdict_sentence(comparison))}**"],
         [escape(words.why_sentence(comparison))],
         ["## Models", "", *_models(comparison)],
+        _cost(comparison),
+        _cost_ratios(comparison),
         ["## Tasks", "", *_tasks(comparison)],
         _differences(comparison),
         _differences_by_task(comparison),
@@ -69,24 +72,86 @@ def _rows(heading: Sequence[str], rows: Iterable[Sequence[str]], *, text_columns
 
 
 def _models(comparison: Comparison) -> list[str]:
-    types = task_types(comparison)
-    heading = ["model", "mean", "95 % interval", "rank", *map(escape, types), "dim", "bytes/vector", "parameters"]
-    return _rows(heading, [_model_row(comparison, row, types) for row in summaries(comparison)])
+    types, rows = task_types(comparison), summaries(comparison)
+    costs = cost_view.columns(comparison)
+    budget = ["budget"] if comparison.budget.is_set else []
+    heading = ["model", "mean", "95 % interval", "rank", *budget, *map(escape, types), *costs]
+    heading += ["dim", "bytes/vector", "parameters"]
+    cells = [[words.figure(figures[place]) for figures in costs.values()] for place in range(len(rows))]
+    table = _rows(heading, [_model_row(comparison, row, types, own) for row, own in zip(rows, cells, strict=True)])
+    said = [*_models_notes(comparison, costs), *map(escape, cost_view.budget_lines(comparison))]
+    return [*table, *(line for note in said for line in ("", note))]
 
 
-def _model_row(comparison: Comparison, row: ModelSummary, types: Sequence[str]) -> list[str]:
+def _model_row(comparison: Comparison, row: ModelSummary, types: Sequence[str], costs: Sequence[str]) -> list[str]:
     meta = metas_by_name(comparison)[row.model]
-    name = escape(row.model)
+    name = f"**{escape(row.model)}** (recommended)" if _is_taken(comparison, row) else escape(row.model)
+    over = ["breaks it" if row.model in cost_view.over_budget(comparison) else "keeps it"]
     return [
-        f"**{name}** (recommended)" if row.model == comparison.recommendation.model else name,
+        f"{name} \\*" if row.model in comparison.pareto else name,
         words.points(row.mean_score),
         words.span(row.interval) or words.ABSENT,
         words.rank(row),
+        *(over if comparison.budget.is_set else []),
         *(words.type_words(comparison, row, kind) for kind in types),
+        *costs,
         words.count(meta.dimension),
         words.count(meta.bytes_per_vector),
         words.parameters(meta.parameters),
     ]
+
+
+def _is_taken(comparison: Comparison, row: ModelSummary) -> bool:
+    return row.model == comparison.recommendation.model
+
+
+def _models_notes(comparison: Comparison, costs: Iterable[str]) -> list[str]:
+    front = [f"\\* {cost_view.FRONT_NOTE}."] if comparison.pareto else []
+    limits = cost_view.budget_words(comparison.budget)
+    return [
+        *front,
+        *([f"{cost_view.COLUMN_NOTE}."] if costs else []),
+        *([f"Budget: {escape(limits)}."] if limits else []),
+    ]
+
+
+def _cost(comparison: Comparison) -> list[str]:
+    if comparison.cost is None:
+        return []
+    order = [row.model for row in summaries(comparison)]
+    rows = [
+        [escape(line.metric), escape(line.unit), *map(_figure_and_interval, line.figures)]
+        for line in cost_view.lines(comparison)
+    ]
+    table = _rows(["metric", "unit", *map(escape, order)], rows, text_columns=2) if rows else []
+    said = [cost_view.session_words(comparison.cost), *cost_view.notes(comparison.cost)]
+    return ["## Cost", "", *(f"- {escape(line)}" for line in said), "", *table]
+
+
+def _figure_and_interval(found: CostFigure | None) -> str:
+    interval = words.figure_span(found)
+    return words.figure(found) + (f" ({interval})" if interval else "")
+
+
+def _cost_ratios(comparison: Comparison) -> list[str]:
+    cost = comparison.cost
+    if cost is None or not cost.ratios:
+        return []
+    rows = [
+        [
+            escape(found.candidate),
+            escape(found.baseline),
+            found.verdict,
+            cost_view.time_words(found),
+            words.ratio(found.ratio),
+            words.ratio_span(found),
+            words.count(found.n),
+        ]
+        for found in cost.ratios
+    ]
+    heading = ["model", "against", "verdict", "paired", "ratio", "95 % interval", "n"]
+    table = _rows(heading, rows, text_columns=4)
+    return ["### Latency, query by query", "", *table, "", cost_view.ratio_note(cost)]
 
 
 def _tasks(comparison: Comparison) -> list[str]:
@@ -176,11 +241,12 @@ def _origins(comparison: Comparison) -> list[str]:
             escape(meta.fingerprint),
             escape(meta.license or words.ABSENT),
             meta.precision,
+            escape(meta.engine or words.ABSENT),
             escape("; ".join(meta.notes)),
         ]
         for meta in comparison.models
     ]
-    heading = ["model", "from", "revision", "fingerprint", "licence", "precision", "notes"]
+    heading = ["model", "from", "revision", "fingerprint", "licence", "precision", "engine", "notes"]
     return _rows(heading, rows, text_columns=len(heading))
 
 

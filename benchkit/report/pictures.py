@@ -1,7 +1,8 @@
-"""Two pictures of a comparison as SVG text, for inclusion in an HTML page.
+"""Pictures of a comparison as SVG text, for inclusion in an HTML page.
 
-    mean scores, bytes per vector ── quality_cost ──> points with error bars, cost on a log axis
-    differences on the mean ──────── forest ────────> one line for each model, with the margin as a band
+    mean scores, bytes per vector ── quality_cost ────> points with error bars, cost on a log axis
+    mean scores, p95 latency ─────── quality_latency ─> the same with intervals both ways, the front and the limit
+    differences on the mean ──────── forest ──────────> one line for each model, with the margin as a band
 
 Written by hand and not by a plotting library: a few kilobytes instead of a hundred, text stays text, colours follow the
 page (report.css), and a screen reader has a title and a description. Only scales and places of labels are computed.
@@ -12,11 +13,11 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from benchkit.report import words
+from benchkit.report import cost_view, words
 from benchkit.report.view import metas_by_name, pairs_against, reference, summaries
 from benchkit.types.comparison import MEAN, Comparison, Interval, PairResult
 
@@ -55,13 +56,46 @@ class _Box:
 
 @dataclass(frozen=True, slots=True)
 class _Dot:
-    """A model in the picture of quality and cost."""
+    """A model in a picture of quality and cost.
+
+    Attributes:
+        ends: Interval of the cost.
+        taken: It is the recommended model.
+        kept: It keeps the budget.
+    """
 
     model: str
-    bytes_per_vector: int
+    cost: float
     mean: float
     interval: Interval | None
-    taken: bool
+    ends: Interval | None = None
+    taken: bool = False
+    kept: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """What a cost axis shows.
+
+    Attributes:
+        title: Of the axis.
+        ticks: From the ends of the axis (logarithms of base 2) to costs that are written below it.
+        said: From a cost to words with its unit.
+    """
+
+    title: str
+    ticks: Callable[[float, float], Sequence[float]]
+    said: Callable[[float], str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plane:
+    """Where the marks of a picture of quality and cost stand."""
+
+    x: _Axis
+    y: _Axis
+    dots: Sequence[_Dot]
+    centres: Sequence[float]
 
 
 # --- quality and cost
@@ -72,24 +106,49 @@ _SHIFTS = (0, -15, 15, -30, 30, -45, 45, -60, 60, -75, 75, -90, 90)  # where a l
 
 def quality_cost(comparison: Comparison) -> str:
     """Return the picture of mean score against bytes per vector; "" when no model has both."""
-    dots = _dots(comparison)
+    dots = _byte_dots(comparison)
     if not dots:
         return ""
-    x = _byte_axis([dot.bytes_per_vector for dot in dots])
-    y = _score_axis(dots)
-    centres = _side_by_side(dots, x)
-    parts = [*_score_grid(y), *_byte_grid(x)]
-    parts += [part for dot, centre in zip(dots, centres, strict=True) for part in _drawn_dot(dot, centre, y)]
-    parts += _labels(dots, centres, y)
-    said = "; ".join(
-        f"{words.plain(dot.model)}: {words.points(dot.mean)} at {dot.bytes_per_vector} bytes" for dot in dots
-    )
+    scale = _Scale("bytes per vector (log scale)", _byte_ticks, _byte_words)
+    x = _cost_axis([dot.cost for dot in dots])
+    plane = _Plane(x, _score_axis(dots), dots, _side_by_side(dots, x))
+    said = "; ".join(f"{words.plain(dot.model)}: {words.points(dot.mean)} at {dot.cost:.0f} bytes" for dot in dots)
+    parts = [*_grid(plane, scale), *_marks(plane, lambda dot: f"{dot.cost:.0f} bytes")]
     return _svg("quality-cost", 424, "Mean score against bytes per vector", said, parts)
 
 
+def quality_latency(comparison: Comparison) -> str:
+    """Return the picture of mean score against the p95 latency of one query; "" when no model has both.
+
+    A stepped line joins the models that no other model beats in both.
+    """
+    dots = _latency_dots(comparison)
+    if not dots:
+        return ""
+    limit = comparison.budget.max_p95_ms
+    ends = [end for dot in dots if dot.ends for end in (dot.ends.low, dot.ends.high)]
+    x = _cost_axis([*(dot.cost for dot in dots), *ends, *([limit] if limit else [])])
+    plane = _Plane(x, _score_axis(dots), dots, [x(math.log2(dot.cost)) for dot in dots])
+    scale = _Scale("p95 latency of one query (log scale)", _round_ticks, _latency_words)
+    front = cost_view.latency_front(comparison)
+    parts = [*_grid(plane, scale), *_limit(x, limit), *_front(plane, front), *_marks(plane, _latency_title)]
+    said = "; ".join(f"{words.plain(dot.model)}: {words.points(dot.mean)} at {_latency_title(dot)}" for dot in dots)
+    said += f". On the front: {words.names(front)}."
+    return _svg("quality-latency", 424, "Mean score against p95 latency", said, parts)
+
+
 def without_place(comparison: Comparison) -> list[str]:
-    """Return, as text, the models that the picture of quality and cost can't show, each with its mean."""
-    shown = {dot.model for dot in _dots(comparison)}
+    """Return, as text, the models that the picture of quality and bytes can't show, each with its mean."""
+    return _absent(comparison, _byte_dots(comparison))
+
+
+def without_latency(comparison: Comparison) -> list[str]:
+    """Return, as text, the models that the picture of quality and latency can't show, each with its mean."""
+    return _absent(comparison, _latency_dots(comparison))
+
+
+def _absent(comparison: Comparison, dots: Sequence[_Dot]) -> list[str]:
+    shown = {dot.model for dot in dots}
     said = []
     for row in summaries(comparison):
         if row.model not in shown:
@@ -99,19 +158,33 @@ def without_place(comparison: Comparison) -> list[str]:
     return said
 
 
-def _dots(comparison: Comparison) -> list[_Dot]:
+def _byte_dots(comparison: Comparison) -> list[_Dot]:
     metas = metas_by_name(comparison)
     dots = []
     for row in summaries(comparison):
         size = metas[row.model].bytes_per_vector
         if size and row.mean_score is not None:
             taken = row.model == comparison.recommendation.model
-            dots.append(_Dot(row.model, size, row.mean_score, row.interval, taken))
+            dots.append(_Dot(row.model, size, row.mean_score, row.interval, taken=taken))
     return dots
 
 
-def _byte_axis(sizes: Sequence[int]) -> _Axis:
-    low, high = math.log2(min(sizes)), math.log2(max(sizes))
+def _latency_dots(comparison: Comparison) -> list[_Dot]:
+    broken = cost_view.over_budget(comparison)
+    dots = []
+    for row in summaries(comparison):
+        found = cost_view.figure(comparison, row.model, words.P95)
+        if found and found.value > 0 and row.mean_score is not None:
+            ends = cost_view.ends(found)
+            taken = row.model == comparison.recommendation.model
+            dots.append(
+                _Dot(row.model, found.value, row.mean_score, row.interval, ends, taken, row.model not in broken)
+            )
+    return dots
+
+
+def _cost_axis(costs: Sequence[float]) -> _Axis:
+    low, high = math.log2(min(costs)), math.log2(max(costs))
     room = max(1.0 if low == high else 0.5, 0.06 * (high - low))  # two ticks at least
     return _Axis(low - room, high + room, _LEFT, _RIGHT)
 
@@ -125,32 +198,41 @@ def _score_axis(dots: Sequence[_Dot]) -> _Axis:
 
 def _side_by_side(dots: Sequence[_Dot], x: _Axis) -> list[float]:
     """Return the x of each dot; those of one size stand beside each other, or their error bars would be one line."""
-    sharing = Counter(dot.bytes_per_vector for dot in dots)
-    seen: Counter[int] = Counter()
+    sharing = Counter(dot.cost for dot in dots)
+    seen: Counter[float] = Counter()
     centres = []
     for dot in dots:
-        place = seen[dot.bytes_per_vector] - (sharing[dot.bytes_per_vector] - 1) / 2
-        seen[dot.bytes_per_vector] += 1
-        centres.append(x(math.log2(dot.bytes_per_vector)) + 11 * place)
+        place = seen[dot.cost] - (sharing[dot.cost] - 1) / 2
+        seen[dot.cost] += 1
+        centres.append(x(math.log2(dot.cost)) + 11 * place)
     return centres
 
 
-def _score_grid(y: _Axis) -> list[str]:
+def _grid(plane: _Plane, scale: _Scale) -> list[str]:
     parts = []
-    for value in _ticks(y.low, y.high, 6):
-        parts.append(_line(_LEFT, y(value), _RIGHT, y(value), "grid"))
-        parts.append(_text(_LEFT - 8, y(value) + 4, _tick_words(value), "tick", anchor="end"))
-    return parts
+    for value in _ticks(plane.y.low, plane.y.high, 6):
+        parts.append(_line(_LEFT, plane.y(value), _RIGHT, plane.y(value), "grid"))
+        parts.append(_text(_LEFT - 8, plane.y(value) + 4, _tick_words(value), "tick", anchor="end"))
+    for cost in scale.ticks(plane.x.low, plane.x.high):
+        place = plane.x(math.log2(cost))
+        parts.append(_line(place, _TOP, place, _BOTTOM, "grid"))
+        parts.append(_text(place, _BOTTOM + 20, scale.said(cost), "tick", anchor="middle"))
+    return [*parts, _text((_LEFT + _RIGHT) / 2, _BOTTOM + 42, scale.title, "tick", anchor="middle")]
 
 
-def _byte_grid(x: _Axis) -> list[str]:
-    parts = []
-    first, last = math.ceil(x.low), math.floor(x.high)
-    step = max(1, math.ceil((last - first) / 9))
-    for power in range(first, last + 1, step):
-        parts.append(_line(x(power), _TOP, x(power), _BOTTOM, "grid"))
-        parts.append(_text(x(power), _BOTTOM + 20, _byte_words(2**power), "tick", anchor="middle"))
-    return [*parts, _text((_LEFT + _RIGHT) / 2, _BOTTOM + 42, "bytes per vector (log scale)", "tick", anchor="middle")]
+def _byte_ticks(low: float, high: float) -> list[float]:
+    first, last = math.ceil(low), math.floor(high)
+    return [2.0**power for power in range(first, last + 1, max(1, math.ceil((last - first) / 9)))]
+
+
+def _round_ticks(low: float, high: float) -> list[float]:
+    """Return 1, 2 and 5 times powers of ten between two logarithms of base 2; at most nine of them."""
+    decades = range(math.floor(low / math.log2(10)), math.ceil(high / math.log2(10)) + 1)
+    found = [digit * 10.0**power for power in decades for digit in (1, 2, 5)]
+    inside = [value for value in found if low <= math.log2(value) <= high]
+    tens = [10.0**power for power in decades if low <= power * math.log2(10) <= high]
+    kept = inside if len(inside) <= 9 else tens
+    return kept[:: math.ceil(len(kept) / 9) or 1]
 
 
 def _byte_words(size: float) -> str:
@@ -160,41 +242,91 @@ def _byte_words(size: float) -> str:
     return f"{size:g} B"
 
 
-def _drawn_dot(dot: _Dot, centre: float, y: _Axis) -> list[str]:
+def _latency_words(ms: float) -> str:
+    return f"{ms / 1000:g} s" if ms >= 1000 else f"{ms:g} ms"
+
+
+def _latency_title(dot: _Dot) -> str:
+    ends = f" ({words.digits(dot.ends.low)}–{words.digits(dot.ends.high)})" if dot.ends else ""
+    return f"{words.digits(dot.cost)} ms{ends}" + ("" if dot.kept else ", breaks the budget")
+
+
+def _limit(x: _Axis, limit: float | None) -> list[str]:
+    """Return the line that a model has to be left of."""
+    if limit is None:
+        return []
+    place = x(math.log2(limit))
+    said = f"limit {_latency_words(limit)}"
+    on_left = place - _LEFT > _cells(said) * _CELL_PX + 6
+    edge, anchor = (place - 6, "end") if on_left else (place + 6, "start")
+    line = _line(place, _TOP - 6, place, _BOTTOM, "limit")
+    return [line, _text(edge, _BOTTOM - 8, said, "tick halo", anchor=anchor)]
+
+
+def _front(plane: _Plane, front: Sequence[str]) -> list[str]:
+    """Return the steps of the front: from each of its models to the right, then up to the next one."""
+    on = sorted((dot.cost, plane.y(dot.mean)) for dot in plane.dots if dot.model in front)
+    places = [(plane.x(math.log2(cost)), y) for cost, y in on]
     parts = []
+    for (x, y), (next_x, next_y) in zip(places, [*places[1:], (_RIGHT, None)], strict=True):
+        parts.append(_line(x, y, next_x, y, "front"))
+        if next_y is not None:
+            parts.append(_line(next_x, y, next_x, next_y, "front"))
+    return parts
+
+
+def _marks(plane: _Plane, cost_words: Callable[[_Dot], str]) -> list[str]:
+    drawn = [
+        part
+        for dot, centre in zip(plane.dots, plane.centres, strict=True)
+        for part in _drawn_dot(dot, centre, plane, cost_words(dot))
+    ]
+    return drawn + _labels(plane)
+
+
+def _drawn_dot(dot: _Dot, centre: float, plane: _Plane, cost_words: str) -> list[str]:
+    parts, y = [], plane.y(dot.mean)
     if dot.interval is not None:
-        low, high = y(dot.interval.low), y(dot.interval.high)
+        low, high = plane.y(dot.interval.low), plane.y(dot.interval.high)
         parts.append(_line(centre, low, centre, high, "whisker"))
         parts += [_line(centre - 4, end, centre + 4, end, "whisker") for end in (low, high)]
-    title = (
-        f"{words.plain(dot.model)}: {words.points(dot.mean)} {words.span(dot.interval)}, {dot.bytes_per_vector} bytes"
-    )
-    return [*parts, _diamond(centre, y(dot.mean), title) if dot.taken else _disc(centre, y(dot.mean), "mark", title)]
+    if dot.ends is not None:
+        left, right = plane.x(math.log2(dot.ends.low)), plane.x(math.log2(dot.ends.high))
+        parts.append(_line(left, y, right, y, "whisker"))
+        parts += [_line(end, y - 4, end, y + 4, "whisker") for end in (left, right)]
+    title = f"{words.plain(dot.model)}: {words.points(dot.mean)} {words.span(dot.interval)}, {cost_words}"
+    kind = "mark" if dot.kept else "mark open"
+    return [*parts, _diamond(centre, y, title) if dot.taken else _disc(centre, y, kind, title)]
 
 
-def _labels(dots: Sequence[_Dot], centres: Sequence[float], y: _Axis) -> list[str]:
+def _labels(plane: _Plane) -> list[str]:
     """Place each name near its dot where it covers no other dot and no other name; a line leads to a distant one."""
-    taken = [box for dot, centre in zip(dots, centres, strict=True) for box in _inked(dot, centre, y)]
+    placed = list(zip(plane.dots, plane.centres, strict=True))
+    taken = [box for dot, centre in placed for box in _inked(dot, centre, plane)]
     parts = []
-    for dot, centre in zip(dots, centres, strict=True):
-        label = _short(dot.model)
-        box = _free_box(centre, y(dot.mean), _cells(label) * _CELL_PX, taken)
+    for dot, centre in placed:
+        label, y = _short(dot.model), plane.y(dot.mean)
+        box = _free_box(centre, y, _cells(label) * _CELL_PX, taken)
         taken.append(box)
         middle, on_right = (box.top + box.bottom) / 2, box.left > centre
-        if abs(middle - y(dot.mean)) > 1 or min(abs(box.left - centre), abs(box.right - centre)) > 12:
-            parts.append(_line(centre, y(dot.mean), box.left - 2 if on_right else box.right + 2, middle, "leader"))
+        if abs(middle - y) > 1 or min(abs(box.left - centre), abs(box.right - centre)) > 12:
+            parts.append(_line(centre, y, box.left - 2 if on_right else box.right + 2, middle, "leader"))
         edge, anchor = (box.left, "start") if on_right else (box.right, "end")
         kind = "halo strong" if dot.taken else "halo"
         parts.append(_text(edge, middle + 4, label, kind, anchor=anchor, title=dot.model))
     return parts
 
 
-def _inked(dot: _Dot, centre: float, y: _Axis) -> list[_Box]:
-    """Return what a dot and its error bar cover."""
-    own = _Box(centre - 8, y(dot.mean) - 8, centre + 8, y(dot.mean) + 8)
-    if dot.interval is None:
-        return [own]
-    return [own, _Box(centre - 5, y(dot.interval.high), centre + 5, y(dot.interval.low))]
+def _inked(dot: _Dot, centre: float, plane: _Plane) -> list[_Box]:
+    """Return what a dot and its error bars cover."""
+    y = plane.y(dot.mean)
+    found = [_Box(centre - 8, y - 8, centre + 8, y + 8)]
+    if dot.interval is not None:
+        found.append(_Box(centre - 5, plane.y(dot.interval.high), centre + 5, plane.y(dot.interval.low)))
+    if dot.ends is not None:
+        left, right = plane.x(math.log2(dot.ends.low)), plane.x(math.log2(dot.ends.high))
+        found.append(_Box(left, y - 5, right, y + 5))
+    return found
 
 
 def _free_box(x: float, y: float, width: float, taken: Sequence[_Box]) -> _Box:

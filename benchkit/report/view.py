@@ -1,6 +1,7 @@
 """Looking things up in a Comparison: order, partners, places. Nothing is computed, only chosen and turned round.
 
 Comparison ──> names in a fixed order · a cell, or none · a pair seen from either side · worst items of a model
+CostReport ──> the number of a figure, or none · the paired ratio of two models, seen from either side
 """
 
 from __future__ import annotations
@@ -11,10 +12,14 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from benchkit.types.comparison import MEAN, Comparison, Interval, ModelSummary, PairResult, ScoredCell, Verdict
+from benchkit.types.cost import CostRatio, CostReport, RatioVerdict
 from benchkit.types.model import ModelMeta
 from benchkit.types.result import WorstItem
 
+WALL_TIME, CPU_TIME = "latency/query", "latency/query_cpu"  # what is paired query by query
+
 _REVERSED: Mapping[Verdict, Verdict] = {"better": "worse", "worse": "better"}
+_OTHER_SIDE: Mapping[RatioVerdict, RatioVerdict] = {"cheaper": "dearer", "dearer": "cheaper"}
 
 
 class WorstOfTask(NamedTuple):
@@ -92,6 +97,43 @@ def pairs_against(comparison: Comparison, baseline: str) -> dict[tuple[str, str]
         elif pair.candidate == baseline:
             found[pair.baseline, pair.task] = turned_round(pair)
     return found
+
+
+def cost_value(cost: CostReport | None, model: str, metric: str) -> float | None:
+    """Return a figure's number; None where it wasn't measured."""
+    found = cost.of(model) if cost else None
+    figure = found.figure(metric) if found else None
+    return figure.value if figure else None
+
+
+def ratio_between(cost: CostReport, candidate: str, baseline: str, metric: str) -> CostRatio | None:
+    """Return candidate / baseline, turned round where it was measured the other way; None when it wasn't."""
+    for found in cost.ratios:
+        if found.metric == metric and (found.candidate, found.baseline) == (candidate, baseline):
+            return found
+        if found.metric == metric and (found.candidate, found.baseline) == (baseline, candidate):
+            return replace(
+                found,
+                candidate=candidate,
+                baseline=baseline,
+                ratio=1 / found.ratio,
+                ci_low=1 / found.ci_high,
+                ci_high=1 / found.ci_low,
+                verdict=_OTHER_SIDE.get(found.verdict, found.verdict),
+            )
+    return None
+
+
+def certain_ratio(cost: CostReport | None, candidate: str, baseline: str) -> CostRatio | None:
+    """Return a ratio of latencies whose side is certain: of wall time, or else of CPU time where that is all there is.
+
+    None where neither is, and where the machine was too noisy. On a GPU, CPU time says nothing of the latency.
+    """
+    if cost is None or cost.unstable:
+        return None
+    metrics = (WALL_TIME, CPU_TIME) if cost.device == "cpu" else (WALL_TIME,)
+    found = [ratio_between(cost, candidate, baseline, metric) for metric in metrics]
+    return next((ratio for ratio in found if ratio and ratio.verdict in ("cheaper", "dearer")), None)
 
 
 def worst_of(comparison: Comparison, model: str, limit: int) -> list[WorstOfTask]:

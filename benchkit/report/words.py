@@ -1,6 +1,7 @@
 """The one place where numbers and verdicts become words.
 
     number ── points · signed_points · span · count ──> text        scores x 100 with one decimal, differences with sign
+    CostFigure, CostRatio ── figure · ratio ──> text                costs with three digits, "8.30", "2.90x"
     Comparison ── verdict_sentence ──> what to take, against what, and what stays open
     Comparison ── warnings ──> what a reader must know before trusting it
     PairResult ── pair_sentence · pair_words ──> one difference
@@ -19,11 +20,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from benchkit.report.view import pair_between, summary_of, turned_round
 from benchkit.types.comparison import MEAN, Comparison, Interval, ModelSummary, PairResult, ScoredCell, Verdict
+from benchkit.types.cost import CostFigure, CostRatio, CostReport, ModelCost
 from benchkit.types.model import ModelMeta
 from benchkit.types.result import CellResult
 
 ABSENT = "–"  # a score that nobody has; an empty field would look like a mistake of the table
 FAILED = "failed"
+P95, MEMORY = "latency/query/p95_ms", "memory/peak_mib"  # the two costs that a sentence names
 _SHOWN_NAMES = 6  # of a list in a sentence; more than this and nobody reads it
 # Marks that turn the direction of the text after them: data could make a line read backwards.
 _TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
@@ -63,8 +66,7 @@ def span(interval: Interval | None) -> str:
     """
     if interval is None:
         return ""
-    low, high = points(interval.low), points(interval.high)
-    return f"{low} to {high}" if "-" in low + high else f"{low}–{high}"
+    return _ends(points(interval.low), points(interval.high))
 
 
 def signed_span(interval: Interval | None) -> str:
@@ -124,6 +126,45 @@ def _three_digits(value: float) -> str:
     return f"{value:.{decimals}f}"
 
 
+def digits(value: float | None) -> str:
+    """Return a cost with three digits, or all digits of its whole part.
+
+    >>> digits(41.234), digits(8.3), digits(0.04567), digits(12345.6), digits(20.0), digits(None)
+    ('41.2', '8.30', '0.0457', '12346', '20.0', '–')
+    """
+    if value is None or not math.isfinite(value):
+        return ABSENT
+    return f"{value:.0f}" if abs(value) >= 99.95 or value == 0 else f"{value:#.3g}".rstrip(".")
+
+
+def figure(found: CostFigure | None) -> str:
+    """Return the number of a figure without its unit; a dash where it was not measured."""
+    if found is None:
+        return ABSENT
+    counted = found.metric.startswith("vector/") and found.value == int(found.value)
+    return f"{found.value:.0f}" if counted else digits(found.value)
+
+
+def figure_span(found: CostFigure | None) -> str:
+    """Return the interval of a figure; "" when there is none."""
+    if found is None or found.ci_low is None or found.ci_high is None:
+        return ""
+    return _ends(digits(found.ci_low), digits(found.ci_high))
+
+
+def ratio(value: float) -> str:
+    """Return a ratio: "2.90x", "0.996x", "12.3x"."""
+    return f"{value:#.3g}".rstrip(".") + "x"
+
+
+def ratio_span(found: CostRatio) -> str:
+    return _ends(ratio(found.ci_low).rstrip("x"), ratio(found.ci_high).rstrip("x"))
+
+
+def _ends(low: str, high: str) -> str:
+    return f"{low} to {high}" if "-" in low + high else f"{low}–{high}"
+
+
 # --- words
 
 
@@ -178,6 +219,14 @@ def size_words(meta: ModelMeta) -> str:
     if meta.bytes_per_vector is not None:
         said.append(f"{meta.bytes_per_vector} bytes per vector")
     return ", ".join(said)
+
+
+def cost_words(cost: CostReport | None, model: str) -> str:
+    """Return what a model costs: "8.30 ms p95 query latency, 617 MiB peak memory"; "" when nothing was measured."""
+    found = cost.of(model) if cost else None
+    named = ((P95, "ms p95 query latency"), (MEMORY, "MiB peak memory"))
+    figures = [(found.figure(metric), unit) for metric, unit in named] if found else []
+    return ", ".join(f"{digits(figure.value)} {unit}" for figure, unit in figures if figure)
 
 
 def margin_words(margin: float) -> str:
@@ -244,7 +293,7 @@ def why_sentence(comparison: Comparison) -> str:
 
 def _taken(comparison: Comparison, model: str) -> str:
     meta = next((meta for meta in comparison.models if meta.name == model), None)
-    size = size_words(meta) if meta else ""
+    size = ", ".join(filter(None, [size_words(meta) if meta else "", cost_words(comparison.cost, model)]))
     parts = [_mean_words(summary_of(comparison, model)), _against_baseline(comparison, model), size and f"at {size}"]
     return f"{plain(model)}: {', '.join(part for part in parts if part)}"
 
@@ -338,9 +387,43 @@ def warnings(comparison: Comparison) -> tuple[str, ...]:
         *_unscored(cells, "skipped", "was skipped"),
         *_limited(comparison, cells),
         *(plain(warning) for warning in comparison.warnings),
+        *_engines_differ(comparison),
+        *(cost_warnings(comparison.cost) if comparison.cost else []),
         *_warned(cells),
     ]
     return tuple(dict.fromkeys(said))
+
+
+def cost_warnings(cost: CostReport) -> list[str]:
+    """Return what a reader of costs must know: which are missing, and why they may be wrong."""
+    unstable = [f"costs are unstable: {plain(cost.unstable)}"] if cost.unstable else []
+    return [*unstable, *filter(None, map(_cost_missing, cost.models)), *map(plain, cost.warnings)]
+
+
+def _cost_missing(found: ModelCost) -> str:
+    if found.status == "ok" and not found.reason:
+        return ""
+    said = {"ok": "not all of its costs were measured", "failed": "measuring its cost failed"}
+    verb = said.get(found.status, "its cost was not measured")
+    return f"{plain(found.model)}: {verb}: {plain(found.reason) or 'no reason was recorded'}"
+
+
+def _engines_differ(comparison: Comparison) -> list[str]:
+    """Tell where a difference between models is partly one between the engines that encoded."""
+    models: dict[str, list[str]] = defaultdict(list)
+    for meta in comparison.models:
+        if meta.engine is not None:
+            models[meta.engine].append(meta.name)
+    said = []
+    if len(models) > 1:
+        which = "; ".join(f"{plain(engine)} for {names(having)}" for engine, having in models.items())
+        said.append(f"Not every model was encoded by one engine ({which}), so costs compare engines as well")
+    for meta in comparison.models:
+        found = comparison.cost.of(meta.name) if comparison.cost else None
+        if found and meta.engine and found.engine not in (None, meta.engine):
+            timed, scored = plain(str(found.engine)), plain(meta.engine)
+            said.append(f"{plain(meta.name)}: its cost is that of the engine {timed}, its scores are from {scored}")
+    return said
 
 
 def _unscored(cells: Sequence[CellResult], status: str, verb: str) -> list[str]:

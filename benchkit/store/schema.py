@@ -4,7 +4,8 @@
                              ├─ candidate_* ───> one run below it, and one logged model, for each model
                              └─ data_sets ─────> one input for each task
 
-Pure: no MLflow, no clock. docs/tracking.md lists the same names for people.
+Pure: no MLflow, no clock. docs/tracking.md lists the same names for people. A report that was
+written before there were costs lacks their keys.
 MLflow takes letters, digits, "_", "-", ".", " ", ":" and "/" in the names of metrics and parameters, 250 characters at
 most, and on Windows no ":". Names of tasks and models are free, so they are made to fit here; ":" never comes through.
 """
@@ -56,10 +57,13 @@ _MODEL_PARAMS = (
     "uses_role",
     "license",
     "languages",
+    "engine",
 )
 _LOGGED_MODEL_PARAMS = ("id", "revision", "fingerprint", "dimension", "precision")
 _SIZES = ("dimension", "bytes_per_vector", "parameters", "memory_bytes")
 _SETTINGS = ("baseline", "margin", "n_resamples", "seed")
+# Of the session that measured the costs.
+_SESSION = ("level", "device", "measured_at", "tolerance", "unstable")
 
 Parts = tuple[str, ...]
 Report = Mapping[str, Any]
@@ -138,8 +142,11 @@ def parent_tags(report: Report) -> dict[str, str]:
 
 
 def parent_params(report: Report) -> dict[str, str]:
-    """Return how it was decided, and the environment as `env/...`."""
+    """Return how it was decided, the limits as `budget/...`, and the environment as `env/...`."""
     values: dict[Parts, object] = {(name,): report[name] for name in _SETTINGS}
+    values |= {("budget", name): limit for name, limit in report.get("budget", {}).items()}
+    session = report.get("cost_session") or {}
+    values |= {("cost", name): session[name] for name in _SESSION if session}
     # "version/torch" is a group and a name
     values |= {("env", *key.split("/")): value for key, value in report["environment"].items()}
     return _params(values)
@@ -167,6 +174,7 @@ def candidate_tags(report: Report, model: Mapping[str, Any], parent_run: str) ->
         SUITE: report["suite"]["name"],
         "benchkit.model": model["name"],
         "benchkit.recommended": _yes_no(model["name"] == report["recommendation"]["model"]),
+        "benchkit.pareto": _yes_no(model["name"] in report["pareto"]) if report.get("pareto") else "",
         "benchkit.missing": ", ".join(summary["missing"]),
         "benchkit.notes": "\n".join(model["notes"]),
         "mlflow.source.name": "benchkit",
@@ -176,7 +184,7 @@ def candidate_tags(report: Report, model: Mapping[str, Any], parent_run: str) ->
 
 
 def candidate_params(model: Mapping[str, Any]) -> dict[str, str]:
-    return _params({(name,): model[name] for name in _MODEL_PARAMS})
+    return _params({(name,): model.get(name) for name in _MODEL_PARAMS})
 
 
 def logged_model_params(model: Mapping[str, Any]) -> dict[str, str]:
@@ -184,13 +192,16 @@ def logged_model_params(model: Mapping[str, Any]) -> dict[str, str]:
 
 
 def candidate_metrics(report: Report, model: Mapping[str, Any]) -> list[MetricRow]:
-    """Return every number of one model: its mean and ranks, its score on each task, its size."""
+    """Return every number of one model: its mean and ranks, its score on each task, its size, what it costs."""
     name = model["name"]
     rows = _quality(_summary(report, name))
     for cell in report["cells"]:
         if cell["model"] == name:
             rows += _task(cell)
     rows += [(("size", size), model[size], None) for size in _SIZES]
+    for figure in report.get("cost", []):
+        if figure["model"] == name:
+            rows += _cost(figure)
     return _metrics(rows)
 
 
@@ -279,6 +290,11 @@ def _task(cell: Mapping[str, Any]) -> list[_Row]:
     metric = cell["main_metric"] or "main_score"
     values = [*_with_interval(cell, cell["main_score"]), (".n_items", cell["n_items"])]
     return [(("task", cell["task"], metric + end), value, _data_set(cell)) for end, value in values]
+
+
+def _cost(figure: Mapping[str, Any]) -> list[_Row]:
+    *groups, metric = figure["metric"].split("/")
+    return [((*groups, metric + end), value, None) for end, value in _with_interval(figure, figure["value"])]
 
 
 def _data_set(cell: Mapping[str, Any]) -> DataSet | None:

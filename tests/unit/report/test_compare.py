@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from comparisons import cost_report
 from scipy import stats
 
 from benchkit.report.compare import Settings, compare_cells
 from benchkit.report.recommend import recommend
 from benchkit.types.comparison import MEAN, Comparison, Environment, Interval, ModelSummary, PairResult, SuiteInfo
+from benchkit.types.cost import Budget, CostReport, ModelCost
 from benchkit.types.model import ModelMeta
 from benchkit.types.result import CellResult, ItemScores
 
@@ -32,7 +34,14 @@ def meta(name: str, **facts: object) -> ModelMeta:
     return ModelMeta(name, f"id:{name}", "1", f"fp-{name}", 8, **{"bytes_per_vector": 32, "parameters": 8, **facts})  # type: ignore[arg-type]
 
 
-def run(cells: list[CellResult], models: list[ModelMeta], **options: object) -> Comparison:
+def run(
+    cells: list[CellResult],
+    models: list[ModelMeta],
+    *,
+    cost: CostReport | None = None,
+    budget: Budget | None = None,
+    **options: object,
+) -> Comparison:
     settings = Settings(baseline=None, margin=0.01, n_resamples=2000, seed=1)
     return compare_cells(
         cells,
@@ -42,6 +51,8 @@ def run(cells: list[CellResult], models: list[ModelMeta], **options: object) -> 
         settings=replace(settings, **options),  # type: ignore[arg-type]
         started="2026-11-21T00:00:00+00:00",
         seconds=1.0,
+        cost=cost,
+        budget=budget,
     )
 
 
@@ -174,8 +185,52 @@ def test_a_sure_difference_within_the_margin_does_not_cost_four_times_the_bytes(
 
 
 def test_the_interval_of_a_mean_stays_within_what_scores_can_be() -> None:
-    few = np.array([0.2, 0.9, 0.95])
+    few = np.array([0.2, 0.9, 0.95, 0.99])
     result = run([cell("a", "A", few)], [meta("a")])
     found = result.summary[0].interval
     assert found is not None
     assert 0.0 <= found.low < found.high <= 1.0
+
+
+# --- costs
+
+
+def test_the_best_model_within_the_budget_is_recommended_and_the_better_one_named() -> None:
+    cells = shifted("weak", 0.0) + shifted("good", 0.1)
+    models, cost = [meta("weak"), meta("good")], cost_report(["weak", "good"])  # p95 8.3 and 16.6 ms
+    assert run(cells, models, cost=cost).recommendation.model == "good"
+    found = run(cells, models, cost=cost, budget=Budget(max_p95_ms=10.0))
+    assert found.recommendation.model == "weak"
+    assert "good is better by 10.0 points, but its p95 latency of " in found.recommendation.reason
+    assert (found.cost, found.budget) == (cost, Budget(max_p95_ms=10.0))
+
+
+def test_the_front_weighs_the_mean_against_latency_memory_and_bytes() -> None:
+    cells = shifted("weak", 0.0) + shifted("good", 0.1) + shifted("slow", 0.05)
+    models = [meta("weak"), meta("good"), meta("slow")]
+    cost = cost_report(["weak", "good", "slow"])
+    assert set(run(cells, models, cost=cost).pareto) == {"weak", "good"}
+    # A mean that is higher only within the margin is no reason to pay more.
+    found = run(shifted("weak", 0.0) + shifted("good", 0.002), models[:2], cost=cost, margin=0.05)
+    (on_mean,) = [p for p in found.pairs if p.task == MEAN]
+    assert (on_mean.verdict, (on_mean.delta or 0) < 0) == ("same", True)
+    assert found.pareto == ("weak",)
+    small = [*models[:2], meta("slow", bytes_per_vector=16)]
+    assert set(run(cells, small, cost=cost).pareto) == {"weak", "good", "slow"}
+    assert run(cells, models).pareto == ()
+
+
+def test_a_model_without_a_mean_is_not_on_the_front_and_an_unknown_cost_is_no_good_one() -> None:
+    cells = shifted("weak", 0.0) + shifted("good", 0.1)
+    report = cost_report(["weak", "good"])
+    failed = cost_report(["x"], models=(ModelCost("weak", "failed", reason="crashed"), report.models[1]))
+    assert run(cells, [meta("weak"), meta("good")], cost=failed).pareto == ("good",)
+    cells[2] = CellResult("good", "A", "Retrieval", "failed", reason="NaN")
+    assert run(cells, [meta("weak"), meta("good")], cost=report).pareto == ("weak",)
+
+
+def test_a_model_has_the_engine_that_made_its_cells() -> None:
+    cells = [replace(cell, engine="packed") for cell in shifted("a", 0.0)] + shifted("bb", 0.0)
+    cells[1] = replace(cells[1], engine="torch")
+    found = run(cells, [meta("a", engine="torch"), meta("bb", engine="torch"), meta("ccc")])
+    assert [model.engine for model in found.models] == ["packed, torch", "torch", None]

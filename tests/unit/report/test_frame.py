@@ -7,9 +7,9 @@ import sys
 from dataclasses import replace
 
 import pandas as pd
-from comparisons import small
+from comparisons import cost_report, small
 
-from benchkit.report.frame import to_dataframe
+from benchkit.report.frame import cost_to_dataframe, to_dataframe
 
 
 def test_a_cell_is_a_row() -> None:
@@ -37,8 +37,23 @@ def test_the_numbers_are_numbers_even_where_none_is_known() -> None:
         assert (types["score"], types["ci_low"], types["n_items"]) == ("float64", "float64", pd.Int64Dtype())
 
 
+def test_a_figure_of_cost_is_a_row_and_an_interval_that_is_absent_is_missing() -> None:
+    frame = cost_to_dataframe(cost_report(["minilm", "bge"]))
+    assert list(frame.columns) == ["model", "metric", "value", "ci_low", "ci_high", "unit", "n", "cv"]
+    assert len(frame) == 26
+    p95 = frame.query("model == 'bge' and metric == 'latency/query/p95_ms'").iloc[0]
+    assert (p95["value"], p95["unit"], p95["n"]) == (16.6, "ms", 96)
+    assert frame.query("metric == 'memory/peak_mib'")[["ci_low", "ci_high", "cv"]].isna().all(axis=None)
+
+
+def test_without_costs_there_is_no_row_and_the_columns_keep_their_types() -> None:
+    frame = cost_to_dataframe(None)
+    assert len(frame) == 0
+    assert frame.dtypes["value"] == "float64"
+
+
 def test_the_reports_load_neither_pandas_nor_rich_before_they_are_asked() -> None:
-    parts = "frame, html, json_form, markdown, pictures, table, words"
+    parts = "compare, cost_view, frame, html, json_form, markdown, pictures, table, words"
     code = (
         f"import sys; from benchkit.report import {parts}; print({{'pandas', 'rich', 'matplotlib'}} & set(sys.modules))"
     )

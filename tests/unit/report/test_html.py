@@ -10,11 +10,24 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-from comparisons import HOSTILE_NAMES, HOSTILE_TASK, HOSTILE_TEXT, cell, grid, hostile, small, three
+from comparisons import (
+    HOSTILE_NAMES,
+    HOSTILE_TASK,
+    HOSTILE_TEXT,
+    SESSION_WORDS,
+    cell,
+    costed,
+    grid,
+    hostile,
+    hostile_costs,
+    small,
+    three,
+)
 
 from benchkit.report import words
 from benchkit.report.html import render_html
 from benchkit.types.comparison import Comparison, Interval, Recommendation
+from benchkit.types.cost import Budget, ModelCost
 
 VOID = {"meta", "br", "line", "rect", "circle", "polygon"}
 ALLOWED = {
@@ -28,6 +41,9 @@ PAGES = {
     "three": three(baseline="tfidf"),
     "one": grid(1, 1),
     "many": grid(12, 41),
+    "costs": costed(small(), budget=Budget(max_p95_ms=20.0)),
+    "hostile costs": hostile_costs(),
+    "many costs": costed(grid(12, 41)),
 }
 
 
@@ -66,6 +82,10 @@ def test_the_page_looks_as_it_did(check_golden: Callable[[str, str], None]) -> N
     check_golden("tests/golden/report/small.html", render_html(small()))
 
 
+def test_the_page_with_costs_looks_as_it_did(check_golden: Callable[[str, str], None]) -> None:
+    check_golden("tests/golden/report/costs.html", render_html(PAGES["costs"]))
+
+
 @pytest.mark.parametrize("comparison", PAGES.values(), ids=PAGES)
 def test_a_page_is_well_formed_and_has_no_element_that_could_act(comparison: Comparison) -> None:
     page = Page(render_html(comparison))
@@ -94,8 +114,9 @@ def test_a_page_asks_for_nothing_from_elsewhere(comparison: Comparison) -> None:
     assert source.index("Content-Security-Policy") < source.index("<style>")
 
 
-def test_hostile_texts_are_read_back_as_they_are() -> None:
-    page = Page(render_html(hostile()))
+@pytest.mark.parametrize("comparison", [hostile(), hostile_costs()], ids=["", "costs"])
+def test_hostile_texts_are_read_back_as_they_are(comparison: Comparison) -> None:
+    page = Page(render_html(comparison))
     for text in (*HOSTILE_NAMES, HOSTILE_TASK, HOSTILE_TEXT):
         assert any(words.plain(text) in found for found in page.texts), text
     assert not any(sign in found for found in page.texts for sign in "\x1b\x00\u202e")
@@ -184,3 +205,53 @@ def test_negative_correlations_have_a_place_on_the_colour_scale() -> None:
         ("1", "-31.0", "-33.0 to -29.0"),
         ("7", "20.0", words.span(Interval(0.18, 0.22))),
     ]
+
+
+# --- costs
+
+
+def test_every_figure_interval_and_ratio_of_cost_is_on_the_page() -> None:
+    comparison = costed(three())
+    assert comparison.cost is not None
+    texts = Page(render_html(comparison)).texts
+    for model in comparison.cost.models:
+        for found in model.figures:
+            assert found.metric in texts
+            assert words.figure(found) in texts
+            assert words.figure_span(found) in texts
+    for ratio in comparison.cost.ratios:
+        assert {words.ratio(ratio.ratio), words.ratio_span(ratio), ratio.verdict} <= set(texts)
+    assert SESSION_WORDS in texts
+
+
+def test_models_on_the_front_and_over_the_budget_have_a_word_and_not_only_a_colour() -> None:
+    source = render_html(costed(three(), budget=Budget(max_p95_ms=20.0)))
+    tags = re.findall(r'<th scope="row">(\w+)((?: <span class="tag">[\w ]+</span>)+)', source)
+    assert [(name, re.findall(">([^< ][^<]*)<", text)) for name, text in tags] == [
+        ("minilm", ["recommended", "Pareto"]), ("mpnet", ["Pareto"]), ("tfidf", ["breaks the budget"]),
+    ]  # fmt: skip
+    assert re.findall(r'<tr class="(\w+)"><th scope="row">(\w+)', source) == [("taken", "minilm"), ("over", "tfidf")]
+    assert "<p>Budget: p95 latency up to 20 ms.</p>" in source
+    assert "<li>tfidf breaks the budget: its p95 latency of" in source
+    assert "<p>Every model keeps it.</p>" in render_html(costed(three(), budget=Budget(max_p95_ms=99.0)))
+
+
+def test_the_picture_is_against_latency_where_it_was_measured_and_against_bytes_too() -> None:
+    source = render_html(costed(three()))
+    assert source.index('id="quality-latency-title"') < source.index('id="quality-cost-title"')
+    assert "quality-latency" not in render_html(three())
+    failed = (ModelCost("minilm", "failed", reason="crashed"),)
+    assert "quality-latency" not in render_html(costed(three(), models=failed))
+
+
+def test_without_costs_there_is_no_word_of_them() -> None:
+    page = render_html(three()).split("</style>")[1]
+    assert not [word for word in ("Costs", "Pareto", "udget", "p95") if word in page]
+    bare = render_html(costed(three(), models=(), ratios=()))
+    assert "All figures" not in bare
+    assert "Paired latency" not in bare
+
+
+def test_the_engine_of_each_model_is_told() -> None:
+    models = (replace(three().models[0], engine="packed-bf16"), *three().models[1:])
+    assert "<td>float32</td><td>packed-bf16</td>" in render_html(replace(three(), models=models))

@@ -8,12 +8,24 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from comparisons import HOSTILE_NAMES, HOSTILE_TASK, HOSTILE_TEXT, grid, hostile, small, three
+from comparisons import (
+    HOSTILE_NAMES,
+    HOSTILE_TASK,
+    HOSTILE_TEXT,
+    SESSION_WORDS,
+    costed,
+    grid,
+    hostile,
+    hostile_costs,
+    small,
+    three,
+)
 from markdown_it import MarkdownIt
 
 from benchkit.report import words
 from benchkit.report.markdown import escape, render_markdown
-from benchkit.types.comparison import Environment
+from benchkit.types.comparison import Comparison, Environment
+from benchkit.types.cost import Budget
 
 
 def as_html(text: str) -> str:
@@ -25,16 +37,22 @@ def test_the_page_looks_as_it_did(check_golden: Callable[[str, str], None]) -> N
     check_golden("tests/golden/report/small.md", render_markdown(small()))
 
 
-def test_hostile_data_makes_no_element_of_its_own() -> None:
-    page = as_html(render_markdown(hostile()))
+def test_the_page_with_costs_looks_as_it_did(check_golden: Callable[[str, str], None]) -> None:
+    comparison = costed(small(), budget=Budget(max_p95_ms=20.0))
+    check_golden("tests/golden/report/costs.md", render_markdown(comparison))
+
+
+@pytest.mark.parametrize(("comparison", "more"), [(hostile(), set()), (hostile_costs(), {"h3"})], ids=["", "costs"])
+def test_hostile_data_makes_no_element_of_its_own(comparison: Comparison, more: set[str]) -> None:
+    page = as_html(render_markdown(comparison))
     tags = set(re.findall(r"<\s*/?\s*([a-zA-Z!?]\w*)", page))
-    assert tags == {
+    assert tags == more | {
         "h1", "h2", "p", "strong", "table", "thead", "tbody", "tr", "th", "td", "ul", "li", "pre", "code",
     }  # fmt: skip
 
 
 def test_every_table_has_as_many_fields_in_each_row_as_headings() -> None:
-    for comparison in (small(), hostile(), grid(5, 9)):
+    for comparison in (small(), hostile(), grid(5, 9), costed(grid(5, 9)), hostile_costs()):
         for block in re.findall(r"(?:^\|.*\n)+", render_markdown(comparison), flags=re.MULTILINE):
             widths = {len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}
             assert len(widths) == 1, block
@@ -75,6 +93,30 @@ def test_it_ends_with_the_command_and_its_fence_holds_any_backticks() -> None:
     assert render_markdown(ticks).endswith("`````sh\na ```` b\n`````\n")
     without = render_markdown(replace(small(), environment=Environment({})))
     assert without.endswith("## How to reproduce\n\nSuite choose with digest 5f1d, started 2026-01-02T03:04:05Z.\n")
+
+
+def test_every_figure_and_ratio_is_there_with_its_interval_and_its_verdict() -> None:
+    page = render_markdown(costed(three(), budget=Budget(max_p95_ms=20.0)))
+    assert "| latency/query/p95\\_ms | ms | 8.30 (7.80–8.80) | 16.6 (15.6–17.6) | 24.9 (23.4–26.4) |" in page
+    assert "| memory/peak\\_mib | MiB | 617 | 1234 | 1851 |" in page
+    assert "| minilm | mpnet | cheaper | wall time | 0.500x | 0.485–0.515 | 96 |" in page
+    assert "| **minilm** (recommended) \\* | 61.2 | 58.9–63.5 | 1–2 | keeps it |" in page
+    assert "Budget: p95 latency up to 20 ms." in page
+    assert "tfidf breaks the budget: its p95 latency of" in page
+    assert f"- {SESSION_WORDS}" in page
+
+
+def test_without_costs_there_is_no_word_of_them() -> None:
+    page = render_markdown(three())
+    assert not [word for word in ("Cost", "Pareto", "udget", "p95") if word in page]
+    assert "### Latency" not in render_markdown(costed(three(), ratios=()))
+
+
+def test_the_engine_of_each_model_is_told() -> None:
+    models = (replace(three().models[0], engine="packed-bf16"), *three().models[1:])
+    page = render_markdown(replace(three(), models=models))
+    assert "| float32 | packed-bf16 |  |" in page
+    assert "| float32 | – |  |" in page
 
 
 def test_a_section_with_nothing_in_it_is_left_out() -> None:

@@ -9,10 +9,11 @@ from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
-from comparisons import HOSTILE_NAMES, grid, hostile, small, three
+from comparisons import HOSTILE_NAMES, cost_report, costed, grid, hostile, hostile_costs, small, three
 
 from benchkit.report import pictures, words
 from benchkit.types.comparison import Comparison, Interval, Recommendation
+from benchkit.types.cost import Budget, CostFigure, ModelCost
 
 LONG = ("sentence-transformers/paraphrase-multilingual-mpnet-base-v2@dim=128,precision=int8", "很长的中文模型名称" * 5)
 
@@ -44,9 +45,13 @@ def ticks(source: str, y: float) -> dict[float, float]:
     }
 
 
-@pytest.mark.parametrize("comparison", [small(), hostile(), three(), grid(12, 3, names=LONG), grid(1, 1)])
+@pytest.mark.parametrize(
+    "comparison",
+    [small(), hostile(), three(), grid(12, 3, names=LONG), grid(1, 1), costed(grid(12, 3)), hostile_costs()],
+)
 def test_a_picture_is_well_formed_and_told_in_words(comparison: Comparison) -> None:
-    for source in filter(None, (pictures.quality_cost(comparison), pictures.forest(comparison))):
+    drawn = (pictures.quality_cost(comparison), pictures.quality_latency(comparison), pictures.forest(comparison))
+    for source in filter(None, drawn):
         root = parsed(source)
         assert root.attrib["role"] == "img"
         spoken = root.attrib["aria-labelledby"].split()
@@ -184,3 +189,117 @@ def test_a_long_name_is_cut_in_the_middle_and_whole_in_its_title() -> None:
     assert pictures._cells(pictures._short(LONG[1])) <= 30
     titles = [title.text for title in parsed(pictures.quality_cost(grid(2, 1, names=LONG))).iter("title")]
     assert LONG[0] in titles
+
+
+# --- quality and latency
+
+
+def with_p95(*costs: tuple[float, float | None, float | None], means: tuple[float, ...] = ()) -> Comparison:
+    """Return models with these p95 latencies and intervals."""
+    base = grid(len(costs), 1)
+    figures = [
+        CostFigure(meta.name, words.P95, *cost[:1], "ms", 9, *cost[1:])
+        for meta, cost in zip(base.models, costs, strict=True)
+    ]
+    models = tuple(ModelCost(figure.model, "ok", (figure,)) for figure in figures)
+    rows = [
+        replace(row, mean_score=mean, interval=None)
+        for row, mean in zip(base.summary, means or [row.mean_score or 0 for row in base.summary], strict=True)
+    ]
+    return replace(base, summary=tuple(rows), cost=cost_report(["x"], models=models, ratios=()))
+
+
+def lines_of(source: str, kind: str) -> list[tuple[float, float, float, float]]:
+    found = [line for line in parsed(source).iter("line") if line.get("class") == kind]
+    return [tuple(float(line.attrib[key]) for key in ("x1", "y1", "x2", "y2")) for line in found]  # type: ignore[misc]
+
+
+def test_twice_the_latency_is_the_same_step_anywhere() -> None:
+    source = pictures.quality_latency(with_p95(*((cost, None, None) for cost in (1.0, 2.0, 16.0, 32.0))))
+    x = [centre[0] for _, centre in sorted(dots(source).items())]
+    assert x[1] - x[0] == pytest.approx(x[3] - x[2], abs=0.11)
+    assert x[2] - x[1] == pytest.approx(3 * (x[1] - x[0]), abs=0.3)
+
+
+def test_a_latency_stands_over_its_number_and_its_bar_reaches_to_the_ends_of_its_interval() -> None:
+    source = pictures.quality_latency(with_p95((20.0, 10.0, 50.0)))
+    at = {
+        str(text.text): float(text.attrib["x"])
+        for text in parsed(source).iter("text")
+        if text.get("class") == "tick" and str(text.text).endswith(" ms")
+    }
+    ((centre, _),) = dots(source).values()
+    bar = next(line for line in lines_of(source, "whisker") if line[1] == line[3] and line[2] - line[0] > 10)
+    assert (bar[0], centre, bar[2]) == pytest.approx((at["10 ms"], at["20 ms"], at["50 ms"]), abs=0.11)
+
+
+def test_an_interval_that_reaches_nothing_has_no_bar_on_a_logarithmic_axis() -> None:
+    assert lines_of(pictures.quality_latency(with_p95((20.0, 0.0, 50.0))), "whisker") == []
+
+
+def test_the_front_is_a_stair_over_the_models_that_none_beats() -> None:
+    # cheap and weak, dear and strong; the third is dearer and weaker than the first, the last as good and dearer.
+    costs = ((1.0, None, None), (8.0, None, None), (2.0, None, None), (64.0, None, None))
+    source = pictures.quality_latency(with_p95(*costs, means=(0.5, 0.7, 0.4, 0.7)))
+    places = [centre for _, centre in sorted(dots(source).items())]
+    (first_x, first_y), (second_x, second_y) = places[0], places[1]
+    assert lines_of(source, "front") == [
+        (first_x, first_y, second_x, first_y),
+        (second_x, first_y, second_x, second_y),
+        (second_x, second_y, 836.0, second_y),
+    ]
+    assert "On the front: model-0 and model-1." in source
+
+
+def test_the_limit_is_a_line_and_a_model_over_the_budget_an_open_mark() -> None:
+    comparison = replace(with_p95((10.0, None, None), (40.0, None, None)), budget=Budget(max_p95_ms=20.0))
+    source = pictures.quality_latency(comparison)
+    ((at, _, end, _),) = lines_of(source, "limit")
+    x = {title.split(":")[0]: place for title, (place, _) in dots(source).items()}
+    assert at == end == pytest.approx((x["model-0"] + x["model-1"]) / 2, abs=0.11)
+    kinds = {mark.find("title").text.split(":")[0]: mark.get("class") for mark in parsed(source).iter("circle")}  # type: ignore[union-attr]
+    assert kinds == {"model-1": "mark open"}  # model-0 is recommended, a diamond
+    assert "limit 20 ms" in source
+    assert "breaks the budget" in source
+    assert lines_of(pictures.quality_latency(with_p95((10.0, None, None))), "limit") == []
+
+
+@pytest.mark.parametrize("limit", [0.01, 1.0, 10.0, 1e6])
+def test_the_limit_and_its_name_are_inside_the_picture_wherever_it_is(limit: float) -> None:
+    source = pictures.quality_latency(replace(with_p95((10.0, None, None)), budget=Budget(max_p95_ms=limit)))
+    ((at, *_),) = lines_of(source, "limit")
+    name = next(text for text in parsed(source).iter("text") if str(text.text).startswith("limit"))
+    width = pictures._cells(str(name.text)) * 7.2
+    left = float(name.attrib["x"]) - (width if name.attrib["text-anchor"] == "end" else 0)
+    assert 56 <= at <= 836
+    assert left >= 56
+    assert left + width <= 836
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "found"),
+    [
+        (1.0, 10.0, [1, 2, 5, 10]),
+        (0.04, 0.3, [0.05, 0.1, 0.2]),
+        (7.0, 30.0, [10, 20]),
+        (0.5, 5000.0, [1, 10, 100, 1000]),
+        (1e-6, 1e6, [1e-6, 1e-4, 1e-2, 1.0, 1e2, 1e4, 1e6]),
+    ],
+)
+def test_ticks_of_latency_are_round_few_and_inside(low: float, high: float, found: list[float]) -> None:
+    assert pictures._round_ticks(math.log2(low), math.log2(high)) == pytest.approx(found)
+
+
+def test_every_axis_of_latency_has_a_tick() -> None:
+    for place in range(400):
+        axis = pictures._cost_axis([10 ** (place / 100)])
+        assert len(pictures._round_ticks(axis.low, axis.high)) >= 1
+
+
+def test_models_without_a_latency_are_named_beside_the_picture_and_without_any_there_is_none() -> None:
+    failed = (*costed(three()).cost.models[:1], ModelCost("mpnet", "failed", reason="x"))  # type: ignore[union-attr]
+    comparison = costed(three(), models=failed)
+    assert pictures.without_latency(comparison) == ["mpnet: 60.1 (57.8–62.4)", "tfidf: 57.1 (54.8–59.4)"]
+    assert pictures.quality_latency(three()) == ""
+    assert pictures.quality_latency(costed(three(), models=failed[1:])) == ""
+    assert pictures.quality_latency(with_p95((0.0, None, None))) == ""

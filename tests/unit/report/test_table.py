@@ -8,13 +8,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from comparisons import HOSTILE_NAMES, grid, hostile, small, three
+from comparisons import HOSTILE_NAMES, SESSION_WORDS, costed, grid, hostile, hostile_costs, small, three
 from rich.cells import cell_len
 from rich.console import Console
 
 from benchkit.report import words
 from benchkit.report.table import render_table
 from benchkit.types.comparison import Comparison, Recommendation
+from benchkit.types.cost import Budget
 
 LONG = ("sentence-transformers/paraphrase-multilingual-mpnet-base-v2@dim=128,precision=int8",)
 
@@ -40,9 +41,25 @@ def test_the_table_looks_as_it_did(width: int, check_golden: Callable[[str, str]
     check_golden(f"tests/golden/report/table_{width}.txt", drawn(small(), width))
 
 
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_the_table_with_costs_looks_as_it_did(width: int, check_golden: Callable[[str, str], None]) -> None:
+    comparison = costed(small(), budget=Budget(max_p95_ms=20.0))
+    check_golden(f"tests/golden/report/table_costs_{width}.txt", drawn(comparison, width))
+
+
 @pytest.mark.parametrize("width", [40, 61, 80, 103, 131, 200])
 @pytest.mark.parametrize(
-    "comparison", [small(), grid(12, 41), grid(4, 7, names=LONG), hostile()], ids=["small", "grid", "long", "hostile"]
+    "comparison",
+    [
+        small(),
+        grid(12, 41),
+        grid(4, 7, names=LONG),
+        hostile(),
+        costed(grid(12, 41)),
+        costed(grid(4, 7, names=LONG), budget=Budget(max_p95_ms=20.0)),
+        hostile_costs(),
+    ],
+    ids=["small", "grid", "long", "hostile", "grid costs", "long costs", "hostile costs"],
 )
 def test_no_line_is_wider_than_the_console_and_no_number_is_cut(comparison: Comparison, width: int) -> None:
     lines = table_lines(drawn(comparison, width))
@@ -124,3 +141,46 @@ def test_at_most_five_worst_items_of_the_recommended_model_are_shown() -> None:
 
 def test_one_model_and_one_task_are_counted_in_the_singular() -> None:
     assert "choose: 1 model on 1 task, points" in drawn(replace(grid(1, 1), pairs=()))
+
+
+# --- costs
+
+
+def test_costs_have_their_unit_in_the_heading_and_stand_before_the_types_where_room_is_scarce() -> None:
+    text = drawn(costed(small()), 80)
+    headings = [line.split() for line in table_lines(text)[:2]]
+    assert [word for line in headings for word in line if word in ("p95", "ms", "texts/s", "peak", "MiB")] == [
+        "p95", "peak", "ms", "texts/s", "MiB",
+    ]  # fmt: skip
+    row = next(line for line in text.splitlines() if "minilm" in line)
+    assert row.split()[-4:] == ["16.6", "105", "1234", "1536"]
+
+
+def test_models_on_the_front_are_marked_and_the_mark_is_explained() -> None:
+    text = drawn(costed(small()), 120)
+    marks = {line[4:].split()[0]: line[:2] for line in table_lines(text) if "–" in line and not line.startswith("─")}
+    assert marks == {"minilm": ">*", "tfidf": " *", "小模型": "  "}
+    assert "* on the Pareto front: no other model" in text
+    assert "Pareto" not in drawn(small(), 120)
+
+
+def test_a_model_over_the_budget_is_told_in_words_and_without_a_budget_nothing_is_said_of_it() -> None:
+    text = drawn(costed(small(), budget=Budget(max_p95_ms=20.0)), 120)
+    rows = {line[4:].split()[0]: line for line in table_lines(text) if line[4:5] not in ("", " ", "─")}
+    del rows["model"]
+    assert {name: "keeps it" in row for name, row in rows.items()} == {"minilm": True, "tfidf": True, "小模型": False}
+    assert "breaks it" in rows["小模型"]
+    assert "小模型 breaks the budget: its p95 latency of" in text
+    assert "budget" not in drawn(costed(small()), 120)
+
+
+def test_the_machine_and_the_noise_floor_stand_in_a_line_below_the_table() -> None:
+    lines = drawn(costed(small()), 120).splitlines()
+    assert SESSION_WORDS in lines
+    noisy = drawn(costed(small(), unstable="A/A is 1.2", from_cache=True), 200)
+    assert "measured on 2026-01-02, not in this run." in noisy
+    assert "Warning: costs are unstable: A/A is 1.2" in noisy.splitlines()
+
+
+def test_hostile_costs_do_not_steer_the_terminal() -> None:
+    assert not {"\x1b", "\x07", "\u202e"} & set(drawn(hostile_costs(), 120))

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from comparisons import grid, pair, small, three
+from comparisons import cost_ratio, cost_report, grid, pair, small, three
 
 from benchkit.report.view import (
+    certain_ratio,
+    cost_value,
     pair_between,
     pairs_against,
+    ratio_between,
     reference,
     summaries,
     task_names,
@@ -80,3 +83,36 @@ def test_the_worst_item_of_each_task_comes_before_the_second_worst_of_any() -> N
         ("Task0", "a"), ("Task1", "a"), ("Task2", "a"), ("Task0", "b"), ("Task1", "b"),
     ]  # fmt: skip
     assert worst_of(grid(1, 3), "nobody", 5) == []
+
+
+def test_a_ratio_turned_round_is_one_over_it_with_its_ends_swapped() -> None:
+    cost = cost_report(["a", "b"], ratios=(cost_ratio("a", "b", 0.5, "cheaper"),))
+    found = ratio_between(cost, "b", "a", "latency/query")
+    assert found is not None
+    assert (found.candidate, found.baseline, found.ratio, found.verdict) == ("b", "a", 2.0, "dearer")
+    assert (found.ci_low, found.ci_high) == pytest.approx((2 / 1.03, 2 / 0.97))
+    assert ratio_between(cost, "a", "b", "latency/query") == cost.ratios[0]
+    assert ratio_between(cost, "a", "b", "latency/query_cpu") is None
+    assert ratio_between(cost, "a", "c", "latency/query") is None
+    same = cost_report(["a", "b"], ratios=(cost_ratio("a", "b", 1.0, "same"),))
+    assert ratio_between(same, "b", "a", "latency/query").verdict == "same"  # type: ignore[union-attr]
+
+
+def test_only_a_ratio_of_a_quiet_machine_whose_side_is_sure_is_certain() -> None:
+    wall, cpu = cost_ratio("a", "b", 0.5, "cheaper"), cost_ratio("a", "b", 0.6, "cheaper")
+    cpu = replace(cpu, metric="latency/query_cpu")
+    unsure = replace(wall, verdict="inconclusive")
+    assert certain_ratio(cost_report(["a"], ratios=(cpu, wall)), "a", "b") == wall
+    assert certain_ratio(cost_report(["a"], ratios=(unsure, cpu)), "a", "b") == cpu
+    assert certain_ratio(cost_report(["a"], ratios=(unsure, cpu), device="cuda"), "a", "b") is None
+    assert certain_ratio(cost_report(["a"], ratios=(wall,), unstable="busy"), "a", "b") is None
+    assert certain_ratio(cost_report(["a"], ratios=(replace(wall, verdict="same"),)), "a", "b") is None
+    assert certain_ratio(None, "a", "b") is None
+
+
+def test_a_cost_that_was_not_measured_is_none_and_not_zero() -> None:
+    cost = cost_report(["a"])
+    assert cost_value(cost, "a", "latency/query/p95_ms") == 8.3
+    assert cost_value(cost, "a", "latency/query/p99_ms") is None
+    assert cost_value(cost, "b", "latency/query/p95_ms") is None
+    assert cost_value(None, "a", "latency/query/p95_ms") is None

@@ -7,13 +7,26 @@ import math
 from dataclasses import replace
 
 import pytest
-from comparisons import HOSTILE_NAMES, cell, grid, hostile, pair, small, three, unscored
+from comparisons import (
+    HOSTILE_NAMES,
+    cell,
+    cost_ratio,
+    cost_report,
+    costed,
+    grid,
+    hostile,
+    pair,
+    small,
+    three,
+    unscored,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
 from benchkit.report import words
 from benchkit.report.view import turned_round
 from benchkit.types.comparison import MEAN, Interval, Recommendation, Verdict
+from benchkit.types.cost import CostFigure, ModelCost
 
 VERDICTS: tuple[Verdict, ...] = ("better", "worse", "same", "inconclusive")
 TAKE = "Take minilm: 61.2 (58.9 to 63.5)"
@@ -286,3 +299,93 @@ def test_failures_of_one_model_for_one_reason_are_one_line_and_no_reason_is_said
 def test_a_clean_comparison_has_no_warnings() -> None:
     assert words.warnings(three()) == ()
     assert words.task_words(MEAN) == "the mean over all tasks"
+
+
+# --- costs
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (41.234, "41.2"), (8.3, "8.30"), (20.0, "20.0"), (0.04567, "0.0457"), (99.94, "99.9"), (99.95, "100"),
+        (999.6, "1000"), (12345.6, "12346"), (0.0, "0"), (None, "–"), (math.nan, "–"), (math.inf, "–"),
+    ],
+)  # fmt: skip
+def test_a_cost_has_three_digits_or_all_of_its_whole_part(value: float | None, text: str) -> None:
+    assert words.digits(value) == text
+
+
+@given(st.floats(1e-3, 1e9))
+def test_a_cost_is_right_to_half_of_the_last_digit_and_never_in_powers(value: float) -> None:
+    text = words.digits(value)
+    assert abs(float(text) - value) <= 0.00501 * value
+    assert "e" not in text
+
+
+def test_a_figure_has_its_interval_where_there_is_one() -> None:
+    found = CostFigure("m", "latency/query/p95_ms", 8.3, "ms", 96, 8.0, 8.61)
+    assert (words.figure(found), words.figure_span(found)) == ("8.30", "8.00–8.61")
+    assert (words.figure(None), words.figure_span(None)) == ("–", "")
+    assert words.figure_span(replace(found, ci_high=None)) == ""
+    assert words.figure(CostFigure("m", "vector/dimension", 64.0, "dimensions")) == "64"
+
+
+def test_a_ratio_tells_its_interval() -> None:
+    found = cost_ratio("a", "b", 2.9, "dearer")
+    assert (words.ratio(found.ratio), words.ratio_span(found)) == ("2.90x", "2.81–2.99")
+    assert [words.ratio(value) for value in (0.4, 1.0, 0.9961, 12.34)] == ["0.400x", "1.00x", "0.996x", "12.3x"]
+
+
+def test_the_verdict_says_what_the_choice_costs() -> None:
+    assert words.verdict_sentence(costed(three())).startswith(
+        f"{TAKE}, {SIZE[:-1]}, 8.30 ms p95 query latency, 617 MiB peak memory. "
+    )
+    failed = costed(three(), models=(ModelCost("minilm", "failed", reason="crashed"),))
+    assert words.verdict_sentence(failed).startswith(f"{TAKE}, {SIZE} ")
+
+
+def test_costs_that_are_missing_are_told_with_the_reason() -> None:
+    models = (
+        ModelCost("minilm", "failed", reason="it did not answer\nin 600 s"),
+        ModelCost("mpnet", "skipped", reason="a lexical model has no latency of its own"),
+        ModelCost("tfidf", "ok", reason="the batch of 256 ran out of memory"),
+        ModelCost("bge", "skipped"),
+    )
+    assert words.warnings(costed(three(), models=models, warnings=("energy\tis not counted here",))) == (
+        "minilm: measuring its cost failed: it did not answer in 600 s",
+        "mpnet: its cost was not measured: a lexical model has no latency of its own",
+        "tfidf: not all of its costs were measured: the batch of 256 ran out of memory",
+        "bge: its cost was not measured: no reason was recorded",
+        "energy is not counted here",
+    )
+
+
+def test_an_unstable_machine_is_told_before_single_models() -> None:
+    models = (ModelCost("minilm", "failed", reason="crashed"),)
+    said = words.warnings(costed(three(), models=models, unstable="A/A is 1.20, above 1.02"))
+    assert said[0] == "costs are unstable: A/A is 1.20, above 1.02"
+
+
+def test_engines_that_differ_between_models_are_told_and_those_that_agree_are_not() -> None:
+    first, second, lexical = three().models
+    models = (replace(first, engine="packed"), replace(second, engine="torch"), lexical)
+    assert words.warnings(replace(three(), models=models)) == (
+        (
+            "Not every model was encoded by one engine (packed for minilm; torch for mpnet), "
+            "so costs compare engines as well"
+        ),
+    )
+    agreeing = (replace(first, engine="packed"), replace(second, engine="packed"), lexical)
+    assert words.warnings(replace(three(), models=agreeing)) == ()
+
+
+def test_a_cost_that_another_engine_made_than_the_scores_is_told() -> None:
+    models = tuple(replace(meta, engine="torch") for meta in three().models[:2]) + three().models[2:]
+    assert words.warnings(costed(replace(three(), models=models))) == (
+        "minilm: its cost is that of the engine packed, its scores are from torch",
+        "mpnet: its cost is that of the engine packed, its scores are from torch",
+    )
+
+
+def test_nothing_is_warned_of_where_all_costs_are_there() -> None:
+    assert words.cost_warnings(cost_report(["a", "b"])) == []

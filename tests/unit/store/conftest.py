@@ -20,6 +20,7 @@ from benchkit.types.comparison import (
     ScoredCell,
     SuiteInfo,
 )
+from benchkit.types.cost import Budget, CostReport
 from benchkit.types.model import ModelMeta
 from benchkit.types.result import CellResult
 
@@ -82,6 +83,8 @@ def make_report() -> Callable[..., Report]:
         environment: Mapping[str, str] | None = None,
         started: str = "2026-11-20T10:00:00+00:00",
         recommended: str | None = "minilm",
+        cost: CostReport | None = None,
+        budget: Budget | None = None,
     ) -> Report:
         scores = scores or {"minilm": {"Faq": 0.5, "Docs": 0.75}, "bge": {"Faq": 0.25, "Docs": None}}
         return to_dict(
@@ -101,6 +104,9 @@ def make_report() -> Callable[..., Report]:
                 seed=42,
                 started=started,
                 seconds=12.5,
+                cost=cost,
+                budget=budget or Budget(),
+                pareto=("minilm",) if cost else (),
             )
         )
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from comparisons import COSTS, cost_report
 
 from benchkit.errors import UsageError
 from benchkit.store.mlflow_store import LoggedRun, find_comparisons, log_comparison
@@ -72,6 +73,19 @@ def test_a_comparison_is_one_run_with_one_below_it_for_each_model(
     assert children["bge"].data.tags["benchkit.missing"] == "Docs"
     assert "quality/mean" not in children["bge"].data.metrics
     assert logged.url_or_uri == tracking_uri
+
+
+def test_costs_are_metrics_of_each_models_run_and_of_its_logged_model(
+    make_report: MakeReport, tracking_uri: str
+) -> None:
+    logged = log_comparison(make_report(cost=cost_report(["minilm", "bge"])), tracking_uri=tracking_uri)
+    children, models = children_of(tracking_uri, logged), models_of(tracking_uri, logged)
+
+    assert children["bge"].data.metrics["latency/query/p95_ms"] == 16.6
+    assert children["bge"].data.metrics["latency/query/p95_ms.ci_low"] == 16.6 * 0.94
+    assert children["minilm"].data.metrics.keys() >= {metric for metric, *_ in COSTS}
+    assert ("memory/peak_mib", 617.0) in {(metric.key, metric.value) for metric in models["minilm"].metrics}
+    assert parent_of(tracking_uri, logged).data.params["cost/level"] == "quick"
 
 
 def test_files_are_kept_beside_the_database_under_their_own_names(

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from comparisons import cost_report
 from hypothesis import given
 from hypothesis import strategies as st
 
 from benchkit.store import schema
 from benchkit.store.schema import DataSet, MetricRow, unique_names
+from benchkit.types.cost import Budget, CostFigure, ModelCost
 
 Report = dict[str, Any]
 MakeReport = Callable[..., Report]
@@ -244,6 +246,79 @@ def test_a_start_is_in_utc_whether_or_not_it_says_so(make_report: MakeReport, st
 
     assert schema.started_ms(report) == 1_795_168_800_000
     assert schema.ended_ms(report) == 1_795_168_812_500
+
+
+# --- costs
+
+
+def test_a_cost_is_a_metric_under_its_own_path_with_its_interval_where_it_has_one(make_report: MakeReport) -> None:
+    report = make_report(cost=cost_report(["minilm", "bge"]))
+    minilm, bge = (values(schema.candidate_metrics(report, model)) for model in report["models"])
+
+    assert minilm["latency/query/p95_ms"] == 8.3
+    assert minilm["latency/query/p95_ms.ci_low"] == 8.3 * 0.94
+    assert minilm["latency/query/p95_ms.ci_high"] == 8.3 * 1.06
+    assert minilm["memory/peak_mib"] == 617.0
+    assert "memory/peak_mib.ci_low" not in minilm
+    assert minilm["batch/256/texts_per_s"] == 220.0
+    assert bge["latency/query/p95_ms"] == 16.6
+    without = values(schema.candidate_metrics(make_report(), report["models"][0]))
+    assert minilm.keys() - without.keys() == {
+        f"{figure['metric']}{end}"
+        for figure in report["cost"]
+        for end, key in (("", "value"), (".ci_low", "ci_low"), (".ci_high", "ci_high"))
+        if figure[key] is not None
+    }
+
+
+def test_metrics_that_differ_only_in_what_mlflow_refuses_stay_apart(make_report: MakeReport) -> None:
+    figures = tuple(CostFigure("minilm", metric, 1.0, "s", 3, 0.5, 1.5) for metric in ("a@/x_s", "a_at_/x_s"))
+    report = make_report(cost=cost_report(["minilm"], models=(ModelCost("minilm", "ok", figures),)))
+    names = values(schema.candidate_metrics(report, report["models"][0]))
+
+    assert all(accepted(name) for name in names)
+    assert sum(name.startswith("a_at_") for name in names) == 6
+
+
+def test_the_session_and_the_limits_are_parameters_of_the_parent(make_report: MakeReport) -> None:
+    budget = Budget(max_p95_ms=20.0, licenses=("mit", "apache-2.0"))
+    params = schema.parent_params(make_report(cost=cost_report(["minilm"], unstable="busy"), budget=budget))
+
+    assert {name: value for name, value in params.items() if name.startswith(("cost/", "budget/"))} == {
+        "budget/max_p95_ms": "20.0",
+        "budget/licenses": "mit, apache-2.0",
+        "cost/level": "quick",
+        "cost/device": "cpu",
+        "cost/measured_at": "2026-01-02T03:00:00+00:00",
+        "cost/tolerance": "0.05",
+        "cost/unstable": "busy",
+    }
+    assert not [name for name in schema.parent_params(make_report()) if name.startswith(("cost/", "budget/"))]
+
+
+def test_a_model_on_the_front_is_tagged_where_costs_were_measured(make_report: MakeReport) -> None:
+    report = make_report(cost=cost_report(["minilm", "bge"]))
+    tags = [schema.candidate_tags(report, model, "parent") for model in report["models"]]
+    assert [found["benchkit.pareto"] for found in tags] == ["yes", "no"]
+    assert "benchkit.pareto" not in schema.candidate_tags(make_report(), report["models"][0], "parent")
+
+
+def test_a_report_from_before_there_were_costs_has_its_other_numbers(make_report: MakeReport) -> None:
+    report, old = make_report(), make_report()
+    for key in ("cost", "cost_session", "budget", "pareto"):
+        del old[key]
+    for model in old["models"]:
+        del model["engine"]
+
+    assert schema.candidate_metrics(old, old["models"][0]) == schema.candidate_metrics(report, report["models"][0])
+    assert schema.candidate_params(old["models"][0]) == schema.candidate_params(report["models"][0])
+    assert schema.candidate_tags(old, old["models"][0], "p") == schema.candidate_tags(report, report["models"][0], "p")
+    assert schema.parent_params(old) == schema.parent_params(report)
+
+
+def test_the_engine_is_a_parameter(make_report: MakeReport) -> None:
+    model = {**make_report()["models"][0], "engine": "packed"}
+    assert schema.candidate_params(model)["engine"] == "packed"
 
 
 def test_every_name_is_documented(make_report: MakeReport) -> None:
