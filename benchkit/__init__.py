@@ -12,16 +12,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Comparison", "LoadedModel", "__version__", "compare", "load_model"]
+__all__ = ["Budget", "Comparison", "CostReport", "LoadedModel", "__version__", "compare", "load_model", "measure_cost"]
 
 if TYPE_CHECKING:
     from benchkit.api.compare import LibraryComparison as Comparison
     from benchkit.api.compare import compare
+    from benchkit.api.cost import LibraryCostReport as CostReport
+    from benchkit.api.cost import measure_cost
     from benchkit.api.model import LoadedModel, load_model
+    from benchkit.types.cost import Budget
 
 _HOMES = {
     "Comparison": ("benchkit.api.compare", "LibraryComparison"),
     "compare": ("benchkit.api.compare", "compare"),
+    "CostReport": ("benchkit.api.cost", "LibraryCostReport"),
+    "measure_cost": ("benchkit.api.cost", "measure_cost"),
+    "Budget": ("benchkit.types.cost", "Budget"),
     "LoadedModel": ("benchkit.api.model", "LoadedModel"),
     "load_model": ("benchkit.api.model", "load_model"),
 }

@@ -151,6 +151,7 @@ def benchkit_side(job: dict[str, Any]) -> dict[str, Any]:
         device="cpu",
         offline=True,
         track=job["profile"],
+        cost="off",
         start=Path(job["suite"]).parent,
         environ={**os.environ, "BENCHKIT_CACHE_DIR": job["cache_dir"], "MLFLOW_TRACKING_URI": ""},
     )

@@ -54,7 +54,7 @@ def watch(clock: StageClock) -> None:
     import benchkit.api.record
     import benchkit.api.request
     import benchkit.api.run
-    import benchkit.report.compare
+    import benchkit.runner.draw_cache
     import benchkit.runner.run
     from benchkit.embeddings.encoder import CachedEncoder
     from benchkit.models.sentence_transformers import SentenceTransformersEncoder, SentenceTransformersHandle
@@ -73,7 +73,7 @@ def watch(clock: StageClock) -> None:
         (CellCache, "get", "cell cache"),
         (CellCache, "put", "cell cache"),
         (benchkit.api.run, "describe_environment", "describe environment"),
-        (benchkit.report.compare, "draw_scores", "bootstrap"),
+        (benchkit.runner.draw_cache, "draw_scores", "bootstrap"),
         (benchkit.api.run, "compare_cells", "compare"),
         (benchkit.api.record, "write_files", "report"),
         (benchkit.api.record, "log_comparison", "record in MLflow"),

@@ -12,6 +12,7 @@ import pytest
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_DATASETS_OFFLINE"] = "1"
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+os.environ["BENCHKIT_COST"] = "off"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 # The tests' own modules (fakes, own_data, servers) are imported by name.

@@ -14,6 +14,7 @@ from benchkit.api.request import Request, prepare
 from benchkit.api.run import run
 from benchkit.runner.progress import Progress
 from benchkit.types.comparison import Comparison
+from benchkit.types.cost import Budget, CostChoice
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +47,9 @@ def compare(
     seed: int | None = None,
     tracking_uri: str | None = None,
     track: bool = True,
+    engine: str | None = None,
+    cost: CostChoice | None = None,
+    budget: Budget | None = None,
     progress: Progress | None = None,
 ) -> LibraryComparison:
     """Compare models on a suite, as `benchkit compare` does, and return the comparison.
@@ -54,6 +58,10 @@ def compare(
         models: Short names, hub names, local directories, variants ("minilm@dim=128,precision=int8").
         suite: Name or path; None takes the settings' suite, else the quickstart.
         track: Record the comparison in MLflow.
+        engine: What computes the vectors: "auto", "torch", "packed", "bf16" or "int8".
+        cost: How thoroughly latency, throughput and memory are measured: "off", "quick" or "full"; None takes the
+            settings', else "quick".
+        budget: What the recommended model may cost; limits that are set win over the suite's.
 
     Raises:
         BenchkitError: with a message that says what to mend. A failed cell is no error: see `cells`.
@@ -67,6 +75,9 @@ def compare(
         seed=seed,
         tracking_uri=tracking_uri,
         track=track,
+        engine=engine,
+        cost=cost,
+        budget=budget or Budget(),
     )
     prepared = prepare(request)
     finished = run(prepared, progress=progress)

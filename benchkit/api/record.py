@@ -1,6 +1,7 @@
 """Put a finished comparison on disk, then into MLflow.
 
-    Finished ── result.json, items.parquet, report.md, report.html in mlruns/results/<time>-<suite>/ ── MLflow run
+    Finished ── result.json, items.parquet, costs.parquet, report.md, report.html ── MLflow run
+                └── in mlruns/results/<time>-<suite>/
 
 The files come first: when the tracking server is down, nothing is lost, and `benchkit track` logs them later.
 """
@@ -23,12 +24,16 @@ from benchkit.errors import BenchkitError, UsageError
 from benchkit.report.html import render_html
 from benchkit.report.json_form import to_dict
 from benchkit.report.markdown import render_markdown
+from benchkit.store.cost_samples import write_cost_samples
 from benchkit.store.items import write_items
 from benchkit.store.mlflow_store import log_comparison
+from benchkit.store.recorded import Recorded as RecordedRun
+from benchkit.store.recorded import content_id, find_recorded, write_recorded
 
 RESULT = "result.json"
 ITEMS = "items.parquet"
-_COMPANIONS = (ITEMS, "report.md", "report.html")
+COSTS = "costs.parquet"
+_COMPANIONS = (ITEMS, COSTS, "report.md", "report.html")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,7 @@ class Recorded:
     Attributes:
         folder: The folder with its files; None when it could not be written.
         run: Where MLflow keeps it; None when it is not there.
+        same_as: When the comparison ran that said the same and is recorded in its place; "" where there is none.
         warnings: What did not work, and what to do.
         interrupted: Whether a Ctrl-C ended the logging.
     """
@@ -46,12 +52,18 @@ class Recorded:
     run: str | None
     warnings: tuple[str, ...] = ()
     interrupted: bool = False
+    same_as: str = ""
 
 
 def record(finished: Finished, prepared: Prepared) -> Recorded:
-    """Write the files of a comparison and log it; nothing that fails here loses the comparison."""
+    """Write the files of a comparison and log it; nothing that fails here loses the comparison.
+
+    One that says the same as an earlier one, on unchanged inputs, is not recorded twice.
+    """
     report = to_dict(finished.comparison)
     root = prepared.settings.mlruns_dir / "results"
+    if (known := _known(report, root, prepared.tracking_uri)) is not None:
+        return known
     try:
         folder = write_files(finished, report, root)
     except OSError as exc:
@@ -61,6 +73,15 @@ def record(finished: Finished, prepared: Prepared) -> Recorded:
         recorded = _log(None, report, prepared.tracking_uri)
         return replace(recorded, warnings=(problem, *recorded.warnings))
     return _log(folder, report, prepared.tracking_uri)
+
+
+def _known(report: dict[str, Any], root: Path, tracking_uri: str | None) -> Recorded | None:
+    if tracking_uri is None or report["interrupted"]:
+        return None
+    found = find_recorded(root, report["suite"]["name"], content_id(report), tracking_uri)
+    if found is None or not (found[0] / RESULT).is_file():
+        return None
+    return Recorded(found[0], found[1].address, same_as=found[1].started)
 
 
 def _log(folder: Path | None, report: dict[str, Any], tracking_uri: str | None) -> Recorded:
@@ -74,6 +95,13 @@ def _log(folder: Path | None, report: dict[str, Any], tracking_uri: str | None) 
         return Recorded(folder, None, (f"not recorded in MLflow: {exc}{hint}",))
     except KeyboardInterrupt:
         return Recorded(folder, None, (f"not recorded in MLflow: interrupted{hint}",), interrupted=True)
+    if folder is not None:
+        # Without this note the next comparison is recorded once more, that is all.
+        with suppress(OSError):
+            write_recorded(
+                folder,
+                RecordedRun(content_id(report), report["started"], tracking_uri, run.run_id, run.url_or_uri),
+            )
     return Recorded(folder, run.url_or_uri)
 
 
@@ -88,6 +116,8 @@ def write_files(finished: Finished, report: dict[str, Any], root: Path) -> Path:
     folder = _new_folder(root, f"{stamp}-{comparison.suite.name}")
     try:
         write_items(folder / ITEMS, finished.cells)
+        if finished.cost_samples is not None:
+            write_cost_samples(folder / COSTS, finished.cost_samples)
         (folder / "report.md").write_text(render_markdown(comparison), encoding="utf-8")
         (folder / "report.html").write_text(render_html(comparison), encoding="utf-8")
         # Last and at once: a folder with a result is a whole one.
@@ -132,6 +162,17 @@ def read_report(path: Path) -> dict[str, Any]:
     """
     from benchkit.report.json_form import from_dict
 
+    report = read_json(path)
+    from_dict(report)
+    return report
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a file that should be a result.
+
+    Raises:
+        UsageError: it can't be read, or is no JSON object.
+    """
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
     except OSError as exc:
@@ -139,8 +180,7 @@ def read_report(path: Path) -> dict[str, Any]:
     except (json.JSONDecodeError, UnicodeDecodeError) as exc:
         raise UsageError(f"{path}: not JSON ({exc})") from exc
     if not isinstance(report, dict):
-        raise UsageError(f"{path}: not a result of benchkit compare")
-    from_dict(report)
+        raise UsageError(f"{path}: not a result of benchkit")
     return report
 
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 from benchkit.errors import BenchkitError, ModelError, SuiteError, UsageError
 from benchkit.models.device import resolve_device
-from benchkit.models.names import did_you_mean, parse_model
+from benchkit.models.names import did_you_mean, parse_model, resolve_loader
 from benchkit.plugins import open_model
 from benchkit.runner.run import PlannedModel
 from benchkit.settings import Settings, load_settings
@@ -22,14 +23,24 @@ from benchkit.suite.load import load_suite
 from benchkit.suite.suite import Suite
 from benchkit.tasks.opened import OpenedTask, expand_benchmark, open_task
 from benchkit.types.comparison import SuiteInfo
+from benchkit.types.cost import Budget, CostChoice, CostLevel
 from benchkit.types.model import ModelSpec, OpenContext
 
 DEFAULT_SUITE = "quickstart"
+ENGINE_LOADER = "sentence-transformers"
+# Limits on what only a measurement tells, by the option that sets them.
+_MEASURED = {"--max-p95-ms": "max_p95_ms", "--max-memory-mib": "max_memory_mib"}
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A comparison as it was asked for; None takes what the settings or the suite say."""
+    """A comparison as it was asked for; None takes what the settings or the suite say.
+
+    Attributes:
+        engine: What computes vectors, for every model that has a choice and does not name one itself.
+        cost: How thoroughly costs are measured.
+        budget: Limits that win over the suite's.
+    """
 
     models: tuple[str | ModelSpec, ...] = ()
     suite: str | None = None
@@ -39,6 +50,9 @@ class Request:
     tracking_uri: str | None = None
     track: bool = True
     seed: int | None = None
+    engine: str | None = None
+    cost: CostChoice | None = None
+    budget: Budget = field(default_factory=Budget)
     command: str = ""
     start: Path = field(default_factory=Path.cwd)
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
@@ -58,6 +72,9 @@ class Prepared:
     offline: bool
     seed: int
     tracking_uri: str | None
+    cost: CostLevel | None = None
+    budget: Budget = field(default_factory=Budget)
+    notes: tuple[str, ...] = ()
 
     @property
     def suite_info(self) -> SuiteInfo:
@@ -106,7 +123,9 @@ def prepare(request: Request, *, on_stage: Callable[[str], None] = lambda _: Non
     if settings.offline:
         go_offline()
     suite = suite_of(request, settings)
-    specs = model_specs(request, settings, suite)
+    specs = _with_engine(model_specs(request, settings, suite), request.engine)
+    cost = _cost_level(request, settings)
+    budget, notes = _budget(request, suite, is_measured=cost is not None)
     is_named = request.baseline is not None
     baseline = _baseline(request.baseline if is_named else suite.baseline, specs, named=is_named)
     device = resolve_device(request.device)
@@ -127,6 +146,9 @@ def prepare(request: Request, *, on_stage: Callable[[str], None] = lambda _: Non
         offline=settings.offline,
         seed=suite.seed,
         tracking_uri=tracking_uri,
+        cost=cost,
+        budget=budget,
+        notes=(*settings.notes, *notes),
     )
 
 
@@ -155,6 +177,43 @@ def model_specs(request: Request, settings: Settings, suite: Suite) -> tuple[Mod
     if doubled := sorted({label for label in labels if labels.count(label) > 1}):
         raise ModelError(f"named twice: {', '.join(doubled)}; name each model once (a variant counts as another)")
     return specs
+
+
+def _with_engine(specs: Sequence[ModelSpec], engine: str | None) -> tuple[ModelSpec, ...]:
+    """Give the engine to every model that has a choice and does not name one itself."""
+    if engine is None:
+        return tuple(specs)
+    return tuple(
+        replace(spec, options={"engine": engine, **spec.options}) if resolve_loader(spec) == ENGINE_LOADER else spec
+        for spec in specs
+    )
+
+
+def _cost_level(request: Request, settings: Settings) -> CostLevel | None:
+    choice = request.cost or settings.cost
+    return "full" if choice == "full" else "quick" if choice == "quick" else None
+
+
+def _budget(request: Request, suite: Suite, *, is_measured: bool) -> tuple[Budget, tuple[str, ...]]:
+    """Return the limits that hold, the request's over the suite's, and what must be said of them.
+
+    Raises:
+        UsageError: a limit on what isn't measured was asked for.
+    """
+    asked = request.budget
+    if not is_measured and (options := [option for option, name in _MEASURED.items() if getattr(asked, name)]):
+        raise UsageError(
+            f"{' and '.join(options)}: costs are not measured here (--no-cost, BENCHKIT_COST or `cost` of the "
+            "settings); measure them with --cost quick"
+        )
+    given: Any = {field.name: value for field in fields(asked) if (value := getattr(asked, field.name))}
+    budget = replace(suite.budget, **given)
+    unchecked = [name for name in _MEASURED.values() if getattr(budget, name) is not None]
+    if is_measured or not unchecked:
+        return budget, ()
+    note = f"the suite's limits {' and '.join(unchecked)} are not checked, for costs are not measured"
+    dropped: Any = dict.fromkeys(unchecked)
+    return replace(budget, **dropped), (note,)
 
 
 def _tracking_uri(request: Request, settings: Settings) -> str | None:
@@ -198,7 +257,9 @@ def _open_tasks(suite: Suite, settings: Settings) -> tuple[OpenedTask, ...]:
     problems: list[str] = []
     for benchmark in suite.benchmarks:
         try:
-            expanded = expand_benchmark(benchmark.name, types=benchmark.types or (), exclude=benchmark.exclude)
+            expanded = expand_benchmark(
+                benchmark.name, types=benchmark.types or (), exclude=benchmark.exclude, cache_dir=settings.cache_dir
+            )
         except SuiteError as exc:
             problems.append(f"{suite.path}: {exc}")
             continue

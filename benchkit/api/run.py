@@ -7,21 +7,27 @@ Prepared ── cells, as they come ── Comparison
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from benchkit.api.request import Prepared
 from benchkit.embeddings.store import VectorStore
 from benchkit.report.compare import Settings as Decision
 from benchkit.report.compare import compare_cells
 from benchkit.runner.cell_cache import CellCache
+from benchkit.runner.draw_cache import DrawCache
 from benchkit.runner.environment import describe_environment
 from benchkit.runner.progress import Progress, Silent
 from benchkit.runner.run import Runner
 from benchkit.types.comparison import Comparison
+from benchkit.types.cost import CostSamples
 from benchkit.types.result import CellResult
+
+if TYPE_CHECKING:
+    from benchkit.cost.measure import MeasuredCosts
 
 # Vectors of models that were not used for longest go first when the cache grows beyond this.
 CACHE_LIMIT_BYTES = 20 * 2**30
@@ -29,10 +35,11 @@ CACHE_LIMIT_BYTES = 20 * 2**30
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A comparison that ran, with its cells and the folder that its files are in."""
+    """A comparison that ran, with its cells and the raw samples of its costs."""
 
     comparison: Comparison
     cells: tuple[CellResult, ...]
+    cost_samples: CostSamples | None = None
 
 
 def run(prepared: Prepared, *, progress: Progress | None = None) -> Finished:
@@ -46,7 +53,7 @@ def run(prepared: Prepared, *, progress: Progress | None = None) -> Finished:
     clock = time.perf_counter()
     cells: list[CellResult] = []
     interrupted = False
-    warnings = list(prepared.settings.notes)
+    warnings = list(prepared.notes)
     with _vectors(prepared, warnings) as vectors:
         runner = Runner(vectors, CellCache(prepared.settings.cache_dir), watched, prepared.device)
         try:
@@ -60,6 +67,7 @@ def run(prepared: Prepared, *, progress: Progress | None = None) -> Finished:
             watched.warning("interrupted; what is finished is put together now (Ctrl-C again to stop at once)")
         finally:
             runner.close()
+    measured = None if interrupted else _costs(prepared, cells, watched)
     comparison = compare_cells(
         cells,
         [model.meta for model in prepared.models],
@@ -70,8 +78,41 @@ def run(prepared: Prepared, *, progress: Progress | None = None) -> Finished:
         seconds=time.perf_counter() - clock,
         warnings=warnings,
         interrupted=interrupted,
+        cost=measured.report if measured else None,
+        budget=prepared.budget,
+        draw=DrawCache(prepared.settings.cache_dir),
     )
-    return Finished(comparison, tuple(cells))
+    return Finished(comparison, tuple(cells), measured.samples if measured else None)
+
+
+def _costs(prepared: Prepared, cells: Sequence[CellResult], progress: Progress) -> MeasuredCosts | None:
+    """Measure what the models cost; a Ctrl-C here costs the costs, not the comparison."""
+    level = prepared.cost
+    if level is None:
+        return None
+    # A model that failed on every task has no quality to weigh its costs against.
+    alive = {cell.model for cell in cells if cell.status == "ok"}
+    models = [(model.spec, model.meta) for model in prepared.models if model.spec.label in alive]
+    if not models:
+        return None
+    from benchkit.cost.measure import measure_costs
+
+    try:
+        return measure_costs(
+            models,
+            prepared.tasks,
+            level=level,
+            device=prepared.device,
+            offline=prepared.offline,
+            cache_dir=prepared.settings.cache_dir,
+            baseline=prepared.baseline,
+            seed=prepared.seed,
+            price=prepared.suite.price,
+            on_stage=progress.stage,
+        )
+    except KeyboardInterrupt:
+        progress.warning("interrupted; the scores are kept, costs were not measured")
+        return None
 
 
 @contextmanager

@@ -12,19 +12,22 @@ from typing import TYPE_CHECKING
 
 import click
 
+from benchkit.cli.budget import ENGINES, budget_options
 from benchkit.cli.console import make_progress, say
 from benchkit.cli.interrupt import ends_at_once, ends_in_order
 from benchkit.cli.streams import drop_stdout
 from benchkit.errors import EXIT_CELL_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, UsageError
 
 if TYPE_CHECKING:
+    from benchkit.api.record import Recorded
     from benchkit.api.request import Prepared
     from benchkit.types.comparison import Comparison
+    from benchkit.types.cost import Budget, CostChoice
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
-_SEED = click.IntRange(0, 2**32 - 1)
-_SEED.name = "whole number"  # click says "integer range"
-_STDOUT = "-"
+SEED = click.IntRange(0, 2**32 - 1)
+SEED.name = "whole number"  # click says "integer range"
+STDOUT = "-"
 
 
 @click.command("compare")
@@ -38,9 +41,20 @@ _STDOUT = "-"
 @click.option("--no-track", is_flag=True, help="Do not record the comparison in MLflow.")
 @click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|cuda:N", help="Where models run.")
 @click.option("--offline", is_flag=True, help="Touch no network.")
+@click.option(
+    "--engine", type=click.Choice(ENGINES), metavar="|".join(ENGINES), help="What computes the vectors [auto]."
+)
+@click.option(
+    "--cost",
+    type=click.Choice(["quick", "full"]),
+    metavar="quick|full",
+    help="How thoroughly costs are measured [quick].",
+)
+@click.option("--no-cost", is_flag=True, help="Do not measure latency, throughput and memory.")
+@budget_options
 @click.option("--dry-run", is_flag=True, help="Show what would be run, and stop.")
 @click.option("--quiet", is_flag=True, help="No progress; the report and errors only.")
-@click.option("--seed", type=_SEED, metavar="N", help="Seed of the bootstrap [the suite's: 42].")
+@click.option("--seed", type=SEED, metavar="N", help="Seed of the bootstrap [the suite's: 42].")
 def command(
     models: tuple[str, ...],
     suite: str | None,
@@ -52,6 +66,10 @@ def command(
     no_track: bool,
     device: str,
     offline: bool,
+    engine: str | None,
+    cost: CostChoice | None,
+    no_cost: bool,
+    budget: Budget,
     dry_run: bool,
     quiet: bool,
     seed: int | None,
@@ -61,7 +79,9 @@ def command(
     MODEL is a short name (`benchkit models list`), a hub name, a local directory, or a variant of one:
     minilm@dim=128,precision=int8.
     """
-    _check_targets({"--json": json_path, "--markdown": markdown_path, "--html": html_path})
+    check_targets({"--json": json_path, "--markdown": markdown_path, "--html": html_path})
+    if cost and no_cost:
+        raise UsageError("--cost and --no-cost were both given; leave one of the two out")
     say("benchkit compare: reading the suite", quiet=quiet)
     from benchkit.api.request import Request, prepare
 
@@ -74,6 +94,9 @@ def command(
         tracking_uri=tracking_uri,
         track=not no_track,
         seed=seed,
+        engine=engine,
+        cost="off" if no_cost else cost,
+        budget=budget,
         command=shlex.join(["benchkit", *sys.argv[1:]]),
     )
     with ends_at_once():
@@ -104,12 +127,7 @@ def _run(
     # What was asked for by name comes before the record, which may wait for a server.
     is_delivered = _deliver(comparison, json_path, markdown_path, html_path)
     recorded = record(finished, prepared)
-    for warning in recorded.warnings:
-        say(f"warning: {warning}")
-    if recorded.folder is not None:
-        say(f"files: {recorded.folder}", quiet=quiet)
-    if recorded.run is not None:
-        say(f"MLflow: {recorded.run}", quiet=quiet)
+    _tell_of(recorded, quiet=quiet)
     if comparison.interrupted:
         say("interrupted: the report holds what was finished; the same command goes on from there")
         return EXIT_INTERRUPTED
@@ -123,14 +141,25 @@ def _run(
     return EXIT_OK if is_delivered else EXIT_USAGE
 
 
-def _check_targets(targets: Mapping[str, str | Path | None]) -> None:
+def _tell_of(recorded: Recorded, *, quiet: bool) -> None:
+    for warning in recorded.warnings:
+        say(f"warning: {warning}")
+    if recorded.same_as:
+        say(f"unchanged since {recorded.same_as}: the same result is recorded already", quiet=quiet)
+    if recorded.folder is not None:
+        say(f"files: {recorded.folder}", quiet=quiet)
+    if recorded.run is not None:
+        say(f"MLflow: {recorded.run}", quiet=quiet)
+
+
+def check_targets(targets: Mapping[str, str | Path | None]) -> None:
     """Refuse a file that can't be written before hours of work, not after.
 
     Raises:
         UsageError: it is a folder, or its folder isn't there or can't be written.
     """
     for option, target in targets.items():
-        if target is None or (option, target) == ("--json", _STDOUT):
+        if target is None or (option, target) == ("--json", STDOUT):
             continue
         path = Path(target)
         folder = path.absolute().parent
@@ -148,7 +177,7 @@ def _deliver(comparison: Comparison, json_path: str | None, markdown_path: Path 
     from benchkit.report.markdown import render_markdown
 
     outputs: list[tuple[str, Callable[[], object]]] = []
-    if json_path not in (None, _STDOUT):
+    if json_path not in (None, STDOUT):
         outputs.append((f"--json {json_path}", lambda: _write_json(comparison, Path(str(json_path)))))
     if markdown_path is not None:
         outputs.append(
@@ -159,7 +188,7 @@ def _deliver(comparison: Comparison, json_path: str | None, markdown_path: Path 
         )
     if html_path is not None:
         outputs.append((f"--html {html_path}", lambda: html_path.write_text(render_html(comparison), encoding="utf-8")))
-    outputs.append(("stdout", lambda: (_print_json if json_path == _STDOUT else _print_table)(comparison)))
+    outputs.append(("stdout", lambda: (_print_json if json_path == STDOUT else _print_table)(comparison)))
     delivered = [_is_delivered(name, deliver) for name, deliver in outputs]
     return all(delivered)
 

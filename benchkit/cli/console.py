@@ -64,6 +64,9 @@ class Lines(Silent):
         self._last = time.monotonic()
         say(f"[{self._done}/{self._cells}] {finished_line(result, from_cache=from_cache)}")
 
+    def stage(self, message: str) -> None:
+        say(message)
+
     def warning(self, message: str) -> None:
         say(f"warning: {message}")
 
@@ -112,6 +115,11 @@ class Bars(Silent):
         self._bars.advance(self._cells)
         if self._bars.finished:
             self._bars.stop()
+
+    def stage(self, message: str) -> None:
+        from rich.text import Text
+
+        self._bars.console.print(Text(message))
 
     def warning(self, message: str) -> None:
         from rich.text import Text

@@ -25,6 +25,7 @@ from benchkit.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, BenchkitError
 # name -> (module, first line of its help); `--help` shows these without importing any of the modules.
 COMMANDS = {
     "compare": ("benchkit.cli.compare", "Compare models on a suite: which one, by how much, how sure."),
+    "cost": ("benchkit.cli.cost", "Measure what models cost: latency, throughput, memory, price."),
     "models": ("benchkit.cli.models", "List, show and fetch models."),
     "suites": ("benchkit.cli.suites", "List, show, check and fetch suites."),
     "track": ("benchkit.cli.track", "Log a result that is on disk to MLflow."),
@@ -97,6 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     forgive_encodings()
     # Before tqdm is imported: MTEB's bars would run into our own progress, and into logs.
     os.environ.setdefault("TQDM_DISABLE", "1")
+    # Before torch is imported: threads that wait by spinning keep a busy core from the one that they wait for.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code = cli.main(args=given, prog_name="benchkit", standalone_mode=False)

@@ -41,6 +41,8 @@ def environment(cwd: Path, extra: Mapping[str, str] | None = None) -> dict[str, 
         "HF_DATASETS_OFFLINE": "1",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "TOKENIZERS_PARALLELISM": "false",
+        # Costs take fresh processes; the tests of costs ask for them.
+        "BENCHKIT_COST": "off",
     }
     return {name: value for name, value in os.environ.items() if name not in _UNSET} | own | dict(extra or {})
 
@@ -230,7 +232,9 @@ def call_benchkit(args: Sequence[str], cwd: Path, env: Mapping[str, str] | None 
         patch.chdir(make_project(cwd))
         for name in _UNSET:
             patch.delenv(name, raising=False)
-        for name, value in ({"BENCHKIT_CACHE_DIR": str(cwd / "cache")} | dict(env or {})).items():
+        for name, value in (
+            {"BENCHKIT_CACHE_DIR": str(cwd / "cache"), "BENCHKIT_COST": "off"} | dict(env or {})
+        ).items():
             patch.setenv(name, value)
         code = main(args)
     return Called(code, out.getvalue(), err.getvalue())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from own_data import sts
 
 from benchkit.api.request import Request, prepare
 from benchkit.errors import BenchkitError, ModelError, SuiteError, UsageError
+from benchkit.types.cost import Budget
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
@@ -92,3 +94,48 @@ def test_a_benchmark_brings_its_tasks_with_their_own_splits_and_subsets(project:
     assert "STSBenchmark" in tasks
     assert "SICK-R" not in tasks
     assert tasks["STS17"].spec.subsets == ("en-en",)
+
+
+def test_limits_that_are_asked_for_win_over_the_suites(project: Path) -> None:
+    with (project / "own.yaml").open("a") as file:
+        file.write("limits: {max_dim: 384, max_p95_ms: 20, licenses: [mit]}\n")
+    budget = prepare(ask(project, budget=Budget(max_p95_ms=5.0, max_bytes_per_vector=100))).budget
+    assert budget == Budget(max_p95_ms=5.0, max_bytes_per_vector=100, max_dim=384, licenses=("mit",))
+
+
+def test_limits_on_what_is_not_measured_are_refused_where_asked_for_and_told_where_the_suite_has_them(
+    project: Path,
+) -> None:
+    with pytest.raises(UsageError, match="--max-p95-ms and --max-memory-mib: costs are not measured here"):
+        prepare(ask(project, cost="off", budget=Budget(max_p95_ms=5.0, max_memory_mib=100.0)))
+    with (project / "own.yaml").open("a") as file:
+        file.write("limits: {max_dim: 384, max_p95_ms: 20}\n")
+    prepared = prepare(ask(project, cost="off"))
+    assert prepared.budget == Budget(max_dim=384)
+    assert prepared.notes[-1] == ("the suite's limits max_p95_ms are not checked, for costs are not measured")
+
+
+@pytest.mark.parametrize(
+    ("asked", "environment", "file", "expected"),
+    [
+        (None, "", "", "quick"),
+        (None, "", 'cost = "full"\n', "full"),
+        (None, "off", 'cost = "full"\n', None),
+        ("quick", "off", "", "quick"),
+        ("off", "", "", None),
+    ],
+)
+def test_how_thoroughly_costs_are_measured(
+    project: Path, asked: str | None, environment: str, file: str, expected: str | None
+) -> None:
+    with (project / "benchkit.toml").open("a") as settings:
+        settings.write(file)
+    request = ask(project, cost=asked)
+    request = dataclasses.replace(request, environ={**request.environ, "BENCHKIT_COST": environment})
+    assert prepare(request).cost == expected
+
+
+@pytest.mark.real_weights
+def test_an_engine_goes_to_models_that_have_a_choice_and_do_not_name_one(project: Path) -> None:
+    prepared = prepare(ask(project, "minilm", "minilm@engine=torch", "tfidf", engine="packed"))
+    assert [model.spec.options for model in prepared.models] == [{"engine": "packed"}, {"engine": "torch"}, {}]
