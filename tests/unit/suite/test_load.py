@@ -239,8 +239,8 @@ limits:
         (
             "limits: {seed: 1}",
             (
-                "limits.seed: unknown key; known here: documents, items, max_p95_ms, max_memory_mib, max_bytes_per_vector, "
-                "max_dim, licenses"
+                "limits.seed: unknown key; known here: documents, items, max_p95_ms, "
+                "max_memory_mib, max_bytes_per_vector, max_dim, licenses"
             ),
         ),
         ("modles: []", "modles: unknown key (did you mean 'models'?)"),
