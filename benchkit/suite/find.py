@@ -49,7 +49,7 @@ def find_suite(name_or_path: str | Path, search: Sequence[Path] = (Path("suites"
     suites = list_suites(search)
     if str(name_or_path) in suites:
         return suites[str(name_or_path)]
-    if path.is_dir():
+    if str(name_or_path) and path.is_dir():
         inside = sorted(other.name for other in path.glob("*") if other.suffix in SUFFIXES)
         found = f"; in it: {', '.join(inside)}" if inside else ", and no suite file is in it"
         raise SuiteError(f"{path}: a folder, where a suite file is needed{found}")
