@@ -10,18 +10,16 @@ and a damaged one is measured again. A session in which a process failed isn't k
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, fields, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
 from benchkit.cost.plan import CostPlan
 from benchkit.cost.session import Notice, SessionRecord
 from benchkit.embeddings.fingerprint import digest_json
+from benchkit.embeddings.whole import write_whole
 from benchkit.types.cost import CostSamples, ProcessFacts, Sample
 
 # Change it when the meaning of a stored sample changes; old files are then ignored.
@@ -123,22 +121,10 @@ class KeptSessions:
             return False
         content = _encode(record)
         text = json.dumps({"digest": digest_json(content), "content": content}, allow_nan=False)
-        partial: Path | None = None
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with NamedTemporaryFile(dir=self.folder, suffix=".part", delete=False) as file:
-                partial = Path(file.name)
-                file.write(text.encode())
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(self.folder / f"{key}.json")
+            write_whole(self.folder / f"{key}.json", text.encode(), is_synced=True)
         except OSError:
             return False
-        finally:
-            # On a full disk, and after Ctrl-C, it would only take space.
-            if partial is not None:
-                with suppress(OSError):
-                    partial.unlink(missing_ok=True)
         return True
 
 

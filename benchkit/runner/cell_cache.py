@@ -12,21 +12,19 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import zipfile
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchkit.embeddings.fingerprint import digest_json
+from benchkit.embeddings.whole import write_whole
 from benchkit.types.model import Variant
 from benchkit.types.result import CellResult, ItemScores, WorstItem
 
@@ -119,22 +117,10 @@ class CellCache:
         """Keep a finished cell; return whether that worked."""
         buffer = io.BytesIO()
         np.savez(buffer, **_encode(result))  # type: ignore[arg-type]
-        partial: Path | None = None
         try:
-            self._root.mkdir(parents=True, exist_ok=True)
-            with NamedTemporaryFile(dir=self._root, suffix=".part", delete=False) as file:
-                partial = Path(file.name)
-                file.write(buffer.getbuffer())
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(self._root / f"{key}.npz")
+            write_whole(self._root / f"{key}.npz", buffer.getbuffer(), is_synced=True)
         except OSError:
             return False
-        finally:
-            # On a full disk, and after Ctrl-C, it would only take space.
-            if partial is not None:
-                with suppress(OSError):
-                    partial.unlink(missing_ok=True)
         return True
 
 

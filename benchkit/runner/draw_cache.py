@@ -17,13 +17,13 @@ from contextlib import suppress
 from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchkit import measure
 from benchkit.embeddings.fingerprint import digest_files, digest_json
+from benchkit.embeddings.whole import write_whole
 from benchkit.measure.bootstrap import Draws, draw_scores
 from benchkit.measure.cells import Floats
 from benchkit.runner.cell_cache import library_versions
@@ -115,17 +115,7 @@ class DrawCache:
         if len(content) > self._room:
             self.shrink(self._max_bytes - len(content))
             self._room = self._max_bytes - sum(size for _, size, _ in self._files())
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial: Path | None = None
-        try:
-            with NamedTemporaryFile(dir=self.folder, suffix=".part", delete=False) as file:
-                partial = Path(file.name)
-                file.write(content)
-            partial.replace(self._path(key))
-        finally:
-            # On a full disk, and after Ctrl-C, it would only take space.
-            if partial is not None:
-                partial.unlink(missing_ok=True)
+        write_whole(self._path(key), content, is_synced=False)
         self._room -= len(content)
 
     def _path(self, key: str) -> Path:

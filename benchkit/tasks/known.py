@@ -15,10 +15,10 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any, TypeVar
 
 from benchkit.embeddings.fingerprint import digest_json
+from benchkit.embeddings.whole import write_whole
 from benchkit.types.task import TaskSpec
 
 # Change it when the checks of own data or the meaning of a fact change; old files are then ignored.
@@ -128,14 +128,5 @@ def _write(path: Path, known: dict[str, Any]) -> None:
     Raises:
         OSError: it can't be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     content = json.dumps({"digest": digest_json(known), "known": known}, ensure_ascii=True)
-    partial: Path | None = None
-    try:
-        with NamedTemporaryFile("w", encoding="ascii", dir=path.parent, suffix=".part", delete=False) as file:
-            partial = Path(file.name)
-            file.write(content)
-        partial.replace(path)
-    finally:
-        if partial is not None:
-            partial.unlink(missing_ok=True)
+    write_whole(path, content.encode("ascii"), is_synced=False)
