@@ -5,12 +5,16 @@
     │   ├── SuiteError                  a suite file or the data that it names
     │   ├── ModelError                  a model that is unknown or can't be had or loaded
     │   └── PluginError                 a plug-in that is missing, doubled or broken
-    └── CellFailed        exit 3        one model on one task has no score; the other cells go on
+    ├── TrackingError     exit 2        results can't be tracked (store/uri.py)
+    ├── CellFailed        exit 3        one model on one task has no score; the other cells go on
+    └── ProcessFailed     exit 3        the process that measures a model crashed, hung or refused (cost/process.py)
 
 A regression or a drift is a result, not an error. `ValueError` and `TypeError` are left for a caller's mistake in code.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 EXIT_OK = 0
 EXIT_USAGE = 2
@@ -44,3 +48,16 @@ class CellFailed(BenchkitError):
     """One model on one task has no score."""
 
     exit_code = EXIT_CELL_FAILED
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word that somebody who misspelt it most likely meant, whatever its case; None for none.
+
+    >>> nearest("retreival", ["STS", "Retrieval"])
+    'Retrieval'
+    """
+    import difflib
+
+    by_folded = {name.casefold(): name for name in known}
+    near = difflib.get_close_matches(word.casefold(), by_folded, n=1)
+    return by_folded[near[0]] if near else None

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchkit.errors import UsageError
+from benchkit.errors import UsageError, nearest
 
 SETTINGS_FILE = "benchkit.toml"
 PYPROJECT = "pyproject.toml"
@@ -200,10 +200,8 @@ def _problems(key: str, value: object) -> list[str]:
 
 
 def _suggestion(key: str) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(key, _EXPECTED, n=1)
-    return f" (did you mean '{near[0]}'?)" if near else f"; known: {', '.join(_EXPECTED)}"
+    near = nearest(key, _EXPECTED)
+    return f" (did you mean '{near}'?)" if near else f"; known: {', '.join(_EXPECTED)}"
 
 
 def _is_uri(text: str) -> bool:

@@ -20,7 +20,7 @@ import click
 
 from benchkit import __version__
 from benchkit.cli.streams import drop_stdout, forgive_encodings, say
-from benchkit.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, BenchkitError
+from benchkit.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, BenchkitError, nearest
 
 # name -> (module, first line of its help); `--help` shows these without importing any of the modules.
 COMMANDS = {
@@ -77,10 +77,8 @@ class LazyGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as exc:
-            from difflib import get_close_matches
-
-            near = get_close_matches(args[0], COMMANDS, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
+            near = nearest(args[0], COMMANDS)
+            hint = f" Did you mean {near!r}?" if near else ""
             raise click.UsageError(f"no command {args[0]!r}.{hint} Commands: {', '.join(COMMANDS)}", ctx) from exc
 
 

@@ -8,14 +8,13 @@ a hub name, as it does in sentence-transformers; a short name wins over a direct
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from benchkit.errors import ModelError
+from benchkit.errors import ModelError, nearest
 from benchkit.models import catalog
 from benchkit.types.model import PRECISIONS, ModelSpec, Precision, Variant
 
@@ -84,8 +83,8 @@ def did_you_mean(text: str, known: Iterable[str]) -> str:
     >>> did_you_mean("minlm", ["minilm", "mpnet"])
     " Did you mean 'minilm'?"
     """
-    near = difflib.get_close_matches(text, list(known), n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""
+    near = nearest(text, known)
+    return f" Did you mean {near!r}?" if near else ""
 
 
 @dataclass(slots=True)

@@ -7,11 +7,10 @@ Every loader names its options once; a misspelt one is an error and not a defaul
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Collection
 
-from benchkit.errors import ModelError
+from benchkit.errors import ModelError, nearest
 from benchkit.types.model import ModelSpec
 
 
@@ -24,8 +23,8 @@ def check_options(spec: ModelSpec, known: Collection[str]) -> None:
     for name in spec.options:
         if name in known:
             continue
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        near = nearest(name, known)
+        hint = f" (did you mean {near!r}?)" if near else ""
         allowed = f"Allowed: {', '.join(sorted(known))}" if known else "This loader has no options"
         raise ModelError(f"model {spec.label!r}: unknown option {name!r}{hint}. {allowed}")
 

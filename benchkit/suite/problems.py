@@ -6,9 +6,10 @@ cross checks      ─┴─> Problem(place, message) ──lines of the YAML─�
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+from benchkit.errors import nearest
 
 # A place in the file: ("tasks", 1, "data").
 Place = tuple[str | int, ...]
@@ -31,9 +32,8 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     >>> suggestion("retrieval", ["STS", "Retrieval"])
     " (did you mean 'Retrieval'?)"
     """
-    by_folded = {name.casefold(): name for name in known}
-    near = difflib.get_close_matches(word.casefold(), by_folded, n=1)
-    return f" (did you mean '{by_folded[near[0]]}'?)" if near else ""
+    near = nearest(word, known)
+    return f" (did you mean '{near}'?)" if near else ""
 
 
 def show_place(place: Sequence[str | int]) -> str:

@@ -9,11 +9,10 @@ MTEB's default would embed 4 % of them, which is made for sets of 100,000 and mo
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchkit.errors import SuiteError
+from benchkit.errors import SuiteError, nearest
 from benchkit.tasks.local_data import PairData, RetrievalData, read_labelled, read_pairs, read_retrieval
 from benchkit.types.task import TaskSpec
 
@@ -126,8 +125,8 @@ def _metadata(spec: TaskSpec, revision: str) -> Any:
 def _check_metric(spec: TaskSpec, known: tuple[str, ...]) -> None:
     if spec.metric is None or spec.metric in known:
         return
-    near = get_close_matches(spec.metric, known, n=1)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    near = nearest(spec.metric, known)
+    hint = f" (did you mean {near!r}?)" if near else ""
     raise SuiteError(
         f"task {spec.name!r}: metric: MTEB has no {spec.metric!r} for {spec.type}{hint}; it has {', '.join(known)}"
     )
