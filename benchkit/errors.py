@@ -6,6 +6,7 @@
     │   ├── ModelError                  a model that is unknown or can't be had or loaded
     │   └── PluginError                 a plug-in that is missing, doubled or broken
     ├── TrackingError     exit 2        results can't be tracked (store/uri.py)
+    ├── NotComparable     exit 4        a baseline that is missing, or isn't of the same suite, data, metric or prompts
     ├── CellFailed        exit 3        one model on one task has no score; the other cells go on
     └── ProcessFailed     exit 3        the process that measures a model crashed, hung or refused (cost/process.py)
 
@@ -17,8 +18,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 EXIT_OK = 0
+EXIT_REGRESSION = 1
 EXIT_USAGE = 2
 EXIT_CELL_FAILED = 3
+EXIT_INCONCLUSIVE = 3  # of a gate; a cell that failed makes a gate fail
+EXIT_NOT_COMPARABLE = 4
 EXIT_INTERRUPTED = 130
 
 
@@ -48,6 +52,12 @@ class CellFailed(BenchkitError):
     """One model on one task has no score."""
 
     exit_code = EXIT_CELL_FAILED
+
+
+class NotComparable(BenchkitError):
+    """A baseline is missing, or was made of another suite, data, metric or prompts; says how to renew it."""
+
+    exit_code = EXIT_NOT_COMPARABLE
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
