@@ -54,7 +54,7 @@ def run(prepared: Prepared, *, progress: Progress | None = None) -> Finished:
     cells: list[CellResult] = []
     interrupted = False
     warnings = list(prepared.notes)
-    with _vectors(prepared, warnings) as vectors:
+    with open_vectors(prepared, warnings) as vectors:
         runner = Runner(vectors, CellCache(prepared.settings.cache_dir), watched, prepared.device)
         try:
             # One by one, so that an interrupt loses the present cell only.
@@ -116,7 +116,7 @@ def _costs(prepared: Prepared, cells: Sequence[CellResult], progress: Progress) 
 
 
 @contextmanager
-def _vectors(prepared: Prepared, warnings: list[str]) -> Iterator[VectorStore | None]:
+def open_vectors(prepared: Prepared, warnings: list[str]) -> Iterator[VectorStore | None]:
     """Open the cache of vectors; one that can't be used costs time, not the comparison."""
     try:
         store = VectorStore(prepared.settings.cache_dir, max_bytes=CACHE_LIMIT_BYTES)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from benchkit.types.comparison import Comparison
     from benchkit.types.cost import Budget, CostChoice
 
-_FILE = click.Path(dir_okay=False, path_type=Path)
+FILE = click.Path(dir_okay=False, path_type=Path)
 SEED = click.IntRange(0, 2**32 - 1)
 SEED.name = "whole number"  # click says "integer range"
 STDOUT = "-"
@@ -35,8 +35,8 @@ STDOUT = "-"
 @click.option("--suite", metavar="NAME|PATH", help="Suite to run; without it the project's, else quickstart.")
 @click.option("--baseline", metavar="MODEL", help="The model that the others are held against.")
 @click.option("--json", "json_path", metavar="PATH|-", help="Write the result as JSON (schema_version 1).")
-@click.option("--markdown", "markdown_path", type=_FILE, metavar="PATH", help="Write the report as Markdown.")
-@click.option("--html", "html_path", type=_FILE, metavar="PATH", help="Write the report as one HTML file.")
+@click.option("--markdown", "markdown_path", type=FILE, metavar="PATH", help="Write the report as Markdown.")
+@click.option("--html", "html_path", type=FILE, metavar="PATH", help="Write the report as one HTML file.")
 @click.option("--tracking-uri", metavar="URI", help="MLflow store: sqlite:///..., http://..., postgresql://...")
 @click.option("--no-track", is_flag=True, help="Do not record the comparison in MLflow.")
 @click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|cuda:N", help="Where models run.")

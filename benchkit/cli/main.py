@@ -3,7 +3,8 @@
     benchkit COMMAND ── lazy: a command's module is imported when it runs ── exit code
 
 Exit codes: 0 ok · 2 bad usage, suite, model or plug-in · 3 at least one cell failed · 130 Ctrl-C (what is finished is
-kept). Data go to stdout, progress and messages to stderr.
+kept). A gate has its own: 0 pass · 1 regression · 2 as above · 3 inconclusive · 4 no baseline to compare with. Data go
+to stdout, progress and messages to stderr.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from benchkit.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, BenchkitError
 # name -> (module, first line of its help); `--help` shows these without importing any of the modules.
 COMMANDS = {
     "compare": ("benchkit.cli.compare", "Compare models on a suite: which one, by how much, how sure."),
+    "gate": ("benchkit.cli.gate", "Block a model that is worse than its baseline: one step of a CI."),
+    "baseline": ("benchkit.cli.baseline", "Save, show and promote what gates compare with."),
     "cost": ("benchkit.cli.cost", "Measure what models cost: latency, throughput, memory, price."),
     "models": ("benchkit.cli.models", "List, show and fetch models."),
     "suites": ("benchkit.cli.suites", "List, show, check and fetch suites."),
@@ -87,7 +90,8 @@ class LazyGroup(click.Group):
 def cli() -> None:
     """Choose an embedding model on your own data, with numbers that are right.
 
-    Exit codes: 0 ok, 2 bad usage, suite, model or plug-in, 3 a cell failed, 130 interrupted.
+    Exit codes: 0 ok, 2 bad usage, suite, model or plug-in, 3 a cell failed, 130 interrupted; of `gate`: 0 pass,
+    1 regression, 3 inconclusive, 4 no baseline to compare with.
     """
 
 

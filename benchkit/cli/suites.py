@@ -62,13 +62,27 @@ def show_command(name: str) -> int:
 
 
 @command.command("validate")
-@click.argument("name", metavar="NAME|PATH")
-def validate_command(name: str) -> int:
-    """Check a suite file and the data that it names: duplicates, leakage, label balance, judgements.
+@click.argument("names", nargs=-1, required=True, metavar="NAME|PATH...")
+def validate_command(names: tuple[str, ...]) -> int:
+    """Check suite files and the data that they name: duplicates, leakage, label balance, judgements.
 
     Exit code 2 when something is wrong; warnings alone are no failure.
     """
-    suite = _load(name)
+    wrong = 0
+    for name in names:
+        try:
+            wrong += _wrong_of(_load(name))
+        except SuiteError as exc:
+            if len(names) == 1:
+                raise
+            # The others are checked all the same.
+            click.echo(f"error: {exc}")
+            wrong += 1
+    return EXIT_USAGE if wrong else EXIT_OK
+
+
+def _wrong_of(suite: Suite) -> int:
+    """Print what was found in a suite's data and return how many errors there are."""
     wrong = 0
     for task in suite.tasks:
         if task.type is None:
@@ -85,7 +99,7 @@ def validate_command(name: str) -> int:
         for found in findings:
             shown = f" ({'; '.join(map(str, found.items[:5]))})" if found.items else ""
             click.echo(f"  {found.severity}: {found.message}{shown}")
-    return EXIT_USAGE if wrong else EXIT_OK
+    return wrong
 
 
 def _findings(task: TaskSpec) -> Iterable[Finding]:

@@ -28,6 +28,7 @@ from benchkit.cost.session import (
     run_session,
 )
 from benchkit.cost.summary import summarise
+from benchkit.embeddings.fingerprint import digest_json
 from benchkit.errors import CellFailed
 from benchkit.measure.machine import free_memory_bytes, hardware_facts
 from benchkit.tasks.opened import OpenedTask
@@ -59,6 +60,8 @@ def measure_costs(
     on_stage: Callable[[str], None] = lambda _: None,
     refresh: bool = False,
     open_process: OpenProcess | None = None,
+    reversed_start: bool = False,
+    split_identical: bool = False,
 ) -> MeasuredCosts:
     """Measure what models cost, or take what was measured of them on this machine before.
 
@@ -70,12 +73,16 @@ def measure_costs(
         tolerance: Rounds are added until ratios are known to this, as the plan of the level allows.
         refresh: Measure again.
         open_process: Makes the process of a model; None starts real ones.
+        reversed_start: Start the processes in the opposite order, the control first. Two sessions of both orders show
+            what of a ratio is due to the order.
+        split_identical: Measure models that are one and the same in processes of their own, to see by how much one
+            model differs from itself, instead of sharing one measurement.
 
     Raises:
         KeyboardInterrupt: no process is left.
     """
     plan, hardware = PLANS[level], hardware_facts(device)
-    shared = _SharedModels(models)
+    shared = _SharedModels(models, split_identical=split_identical)
     reference = choose_reference(shared.measured, shared.leader(baseline))
     kept = KeptSessions(cache_dir)
     key = cost_key(
@@ -89,6 +96,8 @@ def measure_costs(
         tolerance=tolerance,
         environ=os.environ,
     )
+    if reversed_start:  # an addition, so that the keys of what was kept before stay as they are
+        key = digest_json({"session": key, "start": "reversed"})
     record = None if refresh else kept.get(key, shared.labels)
     from_cache = record is not None
     if record is None:
@@ -102,6 +111,7 @@ def measure_costs(
             seed=seed,
             tolerance=tolerance,
             on_stage=on_stage,
+            reversed_start=reversed_start,
         )
         record = _kept(kept, key, record)
     samples = shared.for_each_label(record.samples, control=_control_label(shared, reference, baseline))
@@ -129,12 +139,13 @@ def measure_costs(
 class _SharedModels:
     """Labels that share one set of weights, and with it one measurement under the label of the first."""
 
-    def __init__(self, models: Sequence[tuple[ModelSpec, ModelMeta]]) -> None:
+    def __init__(self, models: Sequence[tuple[ModelSpec, ModelMeta]], *, split_identical: bool = False) -> None:
         leaders: dict[tuple[object, ...], MeasuredModel] = {}
         self._leader_of: dict[str, str] = {}
         self._variant_of = {spec.label: spec.variant for spec, _ in models}
         for spec, meta in models:
-            leader = leaders.setdefault(tuple(_identity(meta).values()), MeasuredModel(spec, meta))
+            one_model = (spec.label,) if split_identical else tuple(_identity(meta).values())
+            leader = leaders.setdefault(one_model, MeasuredModel(spec, meta))
             self._leader_of[spec.label] = leader.spec.label
         self.measured = tuple(leaders.values())
         self.labels = tuple(model.spec.label for model in self.measured)
@@ -196,6 +207,7 @@ def _measured(
     seed: int,
     tolerance: float,
     on_stage: Callable[[str], None],
+    reversed_start: bool,
 ) -> SessionRecord:
     on_stage("measuring costs: reading the suite's texts")
     try:
@@ -216,6 +228,7 @@ def _measured(
         # A GPU's work is not in the CPU time of the process that waits for it.
         decides="cpu_s" if context.device == "cpu" else "wall_s",
         on_stage=on_stage,
+        reversed_start=reversed_start,
     )
 
 

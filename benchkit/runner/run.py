@@ -20,10 +20,10 @@ from benchkit.embeddings.precision import bytes_per_vector
 from benchkit.embeddings.store import VectorStore
 from benchkit.errors import BenchkitError, CellFailed, ModelError
 from benchkit.runner.cell_cache import CellCache, cell_key, library_versions
-from benchkit.runner.progress import Progress
+from benchkit.runner.progress import Progress, Silent
 from benchkit.tasks.opened import OpenedTask
 from benchkit.tasks.scoring import TaskScore, score_task
-from benchkit.types.model import CorpusFitted, Encoder, ModelHandle, ModelMeta, ModelSpec
+from benchkit.types.model import CorpusFitted, ModelHandle, ModelMeta, ModelSpec
 from benchkit.types.result import CellResult
 
 log = logging.getLogger(__name__)
@@ -136,7 +136,7 @@ class Runner:
         except Exception as exc:
             # Any failure of a model or a scorer is a result with its reason; the log keeps the whole story.
             log.debug("%s on %s failed", model.spec.label, task.name, exc_info=exc)
-            return replace(blank, reason=_reason(exc))
+            return replace(blank, reason=reason_of(exc))
         encoded, encode_seconds = (b - a for a, b in zip(before, _counters(loaded.model), strict=True))
         return _finished(
             blank,
@@ -155,31 +155,43 @@ class Runner:
             self._loaded = None  # let the last model go before the next one comes
             self.progress.model_loading(model.spec.label)
             try:
-                loaded = model.handle.load()
+                loaded = open_encoder(model, self.vectors, device=self.device, progress=self.progress)
             except ModelError as exc:
                 # Once is enough: the other tasks would wait for the same failure.
                 self._broken[identity] = str(exc)
                 raise
             known = model.handle.meta.notes
             notes = tuple(note for note in loaded.meta.notes if note not in known)
-            self._loaded = _Loaded(
-                identity, loaded if isinstance(loaded, CorpusFitted) else self._cached(loaded), notes
-            )
+            self._loaded = _Loaded(identity, loaded, notes)
         return self._loaded
 
-    def _cached(self, encoder: Encoder) -> CachedEncoder:
-        return CachedEncoder(
-            encoder,
-            store=self.vectors,
-            # The engine that was loaded, not the expected one: two engines differ in the last bits of a vector.
-            context={
-                "device": self.device.partition(":")[0],
-                "engine": encoder.meta.engine or "",
-                **library_versions(),
-            },
-            on_progress=self.progress.encoding,
-            on_warning=self.progress.warning,
-        )
+
+def open_encoder(
+    model: PlannedModel, vectors: VectorStore | None, *, device: str, progress: Progress | None = None
+) -> CachedEncoder | CorpusFitted:
+    """Load a model and put the vector cache around it, so that what a comparison has encoded isn't encoded again.
+
+    The vectors are fp32 and whole; `model.spec.variant` is applied where they are scored. A lexical model has no cache.
+
+    Args:
+        vectors: Kept vectors; None keeps them in memory, for this encoder only.
+        device: Already decided: "cpu", "cuda" or "cuda:N".
+
+    Raises:
+        ModelError: the model can't be loaded.
+    """
+    heard = progress or Silent()
+    encoder = model.handle.load()
+    if isinstance(encoder, CorpusFitted):
+        return encoder
+    return CachedEncoder(
+        encoder,
+        store=vectors,
+        # The engine that was loaded, not the expected one: two engines differ in the last bits of a vector.
+        context={"device": device.partition(":")[0], "engine": encoder.meta.engine or "", **library_versions()},
+        on_progress=heard.encoding,
+        on_warning=heard.warning,
+    )
 
 
 def _variants_together(models: Sequence[PlannedModel]) -> list[PlannedModel]:
@@ -200,7 +212,8 @@ def _unsuited(model: CachedEncoder | CorpusFitted, label: str, task_type: str) -
     return f"{label} does {' and '.join(sorted(model.task_types))} only"
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Return what a failure of a model or a scorer is told as."""
     # A ValueError's text stands for itself: it is how our own encoders tell of NaN or a wrong shape.
     is_plain = type(error) is ValueError and str(error)
     return str(error) if is_plain else f"{type(error).__name__}: {error}"

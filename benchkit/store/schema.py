@@ -1,8 +1,10 @@
-"""What a comparison is called in MLflow: every experiment, run, tag, parameter and metric, once.
+"""What comparisons, gates and champions are called in MLflow: every experiment, run, tag, parameter and metric, once.
 
     report (the JSON form) ──┬─ parent_* ──────> one run for the comparison
                              ├─ candidate_* ───> one run below it, and one logged model, for each model
                              └─ data_sets ─────> one input for each task
+    gate (the JSON form) ───── gate_* ─────────> one run
+    suite ──────────────────── registered_model_name, CHAMPION ──> the alias that gates compare with
 
 Pure: no MLflow, no clock. docs/tracking.md lists the same names for people. A report that was
 written before there were costs lacks their keys.
@@ -37,7 +39,42 @@ STARTED = "benchkit.started"
 PARENT_RUN = "mlflow.parentRunId"
 LOGGED_MODEL_TYPE = "embedding"
 
+GATE = "gate"
+GATE_ID = "benchkit.gate_id"
+VERDICT = "benchkit.verdict"
+CANDIDATE_LABEL = "benchkit.candidate"
+CANDIDATE_ID = "benchkit.candidate_id"
+FINGERPRINT = "benchkit.fingerprint"
+CONTENT = "benchkit.content"
+BASELINE = "benchkit.baseline"
+BASELINE_FINGERPRINT = "benchkit.baseline_fingerprint"
+SUITE_DIGEST = "benchkit.suite_digest"
+POLICY = "benchkit.policy"
+REPORT_ONLY = "benchkit.report_only"
+ON_INCONCLUSIVE = "benchkit.on_inconclusive"
+FAILED_RULES = "benchkit.failed_rules"
+
+CHAMPION = "champion"  # the alias in the registry, and the kind of the run that holds a champion's file
+CHAMPION_FILE = "scored.json"
+PROMOTION = "benchkit.promotion"
+COMPLETE = "complete"  # all tags and the file are there; it's set before the alias moves
+ABANDONED = "abandoned"  # it ended before the alias moved
+WAS_CHAMPION = "benchkit.was_champion"  # set once the alias was seen to have moved
+PROMOTED_AT = "benchkit.promoted_at"
+PROMOTED_BY = "benchkit.promoted_by"
+REASON = "benchkit.reason"
+FORCED = "benchkit.forced"
+GATE_VERDICT = "benchkit.gate_verdict"
+GATE_BASELINE = "benchkit.gate_baseline_fingerprint"
+PREVIOUS = "benchkit.previous_champion"
+FILE_DIGEST = "benchkit.scored_sha256"
+NO_GATE = "none"
+
 MAX_NAME = 250
+MAX_SUITE = 200  # in names; leaves room for what stands before and behind it
+MAX_LABEL = 500
+MAX_REASON = 4000  # of 5000 that the tags of older registries hold
+MAX_GATE_METRICS = 60  # more of them in a run make MLflow's pages slow; gate.json has every number
 MAX_PARAM = 6000
 MAX_TAG = 8000
 MAX_DATA_SET_NAME = 500
@@ -64,6 +101,9 @@ _SIZES = ("dimension", "bytes_per_vector", "parameters", "memory_bytes")
 _SETTINGS = ("baseline", "margin", "n_resamples", "seed")
 # Of the session that measured the costs.
 _SESSION = ("level", "device", "measured_at", "tolerance", "unstable")
+_RULE_VERDICTS = ("pass", "inconclusive", "fail", "error", "skipped")
+# They turn the order of the text around them, so that it doesn't read as what it is.
+_TURNING = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C])
 
 Parts = tuple[str, ...]
 Report = Mapping[str, Any]
@@ -100,6 +140,49 @@ def experiment_name(suite: str) -> str:
     return f"benchkit/{suite}"
 
 
+def gate_experiment(suite: str) -> str:
+    """Return the experiment of a suite's gates."""
+    return f"{experiment_name(_suite_part(suite))}/gate"
+
+
+def champions_experiment(suite: str) -> str:
+    """Return the experiment of the runs that hold the files of a suite's champions."""
+    return f"{experiment_name(_suite_part(suite))}/champions"
+
+
+def registered_model_name(suite: str) -> str:
+    """Return the registered model whose versions are a suite's champions.
+
+    >>> registered_model_name("客服 support"), registered_model_name("a/b")
+    ('benchkit-客服 support', 'benchkit-a_b-c14cddc0')
+    """
+    return f"benchkit-{_suite_part(suite)}"
+
+
+def suite_label(suite: str) -> str:
+    """Return the suite's name as tags hold it; it names the same experiments and the same registered model."""
+    text = clean(suite)
+    return text if len(text) <= MAX_SUITE else _with_digest(text, MAX_SUITE)
+
+
+def clean(text: str, limit: int | None = None) -> str:
+    """Return a text as one line without control characters, cut to a limit; letters of every script stay.
+
+    >>> clean("bad\\n\\x1b[31mred")
+    'bad [31mred'
+    """
+    whole = unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode()).translate(_TURNING)
+    spaced = "".join(" " if unicodedata.category(letter) in ("Cc", "Zl", "Zp") else letter for letter in whole)
+    line = " ".join(spaced.split())
+    return line if limit is None else cut(line, limit)
+
+
+def content_key(fingerprint: str, dimension: int | None, precision: str | None, similarity: str | None) -> str:
+    """Return what two models share only when they give the same vectors, cut, stored and compared alike."""
+    text = json.dumps([fingerprint, dimension, precision, similarity])
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
 def result_id(report: Report) -> str:
     """Return a digest of the report (32 hex digits); the same for a report that was written to a file and read."""
     text = json.dumps(report, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
@@ -126,7 +209,7 @@ def parent_tags(report: Report) -> dict[str, str]:
         KIND: COMPARE,
         RESULT_ID: result_id(report),
         SUITE: suite["name"],
-        "benchkit.suite_digest": suite["digest"],
+        SUITE_DIGEST: suite["digest"],
         "benchkit.schema_version": str(report["schema_version"]),
         STARTED: report["started"],
         MODELS: _list_that_fits([model["name"] for model in report["models"]]),
@@ -211,6 +294,62 @@ def data_sets(report: Report) -> list[DataSet]:
     return list(reversed(found.values()))
 
 
+def gate_name(gate: Report) -> str:
+    return cut(clean(f"{gate['candidate']['name']} against {gate['baseline']['name']}"), MAX_NAME)
+
+
+def gate_tags(gate: Report) -> dict[str, str]:
+    """Return what a gate said of which two models; `benchkit.content` is what a promotion finds it by."""
+    candidate, baseline = gate["candidate"], gate["baseline"]
+    failed = [rule["id"] for rule in gate["rules"] if rule["verdict"] in ("fail", "error")]
+    tags = {
+        KIND: GATE,
+        GATE_ID: gate["gate_id"],
+        VERDICT: gate["verdict"],
+        SUITE: suite_label(gate["suite"]["name"]),
+        SUITE_DIGEST: clean(gate["suite"]["digest"], MAX_LABEL),
+        STARTED: gate["started"],
+        CANDIDATE_LABEL: clean(candidate["name"], MAX_LABEL) or "?",
+        CANDIDATE_ID: clean(candidate["id"], MAX_LABEL),
+        FINGERPRINT: clean(candidate["fingerprint"], MAX_LABEL) or "?",
+        CONTENT: content_key(*(candidate[fact] for fact in ("fingerprint", "dimension", "precision", "similarity"))),
+        BASELINE: clean(baseline["name"], MAX_LABEL) or "?",
+        BASELINE_FINGERPRINT: clean(baseline["fingerprint"], MAX_LABEL) or "?",
+        POLICY: clean(gate["policy"]["source"]),
+        REPORT_ONLY: _yes_no(gate["report_only"]),
+        ON_INCONCLUSIVE: gate["on_inconclusive"],
+        FAILED_RULES: _list_that_fits([clean(name, MAX_LABEL) for name in failed]) if failed else "",
+        "benchkit.identical": _yes_no(gate["identical"]),
+        "mlflow.note.content": f"{gate['verdict'].upper()}: {gate_name(gate)}",
+        "mlflow.source.name": "benchkit",
+        "mlflow.source.type": "LOCAL",
+    }
+    return {key: cut(value, MAX_TAG) for key, value in tags.items() if value}
+
+
+def gate_params(gate: Report) -> dict[str, str]:
+    values: dict[Parts, object] = {
+        (side, fact): gate[side][fact]
+        for side in ("candidate", "baseline")
+        for fact in ("name", "id", "fingerprint", "dimension", "precision")
+    }
+    values |= {(f"{side}_source",): gate[f"{side}_source"] for side in ("candidate", "baseline")}
+    values |= {("policy",): gate["policy"]["source"], ("on_inconclusive",): gate["on_inconclusive"]}
+    return {name: line for name, text in _params(values).items() if (line := clean(text))}
+
+
+def gate_metrics(gate: Report) -> list[MetricRow]:
+    """Return the numbers of a gate, at most 60: those that decided first, intervals last."""
+    count = Counter(rule["verdict"] for rule in gate["rules"])
+    rows: list[_Row] = [(("gate", f"rules_{verdict}"), count[verdict], None) for verdict in _RULE_VERDICTS]
+    rows += [(("gate", name), gate[name], None) for name in ("exit_code", "seconds")]
+    ranked = sorted(gate["rules"], key=_weight)
+    rows += [(("quality", f"mean{end}"), value, None) for end, value in _gated_mean(ranked)]
+    rows += [(_rule_parts(rule), rule["change"], None) for rule in ranked]
+    rows += [(_rule_parts(rule, f".ci_{end}"), rule[end], None) for rule in ranked for end in ("low", "high")]
+    return _metrics(rows)[:MAX_GATE_METRICS]
+
+
 def logged_model_name(label: str) -> str:
     """Return a label without the characters that MLflow refuses in the name of a logged model."""
     return re.sub(r"""[/:.%"']""", "_", label)[:MAX_NAME] or "_"
@@ -238,6 +377,28 @@ def cut(text: str, limit: int) -> str:
     return text[: limit - len(note)] + note
 
 
+def _suite_part(suite: str) -> str:
+    # Suites are never seen together, so a name that had to be changed carries a digest, whether it's alone or not.
+    label = suite_label(suite)
+    return _distinct(_part(label), (label,), alone=False)
+
+
+def _weight(rule: Mapping[str, Any]) -> tuple[bool, bool, bool]:
+    """Order rules by what a person looks for: the mean, what failed, costs; then tasks and slices as they stand."""
+    return rule["id"] != "quality/mean", rule["verdict"] not in ("fail", "error"), rule["group"] != "cost"
+
+
+def _gated_mean(rules: Sequence[Mapping[str, Any]]) -> list[tuple[str, object]]:
+    found = [rule for rule in rules if rule["id"] == "quality/mean"]
+    return [(end, rule[side]) for rule in found for end, side in (("", "candidate"), (".baseline", "baseline"))]
+
+
+def _rule_parts(rule: Mapping[str, Any], end: str = "") -> Parts:
+    # "quality/task:a/b" is a group and a name
+    change = "ratio" if rule["group"] == "cost" else "change"
+    return ("gate", *rule["id"].split("/", 1), change + end)
+
+
 def _part(text: str) -> str:
     # MLflow's "letters" are Python's \w, which lacks the combining marks that NFC joins to their letter.
     text = unicodedata.normalize("NFC", text).replace("@", "_at_")
@@ -248,8 +409,12 @@ def _part(text: str) -> str:
 def _distinct(name: str, parts: Parts, *, alone: bool) -> str:
     if len(name) <= MAX_NAME and (alone or name == "/".join(parts)):
         return name
-    digest = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    return f"{name[: MAX_NAME - 9]}-{digest}"
+    return _with_digest(name, MAX_NAME, of="\0".join(parts))
+
+
+def _with_digest(text: str, limit: int, *, of: str | None = None) -> str:
+    digest = hashlib.sha256((text if of is None else of).encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{text[: limit - 9]}-{digest}"
 
 
 def _params(values: Mapping[Parts, object]) -> dict[str, str]:

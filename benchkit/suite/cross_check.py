@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from benchkit.suite.gate_schema import BOUNDS, RATIO_HINTS, CostEntry
 from benchkit.suite.problems import Place, Problem, show_place, suggestion
 from benchkit.suite.schema import COLUMNS
 
@@ -112,3 +113,46 @@ def _model_keys(entry: Mapping[str, Any], place: Place) -> Iterator[Problem]:
             yield Problem((*place, "options", key), message)
         elif entry.get(key) is not None and key in ("base_url", "model", "api_key_env"):
             yield Problem((*place, "options", key), f"given already as {show_place((*place, key))}")
+
+
+def check_gate(gate: Any) -> list[Problem]:
+    """Return the problems among the rules of a gate: two for one thing, and bounds that don't go with their metric."""
+    if not isinstance(gate, dict):
+        return []
+    problems = [*_doubled_rule(gate, "quality", "on"), *_doubled_rule(gate, "cost", "metric")]
+    for position, rule in _rules(gate.get("cost")):
+        metric = rule.get("metric")
+        if isinstance(metric, str) and metric in BOUNDS:
+            problems += _bounds(rule, metric, ("gate", "cost", position))
+    return problems
+
+
+def _rules(rules: Any) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    for position, rule in enumerate(rules if isinstance(rules, list) else []):
+        if isinstance(rule, dict):
+            yield position, rule
+
+
+def _doubled_rule(gate: Mapping[str, Any], part: str, key: str) -> Iterator[Problem]:
+    first: dict[str, int] = {}
+    for position, rule in _rules(gate.get(part)):
+        value = rule.get(key)
+        if isinstance(value, str) and value in first:
+            message = f"'{value}' has a rule already, {part}[{first[value]}]; write one rule for both"
+            yield Problem(("gate", part, position, key), message)
+        elif isinstance(value, str):
+            first[value] = position
+
+
+def _bounds(rule: Mapping[str, Any], metric: str, place: Place) -> Iterator[Problem]:
+    ratio, absolute = BOUNDS[metric]
+    known = [key for key in rule if key in CostEntry.model_fields]
+    for key in known:
+        if key in RATIO_HINTS and key != ratio:
+            what = "small" if ratio == "max_ratio" else "large"
+            yield Problem((*place, key), f"{metric} should be {what}: write {ratio}, where {RATIO_HINTS[ratio]}")
+        elif key not in ("metric", "severity", ratio, absolute):
+            yield Problem((*place, key), f"does not go with {metric}, which takes {ratio} and {absolute}")
+    # Behind a misspelt key stands a bound that was meant.
+    if set(rule) <= {"metric", "severity"}:
+        yield Problem(place, f"a rule without a bound; {metric} takes {ratio}, {absolute}, or both")

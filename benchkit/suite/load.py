@@ -11,11 +11,11 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from benchkit.errors import SuiteError
-from benchkit.suite.cross_check import check_model_keys, check_tasks, resolve
+from benchkit.suite.cross_check import check_gate, check_model_keys, check_tasks, resolve
 from benchkit.suite.model_specs import read_models
-from benchkit.suite.problems import Problem, show_place
-from benchkit.suite.read_yaml import Document, read_document
+from benchkit.suite.policy import build_policy
+from benchkit.suite.problems import refusal
+from benchkit.suite.read_yaml import read_document
 from benchkit.suite.schema import (
     AnyModel,
     BenchmarkEntry,
@@ -45,15 +45,16 @@ def load_suite(path: Path) -> Suite:
     """
     document, problems = read_document(path)
     if document is None:
-        raise _error(path, problems, None)
+        raise refusal(path, problems, {})
     content, refused = validate(document)
     problems += refused
     problems += check_tasks(document.value.get("tasks"), path.parent)
     problems += check_model_keys(document.value.get("models"))
+    problems += check_gate(document.value.get("gate"))
     models, wrong = read_models(_readable_models(document.value.get("models")), _baseline(document.value), path.parent)
     problems += wrong
     if problems or content is None:
-        raise _error(path, problems, document)
+        raise refusal(path, problems, document.lines)
     return _build(content, models, path)
 
 
@@ -74,26 +75,6 @@ def _baseline(value: dict[str, Any]) -> str | None:
     return baseline if isinstance(baseline, str) else None
 
 
-def _error(path: Path, problems: list[Problem], document: Document | None) -> SuiteError:
-    lines: list[tuple[int, str]] = []
-    for problem in problems:
-        number = problem.line or _line(problem, document)
-        place = f"{show_place(problem.place)}: " if problem.place else ""
-        lines.append((number, f"{path}{f':{number}' if number else ''}: {place}{problem.message}"))
-    # A problem of an alias is met once for each of its uses, and at other places; one of a merge only once.
-    return SuiteError("\n".join(dict.fromkeys(text for _, text in sorted(lines, key=lambda line: line[0]))))
-
-
-def _line(problem: Problem, document: Document | None) -> int:
-    """Return the line of the place, or of the nearest mapping around a key that isn't there; 0 when none is known."""
-    place = problem.place
-    while document is not None:
-        if place in document.lines:
-            return document.lines[place]
-        place = place[:-1]
-    return 0
-
-
 def _build(content: SuiteFile, models: tuple[ModelSpec, ...], path: Path) -> Suite:
     tasks = [entry for entry in content.tasks if isinstance(entry, TaskEntry)]
     benchmarks = [entry for entry in content.tasks if isinstance(entry, BenchmarkEntry)]
@@ -110,6 +91,7 @@ def _build(content: SuiteFile, models: tuple[ModelSpec, ...], path: Path) -> Sui
         n_resamples=content.n_resamples,
         budget=_budget(content.limits),
         price=_price(content.price),
+        gate=build_policy(content.gate, source=str(path)) if content.gate else None,
     )
 
 

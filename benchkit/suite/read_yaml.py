@@ -25,6 +25,22 @@ MAX_VALUES = 50_000
 _TAG = "tag:yaml.org,2002:"
 _MERGE = f"{_TAG}merge"
 _SCALAR_TAGS = {f"{_TAG}{name}" for name in ("str", "int", "float", "bool", "null", "timestamp")}
+# YAML 1.1, which PyYAML reads, takes these for true and false, YAML 1.2 and every reader of `on: mean` for texts. No
+# key of ours is true or false, so that as a key each means what is written.
+_WORDS_AS_KEYS = ("on", "off", "yes", "no")
+
+
+@dataclass(frozen=True, slots=True)
+class FileKind:
+    """What a file is called in a message, keys that it has, and the file that shows them all."""
+
+    noun: str
+    keys: str
+    example: str
+
+
+SUITE = FileKind("suite", "name: and tasks:", "suites/template.yaml")
+POLICY = FileKind("policy", "quality: and cost:", "suites/policies/default.yaml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +57,11 @@ class Document:
     lines: Mapping[Place, int]
     unquoted: Mapping[Place, str]
 
+    def below(self, key: str) -> Document:
+        """Return the same document as it would read if all of it stood below a key."""
+        lines = {(key, *place): line for place, line in self.lines.items()}
+        return Document({key: self.value}, lines, {(key, *place): text for place, text in self.unquoted.items()})
+
 
 class _Refused(Exception):
     """A node that can't be read at all."""
@@ -56,6 +77,7 @@ class _Walk:
     """One pass over the nodes; collects what it meets."""
 
     constructor: yaml.SafeLoader
+    kind: FileKind
     lines: dict[Place, int] = field(default_factory=dict)
     unquoted: dict[Place, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
@@ -80,7 +102,7 @@ class _Walk:
 
     def scalar(self, node: yaml.ScalarNode, place: Place) -> Any:
         if node.tag not in _SCALAR_TAGS:
-            raise _Refused(node, f"the tag {node.tag.replace(_TAG, '!!')} is not allowed in a suite")
+            raise _Refused(node, f"the tag {node.tag.replace(_TAG, '!!')} is not allowed in a {self.kind.noun}")
         if node.style is None:
             self.unquoted[place] = node.value
         try:
@@ -91,7 +113,7 @@ class _Walk:
 
     def sequence(self, node: yaml.Node, place: Place) -> list[Any]:
         if node.tag != f"{_TAG}seq":
-            raise _Refused(node, f"the tag {node.tag.replace(_TAG, '!!')} is not allowed in a suite")
+            raise _Refused(node, f"the tag {node.tag.replace(_TAG, '!!')} is not allowed in a {self.kind.noun}")
         return [self.read(item, (*place, position)) for position, item in enumerate(node.value)]
 
     def mapping(self, node: yaml.MappingNode, place: Place) -> dict[str, Any]:
@@ -103,10 +125,10 @@ class _Walk:
     def entries(self, node: yaml.MappingNode, place: Place) -> dict[str, tuple[yaml.Node, yaml.Node]]:
         """Return the nodes of each key; keys of the mapping itself win over merged ones (<<)."""
         if node.tag != f"{_TAG}map":
-            raise _Refused(node, f"the tag {node.tag.replace(_TAG, '!!')} is not allowed in a suite")
+            raise _Refused(node, f"the tag {node.tag.replace(_TAG, '!!')} is not allowed in a {self.kind.noun}")
         own: dict[str, tuple[yaml.Node, yaml.Node]] = {}
         for key_node, value_node in node.value:
-            key = "<<" if key_node.tag == _MERGE else self.key(key_node)
+            key = "<<" if key_node.tag == _MERGE else self.key(key_node, value_node)
             if key in own:
                 self.add_double(key_node, own[key][0], place)
             own[key] = (key_node, value_node)
@@ -125,10 +147,14 @@ class _Walk:
             self.open_nodes.discard(id(source))
         return found
 
-    def key(self, node: yaml.Node) -> str:
-        if node.tag != f"{_TAG}str":
+    def key(self, node: yaml.Node, value: yaml.Node) -> str:
+        is_word = isinstance(node, yaml.ScalarNode) and node.value.lower() in _WORDS_AS_KEYS
+        if node.tag != f"{_TAG}str" and not is_word:
             shown = node.value if isinstance(node, yaml.ScalarNode) else "a list or mapping"
-            raise _Refused(node, f"a key should be a text, found {shown}; put it in quotes if it is meant")
+            # {margin: 0,02} is a key 02 without a value.
+            is_comma = node.tag == f"{_TAG}int" and value.tag == f"{_TAG}null"
+            hint = "a decimal comma? write a point" if is_comma else "put it in quotes if it is meant"
+            raise _Refused(node, f"a key should be a text, found {shown}; {hint}")
         return str(node.value)
 
     def add_double(self, node: yaml.Node, first: yaml.Node, place: Place) -> None:
@@ -139,39 +165,40 @@ class _Walk:
             self.problems.append(Problem((*place, node.value), message, line=node.start_mark.line + 1))
 
 
-def read_document(path: Path) -> tuple[Document | None, list[Problem]]:
+def read_document(path: Path, kind: FileKind = SUITE) -> tuple[Document | None, list[Problem]]:
     """Read the file; the document is None when nothing of it can be used.
 
     Raises:
         SuiteError: the file can't be opened, is too long, or is no UTF-8 text.
     """
-    text = _read_text(path)
-    walk = _Walk(yaml.SafeLoader(""))
+    text = _read_text(path, kind)
+    walk = _Walk(yaml.SafeLoader(""), kind)
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         if root is None:
-            return None, [Problem((), "the file is empty; suites/template.yaml shows what goes in", line=1)]
+            return None, [Problem((), f"the file is empty; {kind.example} shows what goes in", line=1)]
         value = walk.read(root, ())
     except _Refused as exc:
         return None, [*walk.problems, Problem((), exc.message, line=exc.line)]
     except yaml.MarkedYAMLError as exc:
-        return None, [_syntax_problem(exc)]
+        return None, [_syntax_problem(exc, kind)]
     except yaml.reader.ReaderError as exc:
         character = f"U+{exc.character:04X}" if isinstance(exc.character, int) else repr(exc.character)
         return None, [Problem((), f"the character {character} is not allowed in YAML", _line_at(text, exc.position))]
     except RecursionError:
         return None, [Problem((), "lists or mappings inside of each other too deeply")]
     if not isinstance(value, dict):
-        return None, [Problem((), f"expected keys such as name: and tasks:, found {_kind(value)}", line=1)]
+        return None, [Problem((), f"expected keys such as {kind.keys}, found {_shown(value)}", line=1)]
     return Document(value, walk.lines, walk.unquoted), walk.problems
 
 
-def _read_text(path: Path) -> str:
+def _read_text(path: Path, kind: FileKind) -> str:
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise SuiteError(f"{path}: {size:,} bytes; a suite file has at most {MAX_BYTES:,}")
-        return path.read_bytes().decode("utf-8-sig")
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)  # not what `stat` says: a pipe and a device have no size there
+        if len(content) > MAX_BYTES:
+            raise SuiteError(f"{path}: more than {MAX_BYTES:,} bytes, the most that a {kind.noun} file may have")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         raise SuiteError(f"{path}: not UTF-8 text (byte {exc.start}); save it as UTF-8") from exc
     except FileNotFoundError as exc:
@@ -180,14 +207,14 @@ def _read_text(path: Path) -> str:
         raise SuiteError(f"{path}: can't be read ({exc.strerror})") from exc
 
 
-def _syntax_problem(exc: yaml.MarkedYAMLError) -> Problem:
+def _syntax_problem(exc: yaml.MarkedYAMLError, kind: FileKind) -> Problem:
     mark = exc.problem_mark or exc.context_mark
     line = mark.line + 1 if mark else None
     problem = exc.problem or str(exc)
     if r"'\t'" in problem:
         return Problem((), "a tab where YAML wants spaces; indent with spaces", line)
     if exc.context == "expected a single document in the stream":
-        return Problem((), "a second document (---); a suite file holds one", line)
+        return Problem((), f"a second document (---); a {kind.noun} file holds one", line)
     parts = [part for part in (exc.context, problem) if part]
     return Problem((), f"not readable as YAML: {', '.join(parts)}", line)
 
@@ -196,7 +223,7 @@ def _line_at(text: str, position: int | None) -> int | None:
     return None if position is None else text.count("\n", 0, position) + 1
 
 
-def _kind(value: object) -> str:
+def _shown(value: object) -> str:
     if isinstance(value, list):
         return "a list"
     return "a text" if isinstance(value, str) else f"the value {value}"

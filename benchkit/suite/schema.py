@@ -3,19 +3,17 @@
     values of a YAML file ──> SuiteFile ──load──> Suite
 
 Only `benchkit.suite` sees these models; the rest of benchkit sees the plain records of `benchkit.suite.suite`.
-Validation is strict: YAML turns an unquoted `no` into false and 3.10 into 3.1, and a silent conversion back to text
-would name another language or another revision than its writer meant.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, JsonValue, Tag
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, JsonValue, Tag
 from pydantic_core import PydanticCustomError
 
-from benchkit.suite.problems import suggestion
+from benchkit.suite.fields import Amount, Count, Text, Written, one_of
+from benchkit.suite.gate_schema import WrittenGate
 from benchkit.types.model import PRECISIONS
 from benchkit.types.task import TASK_TYPES
 
@@ -46,26 +44,11 @@ _NAME_PATTERN = r"^[A-Za-z0-9_\u0080-\uffff][A-Za-z0-9_ .()\u0080-\uffff-]*$"
 LARGEST_SEED = 2**32 - 1  # NumPy's legacy generators, which scikit-learn seeds, take 32 bits
 
 
-def _one_of(allowed: tuple[str, ...]) -> Callable[[str], str]:
-    def check(value: str) -> str:
-        if value not in allowed:
-            hint = suggestion(value, allowed) or f"; allowed: {', '.join(allowed)}"
-            raise PydanticCustomError("not_allowed", "unknown value '{value}'{hint}", {"value": value, "hint": hint})
-        return value
-
-    return check
-
-
 def _scalar(value: object) -> object:
     # One message of our own, where a union would give one for each of its members.
     if not isinstance(value, str | int | float | bool):
         raise PydanticCustomError("not_scalar", "expected a text, a number or true/false")
     return value
-
-
-def _number(value: object) -> object:
-    # A whole number is a number too, where strict validation would ask for a decimal point.
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _environment_name(value: str) -> str:
@@ -76,26 +59,19 @@ def _environment_name(value: str) -> str:
     return value
 
 
-Text = Annotated[str, Field(min_length=1)]
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=_NAME_PATTERN)]
 # A label may be what the short form is: "intfloat/e5-small@dim=128".
 Label = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^\S([^\x00-\x1f\x7f]*\S)?$")]
 Scalar = Annotated[str | int | float | bool, BeforeValidator(_scalar)]
-TaskType = Annotated[str, AfterValidator(_one_of(TASK_TYPES)), Field(json_schema_extra={"enum": [*TASK_TYPES]})]
+TaskType = Annotated[str, AfterValidator(one_of(TASK_TYPES)), Field(json_schema_extra={"enum": [*TASK_TYPES]})]
 BenchmarkType = Annotated[
-    str, AfterValidator(_one_of(BENCHMARK_TYPES)), Field(json_schema_extra={"enum": [*BENCHMARK_TYPES]})
+    str, AfterValidator(one_of(BENCHMARK_TYPES)), Field(json_schema_extra={"enum": [*BENCHMARK_TYPES]})
 ]
-PrecisionName = Annotated[str, AfterValidator(_one_of(PRECISIONS)), Field(json_schema_extra={"enum": [*PRECISIONS]})]
-Count = Annotated[int, Field(ge=1)]
-Amount = Annotated[float, BeforeValidator(_number), Field(gt=0.0, allow_inf_nan=False)]
+PrecisionName = Annotated[str, AfterValidator(one_of(PRECISIONS)), Field(json_schema_extra={"enum": [*PRECISIONS]})]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 
 
-class _Written(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class LimitsEntry(_Written):
+class LimitsEntry(Written):
     """A part of the data, drawn with a fixed seed, for a quick look; scores on a part are marked as such."""
 
     documents: Count | None = Field(
@@ -123,7 +99,7 @@ class SuiteLimitsEntry(LimitsEntry):
     )
 
 
-class PriceEntry(_Written):
+class PriceEntry(Written):
     """What computing costs, in any currency; turns measured throughput into a price per million tokens."""
 
     currency: Text = Field(default="USD", description="Shown beside every price.")
@@ -139,7 +115,7 @@ class TaskLimitsEntry(LimitsEntry):
     seed: Seed | None = Field(default=None, description="Seed of the draw; the suite's seed unless given.")
 
 
-class TaskEntry(_Written):
+class TaskEntry(Written):
     """One task: an MTEB task by its name, or own data with `type` and `data`."""
 
     model_config = ConfigDict(
@@ -173,7 +149,7 @@ class TaskEntry(_Written):
     limits: TaskLimitsEntry = Field(default_factory=TaskLimitsEntry, description="Limits of this task alone.")
 
 
-class BenchmarkEntry(_Written):
+class BenchmarkEntry(Written):
     """All tasks of a benchmark that MTEB knows."""
 
     benchmark: Text = Field(description='MTEB\'s name of the benchmark, such as "MTEB(eng, v2)".')
@@ -182,7 +158,7 @@ class BenchmarkEntry(_Written):
     limits: TaskLimitsEntry = Field(default_factory=TaskLimitsEntry, description="Limits of each of these tasks.")
 
 
-class ModelEntry(_Written):
+class ModelEntry(Written):
     """One model with everything that can be said about it; a text alone, "minilm@dim=128", is the short form."""
 
     name: Text = Field(description="Short name of the catalogue, MTEB or hub name, or ./folder beside this file.")
@@ -234,7 +210,7 @@ AnyModel = Annotated[
 ]
 
 
-class SuiteFile(_Written):
+class SuiteFile(Written):
     """Which tasks and which models are compared, and how."""
 
     name: str = Field(
@@ -256,6 +232,7 @@ class SuiteFile(_Written):
         description="Limits of every task's data, and of what the recommended model may cost.",
     )
     price: PriceEntry | None = Field(default=None, description="What computing costs.")
+    gate: WrittenGate = Field(default=None, description="What `benchkit gate` asks of a candidate.")
     seed: Seed = Field(default=42, description="Of every draw and of the bootstrap.")
     margin: Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)] = Field(
         default=0.01, description="Differences smaller than this count as the same; 0.01 is one point."

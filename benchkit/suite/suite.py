@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchkit.types.cost import Budget, Price
+from benchkit.types.gate import Policy
 from benchkit.types.model import ModelSpec
 from benchkit.types.task import TaskLimits, TaskSpec
 
@@ -48,6 +49,7 @@ class Suite:
         n_resamples: Of the bootstrap.
         budget: What the recommended model may cost.
         price: What computing costs.
+        gate: What `benchkit gate` asks of a candidate; None where the suite says nothing of it.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Suite:
     n_resamples: int = 10_000
     budget: Budget = field(default_factory=Budget)
     price: Price | None = None
+    gate: Policy | None = None
 
     @property
     def limited(self) -> bool:
@@ -77,8 +80,8 @@ class Suite:
         either, for every result carries a digest of its rows.
         """
         content = asdict(self)
-        # A budget and a price choose among the numbers and change none.
-        del content["path"], content["description"], content["budget"], content["price"]
+        # A budget, a price and a gate's rules choose among the numbers and change none.
+        del content["path"], content["description"], content["budget"], content["price"], content["gate"]
         for task in content["tasks"]:
             del task["description"]
             task["data"] = None if task["data"] is None else self._relative(task["data"])

@@ -1,6 +1,7 @@
 """A team's own data as an MTEB task, so that MTEB's code and metrics score it.
 
     TaskSpec(type, data, columns) ──read──> plain rows ──> a subclass of MTEB's abstract task with the rows in it
+                                      └── further columns ──> its `own_tags`, which no model and no score sees
 
 The subclass is MTEB's documented way for tasks of one's own: `metadata` and `load_data`. Clustering uses every text;
 MTEB's default would embed 4 % of them, which is made for sets of 100,000 and more.
@@ -8,12 +9,14 @@ MTEB's default would embed 4 % of them, which is made for sets of 100,000 and mo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchkit.errors import SuiteError, nearest
 from benchkit.tasks.local_data import PairData, RetrievalData, read_labelled, read_pairs, read_retrieval
+from benchkit.tasks.tag_columns import OwnTags
 from benchkit.types.task import TaskSpec
 
 if TYPE_CHECKING:
@@ -56,6 +59,15 @@ METRICS: dict[str, tuple[str, ...]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What was read for a task: its data set, notes for the reader, and what is known of its items."""
+
+    dataset: Any
+    notes: tuple[str, ...]
+    tags: OwnTags
+
+
 def custom_task_class(spec: TaskSpec, *, revision: str) -> tuple[type[AbsTask], tuple[str, ...]]:
     """Return a subclass of MTEB's abstract task that holds the rows of `spec.data`, and notes for the reader.
 
@@ -69,11 +81,15 @@ def custom_task_class(spec: TaskSpec, *, revision: str) -> tuple[type[AbsTask], 
     assert spec.type is not None
     assert spec.data is not None
     base = _abstract_task(spec.type)
-    dataset, notes = _READERS[spec.type](spec, spec.data)
-    attributes: dict[str, Any] = {"metadata": _metadata(spec, revision), "load_data": _loader(dataset)}
+    read = _READERS[spec.type](spec, spec.data)
+    attributes: dict[str, Any] = {
+        "metadata": _metadata(spec, revision),
+        "load_data": _loader(read.dataset),
+        "own_tags": read.tags,
+    }
     if spec.type == "Clustering":
         attributes |= {"max_fraction_of_documents_to_embed": None, "max_document_to_embed": None}
-    return type("OwnTask", (base,), attributes), notes
+    return type("OwnTask", (base,), attributes), read.notes
 
 
 def _abstract_task(task_type: str) -> type[AbsTask]:
@@ -140,7 +156,11 @@ def _loader(dataset: Any) -> Callable[..., None]:
     return load_data
 
 
-def _read_pair_task(spec: TaskSpec, data: Path) -> tuple[Any, tuple[str, ...]]:
+def _numbered(n: int, columns: Mapping[str, Sequence[str]]) -> OwnTags:
+    return OwnTags(tuple(map(str, range(n))), columns)
+
+
+def _read_pair_task(spec: TaskSpec, data: Path) -> _Read:
     from datasets import Dataset, DatasetDict
 
     assert spec.type is not None
@@ -150,17 +170,20 @@ def _read_pair_task(spec: TaskSpec, data: Path) -> tuple[Any, tuple[str, ...]]:
         columns["score"] = list(pairs.values or [])
     elif spec.type == "PairClassification":
         columns["labels"] = [int(value) for value in pairs.values or []]
-    return DatasetDict({SPLIT: Dataset.from_dict(columns)}), pairs.notes
+    dataset = DatasetDict({SPLIT: Dataset.from_dict(columns)})
+    return _Read(dataset, pairs.notes, _numbered(len(pairs.first), pairs.tags))
 
 
-def _read_label_task(spec: TaskSpec, data: Path) -> tuple[Any, tuple[str, ...]]:
+def _read_label_task(spec: TaskSpec, data: Path) -> _Read:
     from datasets import Dataset, DatasetDict
 
     multilabel = spec.type == "MultilabelClassification"
     clustering = spec.type == "Clustering"
     rows = read_labelled(data, spec.columns, multilabel=multilabel, train=not clustering, seed=spec.limits.seed)
+    tags = _numbered(len(rows.texts), rows.tags)
     if clustering:
-        return DatasetDict({SPLIT: Dataset.from_dict({"sentences": rows.texts, "labels": rows.labels})}), rows.notes
+        dataset = DatasetDict({SPLIT: Dataset.from_dict({"sentences": rows.texts, "labels": rows.labels})})
+        return _Read(dataset, rows.notes, tags)
     names = sorted({part for label in (*rows.labels, *rows.train_labels) for part in _as_list(label)})
     # Whole numbers: scikit-learn's average precision takes no texts for the two classes.
     number = {name: position for position, name in enumerate(names)}
@@ -176,14 +199,14 @@ def _read_label_task(spec: TaskSpec, data: Path) -> tuple[Any, tuple[str, ...]]:
         return Dataset.from_dict({"text": texts, "label": numbered(labels), "label_text": names_of})
 
     train = part(rows.train_texts, rows.train_labels)
-    return DatasetDict({"train": train, SPLIT: part(rows.texts, rows.labels)}), rows.notes
+    return _Read(DatasetDict({"train": train, SPLIT: part(rows.texts, rows.labels)}), rows.notes, tags)
 
 
 def _as_list(label: Any) -> list[str]:
     return label if isinstance(label, list) else [label]
 
 
-def _read_retrieval_task(spec: TaskSpec, data: Path) -> tuple[Any, tuple[str, ...]]:
+def _read_retrieval_task(spec: TaskSpec, data: Path) -> _Read:
     from datasets import Dataset
 
     rows: RetrievalData = read_retrieval(data, reranking=spec.type == "Reranking")
@@ -199,10 +222,10 @@ def _read_retrieval_task(spec: TaskSpec, data: Path) -> tuple[Any, tuple[str, ..
         "relevant_docs": rows.qrels,
         "top_ranked": rows.candidates,
     }
-    return {"default": {SPLIT: split}}, rows.notes
+    return _Read({"default": {SPLIT: split}}, rows.notes, OwnTags(tuple(rows.queries), rows.tags))
 
 
-_READERS: dict[str, Callable[[TaskSpec, Path], tuple[Any, tuple[str, ...]]]] = {
+_READERS: dict[str, Callable[[TaskSpec, Path], _Read]] = {
     "Retrieval": _read_retrieval_task,
     "Reranking": _read_retrieval_task,
     "STS": _read_pair_task,

@@ -41,10 +41,18 @@ def _draw(n: int, k: int, seed: int) -> list[int]:
     return sorted(np.random.default_rng(seed).choice(n, size=k, replace=False).tolist())
 
 
+def kept_rows(n: int, limits: TaskLimits) -> list[int]:
+    """Return which of n rows stay within the limits, in their order."""
+    if limits.items is None or limits.items >= n:
+        return list(range(n))
+    return _draw(n, limits.items, limits.seed)
+
+
 def _limit_rows(rows: Any, limits: TaskLimits) -> tuple[Any, str]:
-    if limits.items is None or limits.items >= len(rows):
+    kept = kept_rows(len(rows), limits)
+    if len(kept) == len(rows):
         return rows, ""
-    return rows.select(_draw(len(rows), limits.items, limits.seed)), f"{limits.items} of {len(rows)} items"
+    return rows.select(kept), f"{len(kept)} of {len(rows)} items"
 
 
 def _limit_retrieval(data: Mapping[str, Any], limits: TaskLimits, metric: str) -> tuple[dict[str, Any], str]:

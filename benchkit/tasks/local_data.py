@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchkit.errors import SuiteError
+from benchkit.tasks.tag_columns import tags_of_rows
 
 SUFFIXES = (".jsonl", ".csv", ".tsv", ".parquet")
 # More messages than this help nobody; the rest is counted.
@@ -160,7 +161,12 @@ class Table:
         self._columns = columns or {}
         self._can_rename = columns is not None
         self._problems = problems
+        self._used: set[str] = set()
         self.repaired = 0
+
+    def tags(self, rows: Sequence[Row] | None = None) -> dict[str, list[str]]:
+        """Return the columns that nothing has asked for and that make slices, for all rows or some of them."""
+        return tags_of_rows([row.values for row in (self.rows if rows is None else rows)], used=self._used)
 
     def _name(self, column: str, *fallbacks: str) -> str | None:
         if not self.rows:
@@ -169,6 +175,7 @@ class Table:
         known = list(self.rows[0].values)
         for name in (wanted,) if wanted else (column, *fallbacks):
             if name in known:
+                self._used.add(name)
                 return name
         hint = f"; name it in the suite: columns: {{{column}: ...}}" if not wanted and self._can_rename else ""
         self._problems.add(f"{self.path}: no column {wanted or column!r}; found: {', '.join(map(str, known))}{hint}")
@@ -285,34 +292,49 @@ def _has_surrogate(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class PairData:
-    """Text pairs with a score (STS), a 0/1 label (PairClassification) or nothing (BitextMining)."""
+    """Text pairs with a score (STS), a 0/1 label (PairClassification) or nothing (BitextMining).
+
+    Attributes:
+        tags: Further columns that make slices, one text for each pair.
+    """
 
     first: list[str]
     second: list[str]
     values: list[float] | None
     notes: tuple[str, ...] = ()
+    tags: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledData:
-    """Texts with one label each, or a list of labels each; `train` is empty for clustering."""
+    """Texts with one label each, or a list of labels each; `train` is empty for clustering.
+
+    Attributes:
+        tags: Further columns that make slices, one text for each row that is tested on.
+    """
 
     train_texts: list[str]
     train_labels: list[Any]
     texts: list[str]
     labels: list[Any]
     notes: tuple[str, ...] = ()
+    tags: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class RetrievalData:
-    """A corpus, queries and graded judgements; `candidates` for reranking."""
+    """A corpus, queries and graded judgements; `candidates` for reranking.
+
+    Attributes:
+        tags: Further facts of the queries that make slices, one text for each query, in their order.
+    """
 
     corpus: dict[str, tuple[str, str]]
     queries: dict[str, str]
     qrels: dict[str, dict[str, int]]
     candidates: dict[str, list[str]] | None
     notes: tuple[str, ...] = ()
+    tags: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def _text_notes(tables: Sequence[Table], texts: Iterable[str]) -> tuple[str, ...]:
@@ -363,7 +385,7 @@ def read_pairs(data: Path, columns: Mapping[str, str], *, kind: str) -> PairData
         column = "score" if kind == "STS" else "label"
         problems.add(f"{table.path}: every {column} is {values[0]:g}; a score can't be computed from one value")
     problems.raise_if_any()
-    return PairData(first, second, values, _text_notes([table], [*first, *second]))
+    return PairData(first, second, values, _text_notes([table], [*first, *second]), table.tags())
 
 
 def _refuse_few(table: Table, found: int, needed: int) -> None:
@@ -384,13 +406,13 @@ def read_labelled(data: Path, columns: Mapping[str, str], *, multilabel: bool, t
     texts, labels = _texts_and_labels(table, multilabel=multilabel)
     if not train:
         problems.raise_if_any()
-        result = LabelledData([], [], texts, labels, _text_notes([table], texts))
+        result = LabelledData([], [], texts, labels, _text_notes([table], texts), table.tags())
     elif folder_train is not None:
         train_table = Table(folder_train, columns, problems)
         train_texts, train_labels = _texts_and_labels(train_table, multilabel=multilabel)
         problems.raise_if_any()
         notes = _text_notes([table, train_table], [*texts, *train_texts])
-        result = LabelledData(train_texts, train_labels, texts, labels, notes)
+        result = LabelledData(train_texts, train_labels, texts, labels, notes, table.tags())
     else:
         problems.raise_if_any()
         result = _split(table, texts, labels, seed=seed, notes=_text_notes([table], texts))
@@ -431,6 +453,7 @@ def _split(table: Table, texts: list[str], labels: list[Any], *, seed: int, note
         [text for text, chosen in zip(texts, is_train, strict=True) if not chosen],
         [label for label, chosen in zip(labels, is_train, strict=True) if not chosen],
         notes,
+        table.tags([row for row, chosen in zip(table.rows, is_train, strict=True) if not chosen]),
     )
 
 
@@ -491,8 +514,14 @@ def read_retrieval(data: Path, *, reranking: bool) -> RetrievalData:
     if not relevant:
         problems.add(f"{data}: no query has a relevant document (a judgement above 0)")
     problems.raise_if_any()
+    kept = [row for row, query in zip(query_table.rows, query_ids, strict=True) if query in relevant]
     return RetrievalData(
-        corpus, {query: queries[query] for query in queries if query in relevant}, relevant, candidates, tuple(notes)
+        corpus,
+        {query: queries[query] for query in queries if query in relevant},
+        relevant,
+        candidates,
+        tuple(notes),
+        query_table.tags(kept),
     )
 
 

@@ -1,7 +1,8 @@
 """Score one model on one task with MTEB, on a fresh task object, and keep what the score is made of.
 
     OpenedTask ── fresh task ──┐
-    Encoder or CorpusFitted ───┴── mteb.evaluate(cache=None) ── scores ── items ──> TaskScore
+    Encoder or CorpusFitted ───┴── mteb.evaluate(cache=None) ──┬── scores ── items ──> TaskScore
+                                                               └── some items ──────> ItemAnswer of each
 
 MTEB's result cache is off: its key knows neither the weights nor the data of local models and tasks.
 """
@@ -19,6 +20,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchkit.errors import CellFailed
+from benchkit.tasks.answers import ItemAnswer, Wanted, answers
 from benchkit.tasks.items import item_scores
 from benchkit.tasks.mteb_encoder import (
     LexicalEncoder,
@@ -65,6 +67,46 @@ def score_task(opened: OpenedTask, model: Encoder | CorpusFitted, variant: Varia
     Raises:
         CellFailed: the task type doesn't suit the model, or a score is not a finite number.
     """
+    done = _evaluated(opened, model, variant)
+    scores = _main_scores(done.raw, opened)
+    return TaskScore(
+        main_score=sum(scores.values()) / len(scores),
+        scores=scores,
+        items=_items(done.task, opened),
+        n_items=_count_items(done.task),
+        n_texts=done.n_texts,
+        worst=worst_items(done.task, opened.main_metric),
+        warnings=done.warnings,
+    )
+
+
+def answer_items(
+    opened: OpenedTask, model: Encoder | CorpusFitted, variant: Variant, wanted: Wanted
+) -> dict[tuple[str, str], ItemAnswer]:
+    """Evaluate again and return what the model answered to some items, by ("split/subset", item).
+
+    The same way as for the score, whose random draws start anew each time: these are the answers that it was made of.
+
+    Args:
+        wanted: Names of items, as `ItemScores` holds them, by "split/subset".
+
+    Raises:
+        CellFailed: the task type doesn't suit the model.
+    """
+    return answers(_evaluated(opened, model, variant).task, opened.main_metric, wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class _Evaluated:
+    """A recording task that was evaluated, with what MTEB returned for it."""
+
+    task: Any
+    raw: Any
+    n_texts: int
+    warnings: tuple[str, ...]
+
+
+def _evaluated(opened: OpenedTask, model: Encoder | CorpusFitted, variant: Variant) -> _Evaluated:
     task = opened.fresh()
     task.start_recording()
     threads = ScoringThreads() if opened.type in _ONE_THREAD else None
@@ -75,16 +117,7 @@ def score_task(opened: OpenedTask, model: Encoder | CorpusFitted, variant: Varia
             raw, n_texts = _evaluate_lexical(opened, task, model), 0
         else:
             raw, n_texts = _evaluate_dense(opened, task, model, variant, threads)
-    scores = _main_scores(raw, opened)
-    return TaskScore(
-        main_score=sum(scores.values()) / len(scores),
-        scores=scores,
-        items=_items(task, opened),
-        n_items=_count_items(task),
-        n_texts=n_texts,
-        worst=worst_items(task, opened.main_metric),
-        warnings=tuple(dict.fromkeys(heard)),
-    )
+    return _Evaluated(task, raw, n_texts, tuple(dict.fromkeys(heard)))
 
 
 def _evaluate_dense(

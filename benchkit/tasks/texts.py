@@ -138,11 +138,11 @@ def _ranking_piece(part: Mapping[str, Any], role: Role) -> _Piece:
 
 def _rows_piece(task: Any, rows: Any) -> _Piece:
     if isinstance(rows, Mapping):  # an old bitext task holds lists by column
-        columns = _content_columns(task, list(rows))
+        columns = content_columns(task, list(rows))
         lists = [rows[name] for name in columns]
         n_rows = min((len(values) for values in lists), default=0)
         return _Piece(n_rows, lambda numbers: [values[number] for values in lists for number in numbers])
-    columns = _content_columns(task, rows.column_names)
+    columns = content_columns(task, rows.column_names)
 
     def read(numbers: list[int]) -> list[Any]:
         drawn = rows.select(numbers)
@@ -151,7 +151,7 @@ def _rows_piece(task: Any, rows: Any) -> _Piece:
     return _Piece(len(rows), read)
 
 
-def _content_columns(task: Any, available: Sequence[str]) -> list[str]:
+def content_columns(task: Any, available: Sequence[str]) -> list[str]:
     """Return the columns that a model reads."""
     names = ["sentence1", "sentence2"]
     if getattr(task, "parallel_subsets", False):

@@ -215,6 +215,39 @@ def test_a_failed_process_fails_all_its_variants(task: OpenedTask, tmp_path: Pat
     assert [cost.status for cost in costs.report.models] == ["ok", "failed", "failed"]
 
 
+def test_a_reversed_start_is_kept_beside_the_other_and_never_taken_for_it(task: OpenedTask, tmp_path: Path) -> None:
+    models = [model("a"), model("b")]
+    measure(models, [task], tmp_path, baseline="b")
+    worlds = [World(), World(), World()]
+    found = [
+        measure(models, [task], tmp_path, world, baseline="b", reversed_start=is_reversed)
+        for world, is_reversed in zip(worlds, (True, True, False), strict=True)
+    ]
+    assert [(p.label, p.copy) for p in worlds[0].processes] == [("b", 1), ("b", 0), ("a", 0)]
+    assert [world.processes for world in worlds[1:]] == [[], []]
+    assert [costs.report.from_cache for costs in found] == [False, True, True]
+
+
+def test_identical_models_are_measured_apart_when_asked_to(task: OpenedTask, tmp_path: Path) -> None:
+    models = [model("a", fingerprint="same"), model("b", fingerprint="same")]
+    shared = World()
+    measure(models, [task], tmp_path, shared, baseline="b")
+    assert sorted((p.label, p.copy) for p in shared.processes) == [("a", 0), ("a", 1)]
+    apart = World({"b": Behaviour(per_character_s=0.002)})
+    costs = measure(models, [task], tmp_path, apart, baseline="b", split_identical=True)
+    assert sorted((p.label, p.copy) for p in apart.processes) == [("a", 0), ("b", 0), ("b", 1)]
+    assert [ratio.ratio for ratio in costs.report.ratios] == pytest.approx([0.5, 0.5])
+    assert not any(cost.notes and "measured together" in cost.notes[0] for cost in costs.report.models)
+    assert not measure(models, [task], tmp_path, baseline="b").report.ratios[0].ratio == pytest.approx(0.5)
+
+
+def test_splitting_models_that_differ_changes_nothing(task: OpenedTask, tmp_path: Path) -> None:
+    models = [model("a"), model("b")]
+    cold = measure(models, [task], tmp_path, baseline="b")
+    warm = measure(models, [task], tmp_path, baseline="b", split_identical=True)
+    assert warm.report == replace(cold.report, from_cache=True)
+
+
 def test_the_same_weights_on_another_engine_are_another_measurement(task: OpenedTask, tmp_path: Path) -> None:
     world = World()
     models = [model("a"), (spec_of("a-bf16"), replace(meta_of("a-bf16", fingerprint="print-a"), engine="packed-bf16"))]

@@ -52,6 +52,7 @@ def measure(
     reference: str | None = "a",
     free_bytes: int = 100 * GIB,
     seed: int = 1,
+    reversed_start: bool = False,
 ) -> SessionRecord:
     return run_session(
         models,
@@ -64,6 +65,7 @@ def measure(
         tolerance=0.05,
         decides="cpu_s",
         clock=world.clock,
+        reversed_start=reversed_start,
     )
 
 
@@ -102,6 +104,20 @@ def test_each_process_comes_first_equally_often() -> None:
     # 200 expected of 600; four standard deviations of a binomial are 46.
     assert all(abs(first.count(one) - 200) < 46 for one in set(first))
     assert len(set(first)) == 3
+
+
+def test_a_reversed_start_is_the_mirror_image_and_leaves_the_record_in_order() -> None:
+    def session(*, is_reversed: bool) -> tuple[list[tuple[str, int]], SessionRecord]:
+        world = World()
+        record = measure(world, [local("a"), local("b"), local("c")], reversed_start=is_reversed)
+        return [(label, copy) for label, copy, what, _ in world.log if what == "start"], record
+
+    forward, first = session(is_reversed=False)
+    backward, second = session(is_reversed=True)
+    assert forward == [("a", 0), ("b", 0), ("c", 0), ("a", 1)]
+    assert backward == forward[::-1]
+    assert second.samples.order == first.samples.order
+    assert [(p.model, p.copy) for p in second.samples.processes] == [("a", 0), ("a", 1), ("b", 0), ("c", 0)]
 
 
 def test_round_numbers_are_never_used_twice() -> None:

@@ -225,6 +225,8 @@ limits:
         ("limits: {licenses: []}", "limits.licenses: should not be empty; leave the key out if it isn't needed"),
         ("limits: {max_p95: 3}", "limits.max_p95: unknown key (did you mean 'max_p95_ms'?)"),
         ("price: {per_hour: .inf}", "price.per_hour: should be a finite number, got inf"),
+        pytest.param(f"limits: {{max_p95_ms: 1{'0' * 400}}}", "limits.max_p95_ms: should be a finite number, got inf",
+                     id="400 digits"),
         ("price: 3", "price: expected keys and values, found the number 3"),
         ("n_resamples: 999", "n_resamples: should be at least 1,000, got 999"),
         ("n_resamples: 100001", "n_resamples: should be at most 100,000, got 100001"),
@@ -245,7 +247,7 @@ limits:
         ),
         ("modles: []", "modles: unknown key (did you mean 'models'?)"),
     ],
-)
+)  # fmt: skip
 def test_a_wrong_value_is_refused_with_its_place(tmp_path: Path, text: str, message: str) -> None:
     assert problems(tmp_path, HEAD + ONE_TASK + text + "\n") == [f"x.yaml:3: {message}"]
 

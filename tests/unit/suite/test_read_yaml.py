@@ -80,7 +80,8 @@ def test_a_byte_order_mark_and_windows_line_ends_are_no_problem(tmp_path: Path) 
          "x.yaml:2: not readable as YAML: while parsing a flow sequence, expected ',' or ']', but got '<stream end>'"),
         ("name: *gone\n", "x.yaml:1: not readable as YAML: found undefined alias 'gone'"),
         ("name: x\n1: y\n", "x.yaml:2: a key should be a text, found 1; put it in quotes if it is meant"),
-        ("on: y\n", "x.yaml:1: a key should be a text, found on; put it in quotes if it is meant"),
+        ("true: y\n", "x.yaml:1: a key should be a text, found true; put it in quotes if it is meant"),
+        ("{margin: 0,02}\n", "x.yaml:1: a key should be a text, found 02; a decimal comma? write a point"),
         ("? [a]\n: y\n", "x.yaml:1: a key should be a text, found a list or mapping; put it in quotes if it is meant"),
         ("a: !!python/object/apply:os.getcwd []\n",
          "x.yaml:1: the tag !!python/object/apply:os.getcwd is not allowed in a suite"),
@@ -99,6 +100,28 @@ def test_a_byte_order_mark_and_windows_line_ends_are_no_problem(tmp_path: Path) 
 )  # fmt: skip
 def test_a_file_that_can_not_be_read_says_why(tmp_path: Path, content: str | bytes, message: str) -> None:
     assert refusal(tmp_path, content) == message
+
+
+def test_a_word_that_old_yaml_takes_for_true_is_a_key_as_it_is_written(tmp_path: Path) -> None:
+    text = "on: 1\nNo: 2\nOFF: 3\n'yes': 4\nvalues: [on, 'on']\n"
+    document = read(tmp_path, text)
+    assert document.value == {"on": 1, "No": 2, "OFF": 3, "yes": 4, "values": [True, "on"]}
+    assert document.lines[("No",)] == 2
+    assert refusal(tmp_path, "name: x\ntasks:\n- {name: a, columns: {on: a, 'on': b}}\n").splitlines()[0] == (
+        "x.yaml:3: tasks[0].columns.on: the key stands twice, first in line 3"
+    )
+
+
+def test_no_key_or_value_steers_the_terminal_or_fills_it(tmp_path: Path) -> None:
+    assert refusal(tmp_path, 'name: x\ntasks: [{name: a}]\n"\\e[31mk\\n::error::": 1\n').startswith(
+        "x.yaml:3: \ufffd[31mk\ufffd::error::: unknown key"
+    )
+    assert len(refusal(tmp_path, f"name: x\ntasks: [{{name: a}}]\n{'k' * 900}: 1\n? {'l' * 9000}\n: 2\n")) < 5_000
+
+
+def test_a_file_that_never_ends_is_read_no_further_than_allowed() -> None:
+    with pytest.raises(SuiteError, match=r"more than 1,000,000 bytes, the most that a suite file may have"):
+        load_suite(Path("/dev/zero"))
 
 
 def test_a_doubled_key_is_refused_once_with_both_lines(tmp_path: Path) -> None:
@@ -130,7 +153,9 @@ def test_aliases_that_multiply_are_stopped(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_too_long_or_missing_is_refused(tmp_path: Path) -> None:
-    assert refusal(tmp_path, b"#" * (MAX_BYTES + 1)) == "x.yaml: 1,000,001 bytes; a suite file has at most 1,000,000"
+    assert refusal(tmp_path, b"#" * (MAX_BYTES + 1)) == (
+        "x.yaml: more than 1,000,000 bytes, the most that a suite file may have"
+    )
     with pytest.raises(SuiteError, match=r"gone\.yaml: no such file"):
         load_suite(tmp_path / "gone.yaml")
     with pytest.raises(SuiteError, match="can't be read"):

@@ -12,6 +12,7 @@ import pytest
 from benchkit.suite.load import load_suite
 from benchkit.suite.suite import BenchmarkSpec, Suite
 from benchkit.types.cost import Budget, Price
+from benchkit.types.gate import DEFAULT_POLICY
 from benchkit.types.model import ModelSpec, Variant
 from benchkit.types.task import TaskLimits, TaskSpec
 
@@ -60,8 +61,8 @@ def test_what_can_change_a_number_changes_the_digest(change: dict[str, Any]) -> 
     assert dataclasses.replace(BASE, **change).digest != BASE.digest
 
 
-def test_a_budget_and_a_price_choose_among_numbers_and_change_none() -> None:
-    limits = dataclasses.replace(BASE, budget=Budget(max_dim=384), price=Price(per_hour=1.0))
+def test_a_budget_a_price_and_a_gate_choose_among_numbers_and_change_none() -> None:
+    limits = dataclasses.replace(BASE, budget=Budget(max_dim=384), price=Price(per_hour=1.0), gate=DEFAULT_POLICY)
     assert limits.digest == BASE.digest
 
 

@@ -1,0 +1,149 @@
+"""Baselines: write one to a file, make a model the champion, look at what there is.
+
+MODEL ── score ──┬── save ─────> FILE, to be committed
+                 └── promote ──> MLflow's registry: alias `champion`, moved last and at once
+"""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from benchkit.api.request import Prepared, Request, prepare, settings_of, suite_of
+from benchkit.api.run import run
+from benchkit.api.scored import CHAMPION, is_file, read_champion, read_scores, scored_now
+from benchkit.errors import CellFailed, UsageError
+from benchkit.gate.probe import probe
+from benchkit.runner.progress import Progress, Silent
+from benchkit.store.scored_file import write_scored
+from benchkit.types.gate import Scored
+
+if TYPE_CHECKING:
+    from benchkit.store.registry import Champion
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A baseline that was written."""
+
+    path: Path
+    scored: Scored
+    bytes: int
+
+
+def save(
+    path: Path,
+    request: Request,
+    *,
+    result: Path | None = None,
+    progress: Progress | None = None,
+) -> Saved:
+    """Score a model, or take one of a stored result, and write its baseline file.
+
+    Args:
+        request: Its one model; with `result`, which model of it.
+
+    Raises:
+        CellFailed: a task has no score: a baseline with a hole would let everything pass there.
+    """
+    if result is not None:
+        named = request.models[0] if request.models else None
+        scored = read_scores(str(result), model=None if named is None else str(named))
+    else:
+        scored = score(request, progress=progress)
+    refuse_holes(scored)
+    write_scored(path, scored)
+    return Saved(path, scored, path.stat().st_size)
+
+
+def score(request: Request, *, progress: Progress | None = None) -> Scored:
+    """Score the one model of a request, with its probe and the metadata of its items."""
+    if len(request.models) != 1:
+        raise UsageError("name one model: a baseline is the scores of one")
+    watched = progress or Silent()
+    prepared: Prepared = prepare(replace(request, cost="off"), on_stage=watched.stage)
+    cells = run(prepared, progress=watched).cells
+    planned = prepared.models[0]
+    watched.stage("probing vectors")
+    alive = any(cell.status == "ok" for cell in cells)
+    return scored_now(prepared, planned, cells, probe=probe(planned.handle.load()) if alive else None, with_tags=True)
+
+
+def refuse_holes(scored: Scored) -> None:
+    """Refuse scores with a task that failed.
+
+    Raises:
+        CellFailed: naming the tasks and why.
+    """
+    if bad := [f"{cell.task}: {cell.reason or cell.status}" for cell in scored.cells if cell.status != "ok"]:
+        raise CellFailed("no baseline without a score on every task\n" + "\n".join(bad))
+
+
+def show(name: str, *, suite: str | None, request: Request) -> Scored:
+    """Return a baseline file or a suite's champion."""
+    if name != CHAMPION:
+        if not is_file(name):
+            raise UsageError(f"{name!r}: neither a baseline file nor `champion`")
+        return read_scores(name)
+    settings = settings_of(request)
+    return read_champion(suite or suite_of(request, settings).name, tracking_uri=settings.tracking_uri)
+
+
+def promote(
+    request: Request,
+    *,
+    reason: str,
+    force: bool,
+    by: str | None = None,
+    progress: Progress | None = None,
+) -> Champion:
+    """Make a model the champion of a suite, which later gates hold candidates against.
+
+    Raises:
+        UsageError: its last gate did not pass, or it had none, and `force` is not set.
+        TrackingError: the registry can't be reached; the champion is unchanged then.
+    """
+    from benchkit.store import registry
+    from benchkit.store.gate_runs import ModelFacts
+
+    settings = settings_of(request)
+    suite = suite_of(request, settings)
+    scored = score(request, progress=progress)
+    refuse_holes(scored)
+    model = ModelFacts.of(scored.model)
+    gate = registry.last_gate(settings.tracking_uri, suite.name, model)
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "scored.json"
+        write_scored(file, scored)
+        return registry.promote(
+            tracking_uri=settings.tracking_uri,
+            suite=suite.name,
+            scored_file=file,
+            model=model,
+            gate=gate,
+            reason=reason,
+            by=by or _user(),
+            forced=force,
+        )
+
+
+def champions(request: Request, *, suite: str | None, limit: int = 20) -> Sequence[Champion]:
+    """Return the champions of a suite, the present one first; of all suites, their present ones."""
+    from benchkit.store import registry
+
+    uri = settings_of(request).tracking_uri
+    if suite is not None:
+        return registry.history(uri, suite, limit)
+    found = (registry.champion(uri, name) for name in registry.suites_with_champions(uri))
+    return [champion for champion in found if champion is not None]
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"  # a container's user without a name

@@ -1,0 +1,120 @@
+"""Why a quality rule failed: its tasks, their slices, and the items that lost most, with both models' answers.
+
+failed rules ── worst tasks ── item_losses ── the ten that lost most ── answer_items (vectors are in the cache)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from benchkit.api.gate_request import Pair
+from benchkit.api.request import Prepared
+from benchkit.errors import BenchkitError
+from benchkit.gate.quality import lost_items, task_change
+from benchkit.gate.slices import slice_losses, tasks_of_slice
+from benchkit.runner.answers import answer_items
+from benchkit.runner.run import PlannedModel
+from benchkit.types.gate import Explanation, LostItem, RuleResult, Scored
+
+if TYPE_CHECKING:
+    from benchkit.embeddings.store import VectorStore
+
+_TASKS_OF_A_RULE = 3  # of the mean and of a slice, those that lost most
+_MOST_TASKS = 6  # a broken model fails everywhere, and nobody reads the tenth list of nonsense
+
+
+def explain(
+    prepared: Prepared,
+    pair: Pair,
+    candidate: Scored,
+    baseline: Scored,
+    failed: Sequence[RuleResult],
+    vectors: VectorStore | None,
+) -> tuple[Explanation, ...]:
+    """Explain failed quality rules; each task once, under the first rule that it made fail."""
+    found: list[Explanation] = []
+    # A task's own rule says more than the mean, which fails through its tasks.
+    for rule in sorted(failed, key=lambda rule: not rule.id.startswith("quality/task:")):
+        known = {explanation.task for explanation in found}
+        for task in _tasks(rule, candidate, baseline):
+            if task not in known and len(found) < _MOST_TASKS:
+                found.append(_explanation(prepared, pair, candidate, baseline, rule, task, vectors))
+    return tuple(found)
+
+
+def _tasks(rule: RuleResult, candidate: Scored, baseline: Scored) -> list[str]:
+    """Return the tasks of a rule that lost, the worst first."""
+    if rule.id.startswith("quality/task:"):
+        return [rule.on]
+    names = [cell.task for cell in candidate.cells if cell.items]
+    if rule.id.startswith("quality/slice:"):
+        names = [name for name in names if name in tasks_of_slice(candidate, rule.on)]
+    changes = {name: task_change(candidate, baseline, name).change for name in names}
+    return [name for name in sorted(names, key=lambda name: changes[name]) if changes[name] < 0][:_TASKS_OF_A_RULE]
+
+
+def _explanation(
+    prepared: Prepared,
+    pair: Pair,
+    candidate: Scored,
+    baseline: Scored,
+    rule: RuleResult,
+    task: str,
+    vectors: VectorStore | None,
+) -> Explanation:
+    change = task_change(candidate, baseline, task)
+    lost = lost_items(candidate, baseline, task)
+    return Explanation(
+        rule=rule.id,
+        task=task,
+        change=change.change,
+        low=change.low,
+        high=change.high,
+        slices=slice_losses(candidate, baseline, task),
+        items=_with_answers(prepared, pair, task, lost, vectors),
+    )
+
+
+def _with_answers(
+    prepared: Prepared, pair: Pair, task: str, lost: Sequence[LostItem], vectors: VectorStore | None
+) -> tuple[LostItem, ...]:
+    wanted: dict[str, list[str]] = {}
+    for item in lost:
+        wanted.setdefault(item.place, []).append(item.item)
+    before = _answers(prepared, pair.baseline, task, wanted, vectors)
+    after = _answers(prepared, pair.candidate, task, wanted, vectors)
+    return tuple(_told(item, before.get((item.place, item.item)), after.get((item.place, item.item))) for item in lost)
+
+
+def _answers(
+    prepared: Prepared,
+    planned: PlannedModel | None,
+    task: str,
+    wanted: Mapping[str, Sequence[str]],
+    vectors: VectorStore | None,
+) -> Mapping[tuple[str, str], Any]:
+    opened = next(one for one in prepared.tasks if one.name == task)
+    if planned is None or not wanted:
+        return {}
+    try:
+        return answer_items(planned, opened, wanted, vectors=vectors, device=prepared.device)
+    except BenchkitError:
+        return {}  # the losses stand without the texts
+
+
+def _told(item: LostItem, before: Any, after: Any) -> LostItem:
+    from dataclasses import replace
+
+    either = after or before
+    if either is None:
+        return item
+    return replace(
+        item,
+        text=either.text,
+        expected=either.expected,
+        before=item.before if before is None or before.value is None else before.value,
+        after=item.after if after is None or after.value is None else after.value,
+        found_before=() if before is None else before.found,
+        found_after=() if after is None else after.found,
+    )

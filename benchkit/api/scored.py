@@ -1,0 +1,148 @@
+"""A model with its scores, as a gate compares it: measured now, from a file, from a result, or the champion.
+
+MODEL ── prepare, run ───────────────┐
+baseline.json ── read_scored ────────┼──> Scored
+result.json ── with its items ───────┤
+champion ── MLflow's registry ───────┘
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from benchkit import __version__
+from benchkit.api.record import RESULT, read_json
+from benchkit.api.request import Prepared
+from benchkit.errors import UsageError
+from benchkit.runner.environment import describe_environment
+from benchkit.runner.run import PlannedModel
+from benchkit.store.scored_file import read_scored
+from benchkit.tasks.opened import OpenedTask
+from benchkit.types.gate import ProbeFacts, Scored
+from benchkit.types.result import CellResult
+
+CHAMPION = "champion"
+_SCHEMA = "schema"
+
+
+def is_file(name: str) -> bool:
+    """Tell whether a name means a file of scores (or a folder of a result) and not a model."""
+    path = Path(name)
+    return path.suffix == ".json" or path.is_file() or (path / RESULT).is_file()
+
+
+def read_scores(name: str, *, model: str | None = None) -> Scored:
+    """Read a baseline file, or one model of a result of `benchkit compare`.
+
+    Args:
+        model: Label of the model, where a result holds several.
+
+    Raises:
+        NotComparable: there is no such file, or another version of benchkit wrote it.
+        UsageError: it is damaged, or something else.
+    """
+    path = Path(name)
+    if path.is_dir():
+        path = path / RESULT
+    if path.is_file() and _is_result(path):
+        return _from_result(path, model)
+    scored = read_scored(path)
+    if model is not None and model != scored.model.name:
+        raise UsageError(f"{path}: holds the scores of {scored.model.name!r}, not of {model!r}")
+    return scored
+
+
+def read_champion(suite: str, *, tracking_uri: str) -> Scored:
+    """Return the champion of a suite.
+
+    Raises:
+        NotComparable: there is none.
+    """
+    from dataclasses import replace
+
+    from benchkit.store.registry import fetch_champion
+
+    with TemporaryDirectory() as folder:
+        champion, file = fetch_champion(tracking_uri, suite, Path(folder))
+        return replace(read_scored(file), source=f"champion, version {champion.version}")
+
+
+def scored_now(
+    prepared: Prepared,
+    planned: PlannedModel,
+    cells: Sequence[CellResult],
+    *,
+    probe: ProbeFacts | None = None,
+    with_tags: bool = False,
+) -> Scored:
+    """Return a model that was just scored.
+
+    Args:
+        with_tags: Look up the metadata of the items too, for which the data have to be read.
+    """
+    label = planned.spec.label
+    own = tuple(cell for cell in cells if cell.model == label)
+    return Scored(
+        model=planned.meta,
+        asked_as=label,
+        suite=prepared.suite_info,
+        cells=own,
+        environment=describe_environment(device=prepared.device, command=prepared.request.command),
+        created=_now(),
+        source="measured now",
+        tags=tags_of(prepared.tasks, own) if with_tags else {},
+        probe=probe,
+        benchkit_version=__version__,
+        seed=prepared.seed,
+        n_resamples=prepared.suite.n_resamples,
+    )
+
+
+def tags_of(tasks: Sequence[OpenedTask], cells: Sequence[CellResult]) -> Mapping[tuple[str, str], Mapping[str, Any]]:
+    """Return the metadata of the items of these cells, by task and "split/subset"."""
+    from benchkit.tasks.item_tags import item_tags
+
+    opened = {task.name: task for task in tasks}
+    found: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for cell in cells:
+        if cell.items:
+            parts = {f"{entry.split}/{entry.subset}": entry.items for entry in cell.items}
+            found |= {(cell.task, place): tags for place, tags in item_tags(opened[cell.task], parts).items()}
+    return found
+
+
+def _now() -> str:
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _is_result(path: Path) -> bool:
+    """Tell whether a JSON file is what `benchkit compare` writes; of a damaged one the reader of baselines tells."""
+    try:
+        content = read_json(path)
+    except UsageError:
+        return False
+    return "comparison" not in content and _SCHEMA not in content and "cells" in content and "pairs" in content
+
+
+def _from_result(path: Path, model: str | None) -> Scored:
+    from benchkit.api.record import COSTS, ITEMS
+    from benchkit.report.json_form import from_dict
+    from benchkit.store.cost_samples import read_cost_samples
+    from benchkit.store.items import read_items
+    from benchkit.store.scored_file import scored_from_comparison
+
+    comparison = from_dict(read_json(path))
+    items = path.parent / ITEMS
+    if not items.is_file():
+        raise UsageError(
+            f"{path}: a result without {ITEMS} beside it, so the scores of its items are missing; name the result in "
+            f"its folder under mlruns/results, or write a baseline with: benchkit baseline save FILE --model MODEL"
+        )
+    costs = path.parent / COSTS
+    samples = read_cost_samples(costs) if costs.is_file() else None
+    return scored_from_comparison(comparison, read_items(items), model=model, source=str(path), samples=samples)

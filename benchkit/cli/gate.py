@@ -1,0 +1,252 @@
+"""benchkit gate: may this change go in?"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from benchkit.cli.budget import ENGINES
+from benchkit.cli.compare import FILE, SEED, STDOUT, check_targets
+from benchkit.cli.console import make_progress, say
+from benchkit.cli.interrupt import ends_in_order
+from benchkit.errors import EXIT_INTERRUPTED, EXIT_USAGE
+
+if TYPE_CHECKING:
+    from benchkit.api.gate import GateRequest
+    from benchkit.types.gate import GateReport, OnInconclusive
+
+Format = Literal["github", "gitlab", "plain"]
+FORMATS = ("auto", "github", "gitlab", "plain")
+
+
+@click.command("gate")
+@click.argument("candidate", required=False, metavar="[CANDIDATE]")
+@click.option("--baseline", required=True, metavar="champion|MODEL|FILE", help="What the candidate is held against.")
+@click.option("--suite", metavar="NAME|PATH", help="Suite to run; without it the project's, else quickstart.")
+@click.option("--policy", type=FILE, metavar="FILE", help="Rules; without it the suite's `gate:`, else the default.")
+@click.option("--result", type=click.Path(path_type=Path), metavar="FILE", help="Stored scores; no model is loaded.")
+@click.option("--json", "json_path", metavar="PATH|-", help="Write the report as JSON (schema_version 1).")
+@click.option("--junit", type=FILE, metavar="PATH", help="Write the report as JUnit XML.")
+@click.option("--markdown", type=FILE, metavar="PATH", help="Write the report as Markdown, fit for a comment.")
+@click.option("--code-quality", type=FILE, metavar="PATH", help="Write GitLab's code-quality JSON.")
+@click.option("--benchmark-json", type=FILE, metavar="PATH", help="Write github-action-benchmark's JSON.")
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(FORMATS),
+    metavar="|".join(FORMATS),
+    default="auto",
+    show_default=True,
+    help="Whose annotations and summary are written.",
+)
+@click.option("--report-only", is_flag=True, help="Tell the verdict and end with 0.")
+@click.option(
+    "--on-inconclusive",
+    type=click.Choice(["fail", "warn"]),
+    metavar="fail|warn",
+    default="fail",
+    show_default=True,
+    help="Whether INCONCLUSIVE blocks (exit 3) or only warns.",
+)
+@click.option("--no-cost", is_flag=True, help="Leave the cost rules out; nothing is measured.")
+@click.option("--tracking-uri", metavar="URI", help="MLflow store of the champion and of the gate's record.")
+@click.option("--no-track", is_flag=True, help="Do not record the gate in MLflow.")
+@click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|cuda:N", help="Where models run.")
+@click.option("--offline", is_flag=True, help="Touch no network.")
+@click.option(
+    "--engine", type=click.Choice(ENGINES), metavar="|".join(ENGINES), help="What computes the vectors [auto]."
+)
+@click.option("--quiet", is_flag=True, help="No progress; the report and errors only.")
+@click.option("--seed", type=SEED, metavar="N", help="Seed of the bootstrap [the suite's: 42].")
+def command(
+    candidate: str | None,
+    baseline: str,
+    suite: str | None,
+    policy: Path | None,
+    result: Path | None,
+    json_path: str | None,
+    junit: Path | None,
+    markdown: Path | None,
+    code_quality: Path | None,
+    benchmark_json: Path | None,
+    output_format: str,
+    report_only: bool,
+    on_inconclusive: OnInconclusive,
+    no_cost: bool,
+    tracking_uri: str | None,
+    no_track: bool,
+    device: str,
+    offline: bool,
+    engine: str | None,
+    quiet: bool,
+    seed: int | None,
+) -> int:
+    """Block a CANDIDATE that is worse than its baseline.
+
+    Exit codes: 0 pass, 1 regression, 2 wrong usage or policy, 3 inconclusive, 4 the baseline is missing or can't be
+    compared, 130 interrupted.
+    """
+    targets: dict[str, str | Path | None] = {
+        "--json": json_path,
+        "--junit": junit,
+        "--markdown": markdown,
+        "--code-quality": code_quality,
+        "--benchmark-json": benchmark_json,
+    }
+    check_targets(targets)
+    say("benchkit gate: reading the suite and the baseline", quiet=quiet)
+    from benchkit.api.gate import GateRequest
+
+    request = GateRequest(
+        candidate=candidate,
+        baseline=baseline,
+        result=result,
+        suite=suite,
+        policy=policy,
+        device=device,
+        offline=offline or None,
+        tracking_uri=tracking_uri,
+        track=not no_track,
+        seed=seed,
+        engine=engine,
+        cost=False if no_cost else None,
+        on_inconclusive=on_inconclusive,
+        report_only=report_only,
+        command=shlex.join(["benchkit", *sys.argv[1:]]),
+    )
+    return _run(request, targets, _format(output_format), quiet=quiet)
+
+
+def _format(wanted: str) -> Format:
+    if wanted != "auto":
+        return wanted  # type: ignore[return-value]  # one of FORMATS
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        return "github"
+    return "gitlab" if os.environ.get("GITLAB_CI") == "true" else "plain"
+
+
+def _run(request: GateRequest, targets: Mapping[str, str | Path | None], form: Format, *, quiet: bool) -> int:
+    from benchkit.api.gate import run_gate
+    from benchkit.api.gate_record import record_gate
+
+    progress = make_progress(quiet=quiet or request.result is not None)
+    try:
+        with ends_in_order():
+            run = run_gate(request, progress=progress)
+    except KeyboardInterrupt:
+        say("interrupted: finished cells are kept; the same command goes on from there")
+        return EXIT_INTERRUPTED
+    finally:
+        if (stop := getattr(progress, "stop", None)) is not None:
+            stop()
+    is_delivered = _deliver(run.report, targets, form)
+    recorded = record_gate(run)
+    for warning in recorded.warnings:
+        say(f"warning: {warning}")
+    if recorded.folder is not None:
+        say(f"files: {recorded.folder}", quiet=quiet)
+    if recorded.run is not None:
+        say(f"MLflow: {recorded.run}", quiet=quiet)
+    # A verdict that somebody waits for in a file which isn't there must not look like a pass.
+    return run.report.exit_code if is_delivered or run.report.exit_code else EXIT_USAGE
+
+
+# ------------------------------------------------------------ outputs
+
+
+def _deliver(report: GateReport, targets: Mapping[str, str | Path | None], form: Format) -> bool:
+    """Write and print what was asked for; return whether all of it could be."""
+    from benchkit.report import gate_ci
+    from benchkit.report.gate_json import gate_to_dict
+    from benchkit.report.gate_junit import render_junit
+    from benchkit.report.gate_markdown import render_gate_markdown
+
+    renderers: dict[str, Callable[[], str]] = {
+        "--json": lambda: _as_json(gate_to_dict(report)),
+        "--junit": lambda: render_junit(report),
+        "--markdown": lambda: render_gate_markdown(report),
+        "--code-quality": lambda: _as_json(gate_ci.code_quality(report, _place(report))),
+        "--benchmark-json": lambda: _as_json(gate_ci.smaller_is_better(report)),
+    }
+    done = [
+        _is_written(option, Path(target), renderers[option])
+        for option, target in targets.items()
+        if target is not None and (option, target) != ("--json", STDOUT)
+    ]
+    if targets["--json"] == STDOUT:
+        click.echo(json.dumps(gate_to_dict(report), ensure_ascii=True, indent=1, allow_nan=False))
+    else:
+        _print(report, form)
+    if form == "github":
+        done.append(_tell_github(report, annotate=targets["--json"] != STDOUT))
+    return all(done)
+
+
+def _as_json(content: object) -> str:
+    return json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
+def _place(report: GateReport) -> str:
+    """Return the file that a finding is shown at: the one with the rules, else the suite."""
+    if not report.policy.is_default:
+        return report.policy.source
+    return report.suite.path or "benchkit.toml"
+
+
+def _is_written(option: str, path: Path, render: Callable[[], str]) -> bool:
+    from benchkit.embeddings.whole import write_whole
+
+    try:
+        write_whole(path, render().encode("utf-8", "replace"), is_synced=False)
+    except OSError as exc:
+        say(f"error: {option} {path}: {exc.strerror or exc}; everything else is done all the same")
+        return False
+    return True
+
+
+def _print(report: GateReport, form: Format) -> None:
+    from benchkit.report.gate_table import render_gate_table, render_plain
+
+    if form == "plain" and sys.stdout.isatty():
+        from rich.console import Console
+
+        render_gate_table(report, Console())
+    else:
+        click.echo(render_plain(report))
+
+
+def _tell_github(report: GateReport, *, annotate: bool) -> bool:
+    """Write annotations, the job's summary and the step's outputs, where GitHub names files for them."""
+    from benchkit.report.gate_ci import github_annotations
+    from benchkit.report.gate_markdown import render_gate_markdown
+
+    # The runner reads commands from both streams; stdout may be JSON that somebody parses.
+    for line in github_annotations(report):
+        click.echo(line, err=not annotate)
+    outputs = f"verdict={report.verdict}\nexit-code={report.exit_code}\ngate-id={report.gate_id}\n"
+    return all(
+        [
+            _appended("GITHUB_STEP_SUMMARY", render_gate_markdown(report)),
+            _appended("GITHUB_OUTPUT", outputs),
+        ]
+    )
+
+
+def _appended(variable: str, text: str) -> bool:
+    path = os.environ.get(variable)
+    if not path:
+        return True
+    try:
+        with Path(path).open("a", encoding="utf-8", errors="replace") as file:
+            file.write(text if text.endswith("\n") else f"{text}\n")
+    except OSError as exc:
+        say(f"error: {variable} {path}: {exc.strerror or exc}")
+        return False
+    return True

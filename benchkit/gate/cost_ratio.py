@@ -1,0 +1,259 @@
+"""How a time of one model compares with another's in a session, and what sessions say together. Pure arithmetic.
+
+    calls of both models, paired by round ── log ratio, standard error ──┐
+    one model in two processes (A/A) ─────── noise of a process ─────────┴─> Ratio ─┐
+                                                       of a second session, Ratio ──┴── pooled ──> Ratio
+
+    latency     20 % trimmed mean of log ratios, query by query, with a bootstrap over rounds: a typical query
+    tail        ratio of the two 95th percentiles (nearest rank); rounds are resampled, the same ones for both models
+    throughput  mean over length classes of the log ratios of passes over the same documents
+
+The clock is CPU time, which other programs hardly disturb: two processes of one model differ with a standard deviation
+of 0.8 % by CPU time, and of 3.4 % by wall time. It is wall time where the work isn't in this machine's CPU time, on a
+GPU or with an endpoint, and for the tail, which is about waiting.
+
+An interval is Student's for the sampling error and, added to it, the far end of the control's interval: a difference
+that two processes of the same model show as well is no finding. It is added and not combined as a variance, for within
+one session it isn't random: a process that was started first can be slower for its whole life. One control says little
+of how far processes differ in general, so that with a large process noise a limit is kept with less than 95 %. The
+control times single queries on one thread; its noise stands for that of throughput too.
+
+Sessions are averaged. The second one has new processes, started in the opposite order, so that what the order did has
+the other sign, and process noise averages out: what counts of it is the larger of two, the controls' and the standard
+deviation between sessions, by sqrt(number of sessions).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean, stdev
+from typing import Literal
+
+import numpy as np
+
+from benchkit.measure.latency import MIN_SAMPLES, N_RESAMPLES, fewest_calls, paired_ratio
+from benchkit.types.cost import CostFigure, CostReport, CostSamples, Sample, SampleKind
+from benchkit.types.gate import CostMetric
+
+# Without a control: more than the largest difference of two processes of one model that was seen, 4 %.
+NOISE_WITHOUT_CONTROL = math.log(1.05)
+ONE_SIDED, TWO_SIDED = 0.95, 0.975  # quantiles of 95 % bounds and intervals
+
+Clock = Literal["cpu_s", "wall_s"]
+Times = Mapping[int, float]  # by round
+_TAIL_PERCENT = 95
+_TOO_COARSE = "the clock of this system is too coarse for calls as short as these"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CostSession:
+    """What one session measured: figures and the calls behind them, under the same labels."""
+
+    report: CostReport
+    samples: CostSamples
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """Candidate / baseline, on a logarithmic scale.
+
+    Attributes:
+        error: Standard error of sampling, with its degrees of freedom.
+        n: Pairs of calls.
+        noise: How far two processes of one model may lie apart.
+        each: What each session says alone.
+    """
+
+    log: float
+    error: float
+    freedom: float
+    n: int
+    noise: float = 0.0
+    each: tuple[float, ...] = ()
+
+    @property
+    def value(self) -> float:
+        return math.exp(self.log)
+
+    def margin(self, quantile: float) -> float:
+        from scipy.special import stdtrit
+
+        return float(stdtrit(self.freedom, quantile)) * self.error + self.noise
+
+    def interval(self, quantile: float) -> tuple[float, float]:
+        """Return both ends of the ratio's interval.
+
+        >>> Ratio(0.0, 0.0, 1.0, 10, noise=math.log(2)).interval(TWO_SIDED)
+        (0.5, 2.0)
+        """
+        margin = self.margin(quantile)
+        return math.exp(self.log - margin), math.exp(self.log + margin)
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Two models in one session."""
+
+    session: CostSession
+    candidate: str
+    baseline: str
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        return self.candidate, self.baseline
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether both are one model that was measured once."""
+        first, second = (
+            [replace(s, model="") for s in self.session.samples.samples if s.model == label and s.copy == 0]
+            for label in self.pair
+        )
+        return bool(first) and first == second
+
+    def figure(self, label: str, metric: str) -> CostFigure | None:
+        cost = self.session.report.of(label)
+        return None if cost is None else cost.figure(metric)
+
+    def clock(self, metric: CostMetric) -> Clock:
+        """Return the clock that decides."""
+        is_here = self.session.report.device == "cpu" and not any(map(self._is_remote, self.pair))
+        return "cpu_s" if is_here and metric != "query_latency_p95" else "wall_s"
+
+    def ratio(self, metric: CostMetric) -> Ratio | str:
+        """Return the ratio of times (of texts per second for throughput), or why there is none."""
+        if self.is_shared:
+            return Ratio(0.0, 0.0, 1.0, len(self.calls(self.candidate, "query")), each=(0.0,))
+        clock = self.clock(metric)
+        found = _ESTIMATES[metric](self, clock)
+        return found if isinstance(found, str) else replace(found, noise=self._noise(clock), each=(found.log,))
+
+    def calls(self, label: str, kind: SampleKind, copy: int = 0) -> dict[int, Sample]:
+        samples = self.session.samples.samples
+        return {s.round: s for s in samples if (s.model, s.kind, s.copy) == (label, kind, copy)}
+
+    def queries(self, label: str, clock: Clock, copy: int = 0) -> dict[int, float]:
+        return {number: getattr(call, clock) for number, call in self.calls(label, "query", copy).items()}
+
+    @property
+    def rng(self) -> np.random.Generator:
+        """The same numbers for every pair, so that a label changes no interval."""
+        return np.random.default_rng(self.session.report.seed)
+
+    def _is_remote(self, label: str) -> bool:
+        """Tell whether a server computes: the report then has its wall times only."""
+        by_wall, by_cpu = (self.figure(label, f"latency/{name}/mean_ms") for name in ("query", "query_cpu"))
+        return by_wall is not None and by_cpu is None
+
+    def _noise(self, clock: Clock) -> float:
+        """Return how far the control's interval reaches from "the same"."""
+        twice = next((s.model for s in self.session.samples.samples if (s.copy, s.kind) == (1, "query")), None)
+        if twice is None:
+            return NOISE_WITHOUT_CONTROL
+        found = _typical(self.queries(twice, clock, 1), self.queries(twice, clock), self.rng)
+        return NOISE_WITHOUT_CONTROL if isinstance(found, str) else abs(found.log) + found.margin(TWO_SIDED)
+
+
+# ------------------------------------------------------------ one session
+
+
+def _latency(beside: Beside, clock: Clock) -> Ratio | str:
+    first, second = (beside.queries(label, clock) for label in beside.pair)
+    return _typical(first, second, beside.rng)
+
+
+def _typical(candidate: Times, baseline: Times, rng: np.random.Generator) -> Ratio | str:
+    """Return the trimmed mean of log ratios, with the error that its bootstrap interval tells."""
+    from scipy.special import stdtrit
+
+    if why := _why_none(candidate, baseline, MIN_SAMPLES):
+        return why
+    found = paired_ratio(candidate, baseline, candidate="", baseline="", metric="", tolerance=0.0, rng=rng)
+    half_width, freedom = math.log(found.ci_high / found.ci_low) / 2, found.n - 1
+    return Ratio(math.log(found.ratio), half_width / float(stdtrit(freedom, TWO_SIDED)), freedom, found.n)
+
+
+def _tail(beside: Beside, clock: Clock) -> Ratio | str:
+    first, second = (beside.queries(label, clock) for label in beside.pair)
+    if why := _why_none(first, second, fewest_calls(_TAIL_PERCENT)):
+        return why
+    rounds = sorted(first.keys() & second.keys())
+    n = len(rounds)
+    rank = -(-n * _TAIL_PERCENT // 100) - 1
+    logs = np.log([[of[number] for number in rounds] for of in (first, second)])
+    draws = beside.rng.integers(n, size=(N_RESAMPLES, n))
+    found = np.sort(logs, axis=1)[:, rank]
+    drawn = np.partition(logs[:, draws], rank, axis=2)[:, :, rank]
+    return Ratio(float(found[0] - found[1]), float(np.std(drawn[0] - drawn[1], ddof=1)), n - 1, n)
+
+
+def _why_none(candidate: Times, baseline: Times, least: int) -> str:
+    n = len(candidate.keys() & baseline.keys())
+    if n < least:
+        return f"{n} queries were timed on both models in turn, and {least} are needed"
+    return _TOO_COARSE if min(*candidate.values(), *baseline.values()) <= 0 else ""
+
+
+def _throughput(beside: Beside, clock: Clock) -> Ratio | str:
+    first, second = (beside.calls(label, "throughput") for label in beside.pair)
+    classes = {str(call.length_class) for call in (*first.values(), *second.values())}
+    times = {
+        number: (getattr(first[number], clock), getattr(second[number], clock)) for number in first if number in second
+    }
+    if times and min(map(min, times.values())) <= 0:
+        return _TOO_COARSE
+    strata: dict[str, list[float]] = {}
+    for number, (candidate_s, baseline_s) in times.items():
+        strata.setdefault(str(first[number].length_class), []).append(math.log(baseline_s / candidate_s))
+    if not strata:
+        return "no documents were timed on both models in turn"
+    if missing := classes - strata.keys():
+        return f"{', '.join(sorted(missing))} documents were not timed on both models in turn"
+    return _mean_of_strata(list(strata.values()))
+
+
+def _mean_of_strata(strata: Sequence[Sequence[float]]) -> Ratio | str:
+    """Return the mean of the strata's means. That these differ is no noise: a model may be slow on long texts alone.
+
+    The variances within the strata are pooled, for each of them has few passes.
+    """
+    n = sum(map(len, strata))
+    freedom = n - len(strata)
+    if not freedom:
+        return "each length class was gone through once, which says nothing of the noise"
+    means = [fmean(logs) for logs in strata]
+    squares = sum((log - mean) ** 2 for logs, mean in zip(strata, means, strict=True) for log in logs)
+    error = math.sqrt(squares / freedom * sum(1 / len(logs) for logs in strata)) / len(strata)
+    return Ratio(fmean(means), error, freedom, n)
+
+
+_ESTIMATES: Mapping[CostMetric, Callable[[Beside, Clock], Ratio | str]] = {
+    "query_latency_p50": _latency,
+    "query_latency_p95": _tail,
+    "throughput": _throughput,
+}
+
+
+# ------------------------------------------------------------ several sessions
+
+
+def pooled(ratios: Sequence[Ratio]) -> Ratio:
+    """Return what sessions say together.
+
+    >>> both = pooled([Ratio(0.1, 0.03, 9, 10, 0.02, (0.1,)), Ratio(0.3, 0.04, 9, 10, 0.02, (0.3,))])
+    >>> round(both.log, 6), both.error, round(both.noise, 6)  # sqrt(.03² + .04²) / 2; sd .1414 / sqrt(2)
+    (0.2, 0.025, 0.1)
+    """
+    if len(ratios) == 1:
+        return ratios[0]
+    logs = [ratio.log for ratio in ratios]
+    return Ratio(
+        log=fmean(logs),
+        error=math.sqrt(sum(ratio.error**2 for ratio in ratios)) / len(ratios),
+        freedom=sum(ratio.freedom for ratio in ratios),
+        n=sum(ratio.n for ratio in ratios),
+        noise=max(fmean(ratio.noise for ratio in ratios), stdev(logs)) / math.sqrt(len(ratios)),
+        each=tuple(logs),
+    )
