@@ -269,7 +269,8 @@ def _mixed_scores(
     if not tasks or candidate.model.dimension is None or candidate.model.dimension != baseline.model.dimension:
         return {}
     model = mixed_planned(*both, vectors=vectors, device=prepared.device, on_warning=progress.warning)
-    runner = Runner(vectors, CellCache(prepared.settings.cache_dir), Silent(), prepared.device)
+    # Without the store: the two models' own encoders keep their vectors there, and the pair's would be copies.
+    runner = Runner(None, CellCache(prepared.settings.cache_dir), Silent(), prepared.device)
     try:
         mixed = {cell.task: cell for cell in runner.run([model], tasks)}
     finally:

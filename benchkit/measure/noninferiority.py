@@ -9,18 +9,18 @@
 PASS: the data exclude a regression as large as the margin. FAIL: the candidate's score is lower by more than the margin
 and the data exclude that it is as good as the baseline. Everything else is INCONCLUSIVE: more items would tell.
 
-Draws are pushed outwards on either side by the larger of two corrections. Percentiles of a bootstrap pass too many
-candidates that are worse by exactly the margin (6 to 10 % where 5 % are meant) when few items differ between models, or
-few lose much, which is how rankings and right-or-wrong answers differ:
+Draws are pushed outwards on either side by the larger of two corrections. Percentiles of a bootstrap let too many
+candidates pass that are worse by exactly the margin (6 to 10 % where 5 % are meant) when few items differ between the
+models, or few lose much, which is how rankings and right-or-wrong answers differ:
 
-  heavy tails   With items of excess kurtosis k, their variance is known as from 2 / (k / n) degrees of freedom, not from
-                n - 1 (Satterthwaite 1946). The draws, sums of n items, have an excess kurtosis of k / n: a draw at z
-                standard errors is put where Student's t has the probability that the normal has at z.
+  heavy tails   Of items with excess kurtosis k, the variance is known as from 2 / (k / n) degrees of freedom rather than
+                n - 1 (Satterthwaite 1946), and the draws, sums of n items, have the excess kurtosis k / n: the quantile
+                of a level is stretched by Student's t over the normal distribution at that level.
   skewness      A sample that happens to miss the rare large losses has a better mean and a smaller spread at once, which
-                percentiles, skewed like the sample, see the wrong way round. Johnson's t shifts by
-                se * g / 6 * (2 z² + 1), g being the skewness of the draws; only ever outwards.
+                percentiles, skewed like the sample, see the wrong way round. Johnson's t shifts a quantile by
+                se * g / 6 * (2 z² + 1), g being the skewness of the draws and z the normal point of the level.
 
-benchmarks/gate_coverage.py measures what comes of it. The estimate is not moved.
+Both only ever push outwards; the estimate is not moved. What comes of it is measured by benchmarks/gate_coverage.py.
 
 Sources: Johnson, "Modified t Tests and Confidence Intervals for Asymmetrical Populations", JASA 73 (1978), eq. 2.6;
 Hesterberg, "What Teachers Should Know about the Bootstrap", The American Statistician 69 (2015), sect. 4; Satterthwaite,
@@ -42,8 +42,9 @@ from benchkit.measure.decide import ALPHA
 from benchkit.types.comparison import Interval
 
 POWER = 0.8
-FEWEST_DRAWS = math.ceil(1 / ALPHA)  # with fewer, no p-value can be below the level
-ROUNDING_DF = 1e-6  # an excess kurtosis this small is the normal distribution's; also keeps the division finite
+FEWEST_DRAWS = math.ceil(1 / ALPHA)  # with fewer, no p-value is below the level
+FEWEST_FREEDOM = 2.0  # of a single item that differs: draws follow Poisson's distribution, with an excess kurtosis of 1
+MOST_FREEDOM = 1e6  # from here on t is the normal distribution
 
 Decision = Literal["pass", "fail", "inconclusive"]
 
@@ -88,34 +89,59 @@ def noninferiority(candidate: Draws, baseline: Draws, *, margin: float) -> NonIn
     >>> found.delta, found.interval, found.p_noninferior, found.p_worse
     (0.0, Interval(low=0.0, high=0.0), 0.0, 1.0)
     """
-    _check(candidate, baseline, margin)
-    delta = float(_without_rounding(np.array(candidate.estimate - baseline.estimate)))
-    differences = _without_rounding(candidate.values - baseline.values)
-    if delta == 0 and not differences.any():
+    if not (math.isfinite(margin) and margin > 0):
+        raise ValueError(f"the margin should be above 0, got {margin}")
+    found = _spread_out(candidate, baseline)
+    if found.delta == 0 and not found.differences.any():
         return NonInferiority(0.0, margin, Interval(0.0, 0.0), 0.0, 0.0, 1.0, 0.0)
-    deviations = differences - delta
-    below = _without_rounding(delta + _pushed_down(deviations))
-    above = _without_rounding(delta - _pushed_down(-deviations))
-    standard_error = float(_without_rounding(differences.std()))
     return NonInferiority(
-        delta=delta,
+        delta=found.delta,
         margin=margin,
-        interval=Interval(interval(Draws(delta, below)).low, interval(Draws(delta, above)).high),
-        lower=_lower(below),
-        p_noninferior=_p_value(int(np.count_nonzero(below <= -margin)), len(below)),
-        p_worse=_p_value(int(np.count_nonzero(above >= 0)), len(above)),
-        standard_error=standard_error,
+        interval=_interval(found),
+        lower=_lower(found.below),
+        p_noninferior=_p_value(int(np.count_nonzero(found.below <= -margin)), len(found.below)),
+        p_worse=_p_value(int(np.count_nonzero(found.above >= 0)), len(found.above)),
+        standard_error=float(_without_rounding(found.differences.std())),
     )
 
 
-def _check(candidate: Draws, baseline: Draws, margin: float) -> None:
+def change_interval(candidate: Draws, baseline: Draws) -> Interval:
+    """Return the 95 % interval of the difference, as `noninferiority` has it for every margin.
+
+    Raises:
+        ValueError: as there.
+    """
+    return _interval(_spread_out(candidate, baseline))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Difference:
+    """Draws of a difference (B,), and the same pushed outwards, in order: those that bound it from below and above."""
+
+    delta: float
+    differences: Floats
+    below: Floats
+    above: Floats
+
+
+def _spread_out(candidate: Draws, baseline: Draws) -> _Difference:
     n_candidate, n_baseline = len(candidate.values), len(baseline.values)
     if n_candidate != n_baseline:
         raise ValueError(f"paired draws should be equally many: candidate {n_candidate}, baseline {n_baseline}")
     if n_candidate < FEWEST_DRAWS:
         raise ValueError(f"a one-sided test at the 5 % level needs {FEWEST_DRAWS} draws or more, got {n_candidate}")
-    if not (math.isfinite(margin) and margin > 0):
-        raise ValueError(f"the margin should be above 0, got {margin}")
+    delta = float(_without_rounding(np.array(candidate.estimate - baseline.estimate)))
+    differences = _without_rounding(candidate.values - baseline.values)
+    return _Difference(
+        delta=delta,
+        differences=differences,
+        below=_without_rounding(delta + _pushed_down(differences - delta)),
+        above=_without_rounding(delta - _pushed_down(delta - differences)),
+    )
+
+
+def _interval(found: _Difference) -> Interval:
+    return Interval(interval(Draws(found.delta, found.below)).low, interval(Draws(found.delta, found.above)).high)
 
 
 def _without_rounding(values: Floats) -> Floats:
@@ -123,22 +149,23 @@ def _without_rounding(values: Floats) -> Floats:
 
 
 def _pushed_down(deviations: Floats) -> Floats:
-    """Return deviations from the estimate that are as far below it as its uncertainty reaches (see the module)."""
-    from scipy.special import ndtr, stdtrit
+    """Return deviations from the estimate, in order, those below the median pushed down (see the module)."""
+    from scipy.special import ndtri, stdtrit
 
-    spread = float(deviations.std())
+    ordered = np.sort(deviations)
+    spread = float(ordered.std())
     if spread <= ROUNDING:
-        return deviations
-    z = deviations / spread
-    excess = float(np.mean(z**4)) - 3
-    skewness = min(float(np.mean(z**3)), 0.0)
-    # Above the estimate nothing is pushed: what lies there decides no lower bound.
-    low = np.minimum(z, 0.0)
-    shifted = z + skewness / 6 * (2 * low**2 + 1)
-    if excess <= ROUNDING_DF:
-        return spread * shifted
-    tailed = np.where(z < 0, stdtrit(2 / excess, ndtr(low)), z)
-    return spread * np.minimum(shifted, tailed)
+        return ordered
+    n_draws, n_low = len(ordered), len(ordered) // 2
+    # Half a standard error of what so many draws show by chance, or draws without tail and skew would be pushed too.
+    excess = float(np.mean((ordered / spread) ** 4)) - 3 - 0.5 * math.sqrt(24 / n_draws)
+    skewness = float(np.mean((ordered / spread) ** 3)) + 0.5 * math.sqrt(6 / n_draws)
+    levels = np.arange(1, n_low + 1) / (n_draws + 1)
+    normal, low = ndtri(levels), ordered[:n_low]
+    shifted = low + spread * min(skewness, 0.0) / 6 * (2 * normal**2 + 1)
+    freedom = max(FEWEST_FREEDOM, 2 / excess) if excess > 0 else math.inf
+    stretched = low * stdtrit(freedom, levels) / normal if freedom < MOST_FREEDOM else low
+    return np.concatenate([np.minimum(np.minimum(shifted, stretched), low), ordered[n_low:]])
 
 
 def _lower(below: Floats) -> float:

@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from benchkit.cost.summary import summarise
-from benchkit.gate.cost import CostSession, judge_cost, needs_confirmation
+from benchkit.gate.cost import CostSession, _Bound, _decided, _doubt, judge_cost, needs_confirmation
 from benchkit.gate.cost_ratio import TWO_SIDED, Beside, Ratio, pooled
 from benchkit.types.cost import CostFigure, CostReport, CostSamples, ModelCost, ProcessFacts, Sample
 from benchkit.types.gate import CostRule, RuleResult
@@ -20,6 +20,7 @@ P50 = CostRule("query_latency_p50", max_ratio=1.10)
 P95 = CostRule("query_latency_p95", max_ratio=1.25)
 RATE = CostRule("throughput", min_ratio=0.90)
 MEMORY = CostRule("peak_memory", max_ratio=1.10)
+AT_MOST = _Bound(1.1, is_most=True)
 DEFAULT = (P50, RATE, MEMORY)
 LENGTHS = ("short", "medium", "long")
 MACHINE = {"cpu": "a processor", "cores": "2"}
@@ -406,11 +407,26 @@ def test_too_few_calls_leave_it_open_and_more_are_asked_for() -> None:
 def test_more_calls_help_where_calls_are_the_noise_and_a_quiet_machine_where_processes_are() -> None:
     calls = Ratio(math.log(1.1), 0.03, 60, 64, 0.001, (math.log(1.1),))
     processes = replace(calls, error=0.001, noise=0.05)
-    from benchkit.gate.cost import _Bound, _doubt
+    assert "more calls would tell (costs at level full)" in _doubt(calls, AT_MOST)
+    assert "may differ by 5.1 % on this machine" in _doubt(processes, AT_MOST)
 
-    bound = _Bound(1.1, is_most=True)
-    assert "more calls would tell (costs at level full)" in _doubt(calls, bound)
-    assert "may differ by 5.1 % on this machine" in _doubt(processes, bound)
+
+def test_bounds_are_one_sided() -> None:
+    # t(60) is 1.671 one-sided and 2.000 two-sided: 1.1 lies 1.8 errors from both.
+    errors = 1.8 * 0.01
+    below, above = (Ratio(math.log(1.1) + shift, 0.01, 60, 61, 0.0) for shift in (-errors, errors))
+    assert [_decided(replace(ratio, each=(ratio.log,)), AT_MOST) for ratio in (below, above)] == ["pass", "fail"]
+    assert [below.interval(TWO_SIDED)[1] > 1.1, above.interval(TWO_SIDED)[0] < 1.1] == [True, True]
+    at_least = _Bound(1.1, is_most=False)
+    assert [_decided(replace(ratio, each=(ratio.log,)), at_least) for ratio in (below, above)] == ["fail", "pass"]
+
+
+def test_every_session_has_to_lie_beyond_the_limit_for_a_fail() -> None:
+    # Of three sessions: the mean minus their noise is 1.14, yet one of them kept the limit of 1.1 (log 0.095).
+    both = pooled([Ratio(log, 0.0, 60, 61, 0.0, (log,)) for log in (0.30, 0.30, 0.05)])
+    assert both.interval(TWO_SIDED)[0] > 1.1
+    assert _decided(both, AT_MOST) == "inconclusive"
+    assert _decided(replace(both, each=(0.30, 0.30, 0.10)), AT_MOST) == "fail"
 
 
 def test_a_class_of_lengths_that_one_model_lacks_leaves_throughput_open() -> None:

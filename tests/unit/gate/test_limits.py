@@ -153,6 +153,9 @@ def test_a_model_as_loose_as_its_baseline_is_nothing_new() -> None:
     assert result.sentence.endswith("; the baseline's differ by up to 5.0e-04, so that is nothing new")
     assert one(rules, scored(loose), scored(replace(loose, max_difference=3e-4))).verdict == "fail"
     assert one(rules, scored(loose), scored(None)).verdict == "fail"
+    # What is allowed is no excuse for what isn't.
+    kept = replace(GOOD, max_difference=9e-5)
+    assert one(rules, scored(replace(loose, max_difference=1.5e-4)), scored(kept)).verdict == "fail"
 
 
 def test_vectors_that_are_not_numbers_fail_every_rule_on_vectors() -> None:
