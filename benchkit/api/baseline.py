@@ -16,11 +16,14 @@ from typing import TYPE_CHECKING
 from benchkit.api.request import Prepared, Request, prepare, settings_of, suite_of
 from benchkit.api.run import run
 from benchkit.api.scored import CHAMPION, is_file, read_champion, read_scores, scored_now
-from benchkit.errors import CellFailed, UsageError
+from benchkit.errors import CellFailed, SuiteError, UsageError
 from benchkit.gate.probe import probe
 from benchkit.runner.progress import Progress, Silent
+from benchkit.settings import Settings
 from benchkit.store.scored_file import write_scored
+from benchkit.suite.find import SUFFIXES
 from benchkit.types.gate import Scored
+from benchkit.types.result import CellResult
 
 if TYPE_CHECKING:
     from benchkit.store.registry import Champion
@@ -55,31 +58,47 @@ def save(
         scored = read_scores(str(result), model=None if named is None else str(named))
     else:
         scored = score(request, progress=progress)
-    refuse_holes(scored)
+    refuse_holes(scored.cells)
     write_scored(path, scored)
     return Saved(path, scored, path.stat().st_size)
 
 
 def score(request: Request, *, progress: Progress | None = None) -> Scored:
-    """Score the one model of a request, with its probe and the metadata of its items."""
+    """Score the one model of a request, with its probe and the metadata of its items.
+
+    Raises:
+        CellFailed: a task has no score.
+        KeyboardInterrupt: what is finished is kept.
+    """
+    watched = progress or Silent()
+    return _score(prepare(_one_model(request), on_stage=watched.stage), watched)
+
+
+def _one_model(request: Request) -> Request:
     if len(request.models) != 1:
         raise UsageError("name one model: a baseline is the scores of one")
-    watched = progress or Silent()
-    prepared: Prepared = prepare(replace(request, cost="off"), on_stage=watched.stage)
-    cells = run(prepared, progress=watched).cells
+    return replace(request, cost="off")
+
+
+def _score(prepared: Prepared, progress: Progress) -> Scored:
+    finished = run(prepared, progress=progress)
+    if finished.comparison.interrupted:
+        raise KeyboardInterrupt  # the finished cells are kept, and some tasks make no baseline
     planned = prepared.models[0]
-    watched.stage("probing vectors")
-    alive = any(cell.status == "ok" for cell in cells)
-    return scored_now(prepared, planned, cells, probe=probe(planned.handle.load()) if alive else None, with_tags=True)
+    # Before the model is loaded once more.
+    refuse_holes(finished.cells)
+    progress.stage("probing vectors")
+    facts = probe(planned.handle.load())
+    return scored_now(prepared, planned, finished.cells, probe=facts, with_tags=True, on_warning=progress.warning)
 
 
-def refuse_holes(scored: Scored) -> None:
+def refuse_holes(cells: Sequence[CellResult]) -> None:
     """Refuse scores with a task that failed.
 
     Raises:
         CellFailed: naming the tasks and why.
     """
-    if bad := [f"{cell.task}: {cell.reason or cell.status}" for cell in scored.cells if cell.status != "ok"]:
+    if bad := [f"{cell.task}: {cell.reason or cell.status}" for cell in cells if cell.status != "ok"]:
         raise CellFailed("no baseline without a score on every task\n" + "\n".join(bad))
 
 
@@ -90,7 +109,17 @@ def show(name: str, *, suite: str | None, request: Request) -> Scored:
             raise UsageError(f"{name!r}: neither a baseline file nor `champion`")
         return read_scores(name)
     settings = settings_of(request)
-    return read_champion(suite or suite_of(request, settings).name, tracking_uri=settings.tracking_uri)
+    return read_champion(_suite_name(suite, request, settings), tracking_uri=settings.tracking_uri)
+
+
+def _suite_name(named: str | None, request: Request, settings: Settings) -> str:
+    """Return the name of the suite that was asked for; of one that isn't here, the champions are still there."""
+    try:
+        return suite_of(replace(request, suite=named), settings).name
+    except SuiteError:
+        if named is None or Path(named).suffix in SUFFIXES:
+            raise
+        return named
 
 
 def promote(
@@ -110,18 +139,20 @@ def promote(
     from benchkit.store import registry
     from benchkit.store.gate_runs import ModelFacts
 
-    settings = settings_of(request)
-    suite = suite_of(request, settings)
-    scored = score(request, progress=progress)
-    refuse_holes(scored)
-    model = ModelFacts.of(scored.model)
-    gate = registry.last_gate(settings.tracking_uri, suite.name, model)
+    watched = progress or Silent()
+    prepared = prepare(_one_model(request), on_stage=watched.stage)
+    suite, uri = prepared.suite.name, prepared.settings.tracking_uri
+    model = ModelFacts.of(prepared.models[0].meta)
+    gate = registry.last_gate(uri, suite, model)
+    # Told before hours of work; the registry looks again when the alias moves.
+    registry.check_promotable(gate, forced=force, reason=reason, first=registry.champion(uri, suite) is None)
+    scored = _score(prepared, watched)
     with TemporaryDirectory() as folder:
         file = Path(folder) / "scored.json"
         write_scored(file, scored)
         return registry.promote(
-            tracking_uri=settings.tracking_uri,
-            suite=suite.name,
+            tracking_uri=uri,
+            suite=suite,
             scored_file=file,
             model=model,
             gate=gate,
@@ -135,9 +166,10 @@ def champions(request: Request, *, suite: str | None, limit: int = 20) -> Sequen
     """Return the champions of a suite, the present one first; of all suites, their present ones."""
     from benchkit.store import registry
 
-    uri = settings_of(request).tracking_uri
+    settings = settings_of(request)
+    uri = settings.tracking_uri
     if suite is not None:
-        return registry.history(uri, suite, limit)
+        return registry.history(uri, _suite_name(suite, request, settings), limit)
     found = (registry.champion(uri, name) for name in registry.suites_with_champions(uri))
     return [champion for champion in found if champion is not None]
 

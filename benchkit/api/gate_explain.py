@@ -6,7 +6,8 @@ failed rules ── worst tasks ── item_losses ── the ten that lost most
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from benchkit.api.gate_request import Pair
 from benchkit.api.request import Prepared
@@ -14,11 +15,15 @@ from benchkit.errors import BenchkitError
 from benchkit.gate.quality import lost_items, task_change
 from benchkit.gate.slices import slice_losses, tasks_of_slice
 from benchkit.runner.answers import answer_items
-from benchkit.runner.run import PlannedModel
+from benchkit.runner.run import PlannedModel, open_encoder
+from benchkit.tasks.answers import ItemAnswer
 from benchkit.types.gate import Explanation, LostItem, RuleResult, Scored
 
 if TYPE_CHECKING:
+    from benchkit.embeddings.encoder import CachedEncoder
     from benchkit.embeddings.store import VectorStore
+    from benchkit.tasks.opened import OpenedTask
+    from benchkit.types.model import CorpusFitted
 
 _TASKS_OF_A_RULE = 3  # of the mean and of a slice, those that lost most
 _MOST_TASKS = 6  # a broken model fails everywhere, and nobody reads the tenth list of nonsense
@@ -34,13 +39,36 @@ def explain(
 ) -> tuple[Explanation, ...]:
     """Explain failed quality rules; each task once, under the first rule that it made fail."""
     found: list[Explanation] = []
+    speakers = _speakers(prepared, pair, vectors)
     # A task's own rule says more than the mean, which fails through its tasks.
     for rule in sorted(failed, key=lambda rule: not rule.id.startswith("quality/task:")):
         known = {explanation.task for explanation in found}
         for task in _tasks(rule, candidate, baseline):
             if task not in known and len(found) < _MOST_TASKS:
-                found.append(_explanation(prepared, pair, candidate, baseline, rule, task, vectors))
+                found.append(_explanation(prepared, speakers, candidate, baseline, rule, task, vectors))
     return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Speaker:
+    """A model that is asked for its answers, loaded once for all tasks."""
+
+    planned: PlannedModel
+    encoder: CachedEncoder | CorpusFitted
+
+
+def _speakers(prepared: Prepared, pair: Pair, vectors: VectorStore | None) -> tuple[_Speaker | None, _Speaker | None]:
+    """Return baseline and candidate; None for one that isn't there or can't be loaded."""
+    return _speaker(prepared, pair.baseline, vectors), _speaker(prepared, pair.candidate, vectors)
+
+
+def _speaker(prepared: Prepared, planned: PlannedModel | None, vectors: VectorStore | None) -> _Speaker | None:
+    if planned is None:
+        return None
+    try:
+        return _Speaker(planned, open_encoder(planned, vectors, device=prepared.device))
+    except BenchkitError:
+        return None  # the losses stand without the texts
 
 
 def _tasks(rule: RuleResult, candidate: Scored, baseline: Scored) -> list[str]:
@@ -56,7 +84,7 @@ def _tasks(rule: RuleResult, candidate: Scored, baseline: Scored) -> list[str]:
 
 def _explanation(
     prepared: Prepared,
-    pair: Pair,
+    speakers: tuple[_Speaker | None, _Speaker | None],
     candidate: Scored,
     baseline: Scored,
     rule: RuleResult,
@@ -65,6 +93,11 @@ def _explanation(
 ) -> Explanation:
     change = task_change(candidate, baseline, task)
     lost = lost_items(candidate, baseline, task)
+    wanted: dict[str, list[str]] = {}
+    for item in lost:
+        wanted.setdefault(item.place, []).append(item.item)
+    opened = next(one for one in prepared.tasks if one.name == task)
+    before, after = (_answers(prepared, speaker, opened, wanted, vectors) for speaker in speakers)
     return Explanation(
         rule=rule.id,
         task=task,
@@ -72,40 +105,30 @@ def _explanation(
         low=change.low,
         high=change.high,
         slices=slice_losses(candidate, baseline, task),
-        items=_with_answers(prepared, pair, task, lost, vectors),
+        items=tuple(
+            _told(item, before.get((item.place, item.item)), after.get((item.place, item.item))) for item in lost
+        ),
     )
-
-
-def _with_answers(
-    prepared: Prepared, pair: Pair, task: str, lost: Sequence[LostItem], vectors: VectorStore | None
-) -> tuple[LostItem, ...]:
-    wanted: dict[str, list[str]] = {}
-    for item in lost:
-        wanted.setdefault(item.place, []).append(item.item)
-    before = _answers(prepared, pair.baseline, task, wanted, vectors)
-    after = _answers(prepared, pair.candidate, task, wanted, vectors)
-    return tuple(_told(item, before.get((item.place, item.item)), after.get((item.place, item.item))) for item in lost)
 
 
 def _answers(
     prepared: Prepared,
-    planned: PlannedModel | None,
-    task: str,
+    speaker: _Speaker | None,
+    opened: OpenedTask,
     wanted: Mapping[str, Sequence[str]],
     vectors: VectorStore | None,
-) -> Mapping[tuple[str, str], Any]:
-    opened = next(one for one in prepared.tasks if one.name == task)
-    if planned is None or not wanted:
+) -> Mapping[tuple[str, str], ItemAnswer]:
+    if speaker is None or not wanted:
         return {}
     try:
-        return answer_items(planned, opened, wanted, vectors=vectors, device=prepared.device)
+        return answer_items(
+            speaker.planned, opened, wanted, vectors=vectors, device=prepared.device, encoder=speaker.encoder
+        )
     except BenchkitError:
         return {}  # the losses stand without the texts
 
 
-def _told(item: LostItem, before: Any, after: Any) -> LostItem:
-    from dataclasses import replace
-
+def _told(item: LostItem, before: ItemAnswer | None, after: ItemAnswer | None) -> LostItem:
     either = after or before
     if either is None:
         return item

@@ -13,9 +13,11 @@ vectors and answers need it. Where it can't, the rules that need it say so.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from math import nan
 from typing import TYPE_CHECKING
 
@@ -25,6 +27,7 @@ from benchkit.api.gate_request import (
     GateRequest,
     GateRun,
     Pair,
+    check_rules,
     find_baseline,
     judge,
     judge_scores,
@@ -47,7 +50,7 @@ from benchkit.plugins import open_model
 from benchkit.runner.cell_cache import CellCache
 from benchkit.runner.mixed import loaded_once, mixed_planned
 from benchkit.runner.progress import Progress, Silent
-from benchkit.runner.run import PlannedModel, Runner
+from benchkit.runner.run import PlannedModel, Runner, reason_of
 from benchkit.runner.spaces import RANKING_TYPES, sample_vectors
 from benchkit.types.gate import Explanation, Policy, ProbeFacts, RuleResult, Scored, SpaceReport
 from benchkit.types.model import OpenContext
@@ -55,6 +58,8 @@ from benchkit.types.result import CellResult
 
 if TYPE_CHECKING:
     from benchkit.types.model import ModelSpec
+
+log = logging.getLogger(__name__)
 
 
 def run_live(request: GateRequest, *, progress: Progress | None = None) -> GateRun:
@@ -70,13 +75,19 @@ def run_live(request: GateRequest, *, progress: Progress | None = None) -> GateR
         (spec,) = model_specs(request.comparison((request.baseline,)), settings, suite)
         specs.append(with_label(spec, candidate_spec.label))
     prepared = prepare(request.comparison(tuple(specs)), on_stage=watched.stage)
+    _check_early(prepared, stored, policy)
     pair = _pair(prepared, stored)
-    cells = run(prepared, progress=watched).cells
+    finished = run(prepared, progress=watched)
+    if finished.comparison.interrupted:
+        raise KeyboardInterrupt  # a verdict on some of the tasks would be another one
+    cells = finished.cells
     wants_tags = any(rule.on.startswith("slice:") for rule in policy.quality)
     probes = _probes(pair, policy, watched, is_stored=stored is not None)
-    candidate = scored_now(prepared, pair.candidate, cells, probe=probes[0], with_tags=wants_tags)
-    baseline = stored or scored_now(prepared, prepared.models[1], cells, probe=probes[1])
+    scored = partial(scored_now, prepared, cells=cells, with_tags=wants_tags, on_warning=watched.warning)
+    candidate = scored(pair.candidate, probe=probes[0])
+    baseline = stored or scored(prepared.models[1], probe=probes[1])
     notes = check_comparable(candidate, baseline)
+    check_rules(policy, candidate, baseline)
     quality = judge_scores(candidate, baseline, policy, settings)
     findings = _findings(prepared, pair, candidate, baseline, policy, quality[0], request, watched)
     report = judge(
@@ -92,6 +103,23 @@ def run_live(request: GateRequest, *, progress: Progress | None = None) -> GateR
         quality=quality,
     )
     return GateRun(report, candidate, settings, prepared.tracking_uri)
+
+
+def _check_early(prepared: Prepared, stored: Scored | None, policy: Policy) -> None:
+    """Refuse what can't be compared, and rules on tasks that aren't there, before hours of work.
+
+    Raises:
+        NotComparable: the baseline was made of another suite.
+        SuiteError: a rule matches no task.
+    """
+    unscored = [
+        CellResult(prepared.models[0].spec.label, task.name, task.type, "failed", task.main_metric)
+        for task in prepared.tasks
+    ]
+    planned = scored_now(prepared, prepared.models[0], unscored)
+    if stored is not None:
+        check_comparable(planned, stored)
+    check_rules(policy, planned, stored or planned, kinds=("task:",))
 
 
 def _pair(prepared: Prepared, stored: Scored | None) -> Pair:
@@ -158,7 +186,8 @@ def _findings(
         explanations: tuple[Explanation, ...] = ()
         if failed:
             progress.stage("looking at what was lost")
-            tagged = replace(candidate, tags=candidate.tags or tags_of(prepared.tasks, candidate.cells))
+            tags = candidate.tags or tags_of(prepared.tasks, candidate.cells, on_warning=progress.warning)
+            tagged = replace(candidate, tags=tags)
             explanations = explain(prepared, pair, tagged, baseline, failed, vectors)
     return Findings(cost, space, why_none, explanations, warnings)
 
@@ -235,6 +264,10 @@ def _space(
         mixed = _mixed_scores(prepared, both, candidate, baseline, vectors, progress)
     except BenchkitError as exc:
         return None, str(exc)
+    # A model is anybody's code; one that can't encode a text has failed on its tasks too, and the rules tell that.
+    except Exception as exc:
+        log.debug("the two spaces could not be compared", exc_info=exc)
+        return None, reason_of(exc)
     metrics = {task.name: task.main_metric for task in prepared.tasks}
     return compare_spaces(
         candidate=candidate.model, baseline=baseline.model, vectors=sampled, mixed_scores=mixed, metrics=metrics

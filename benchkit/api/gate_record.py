@@ -7,6 +7,7 @@ GateRun ── gate.json, gate.md, candidate.json (its scores) ── MLflow run
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,11 +37,10 @@ def record_gate(run: GateRun) -> RecordedGate:
     folder: Path | None = None
     try:
         folder = _write(run, content, run.settings.mlruns_dir / "gates")
-    except OSError as exc:
-        warnings.append(
-            f"{exc.filename or run.settings.mlruns_dir}: the gate's files can't be written: {exc.strerror or exc}; "
-            "save them with --json PATH"
-        )
+    except (OSError, BenchkitError) as exc:
+        where = getattr(exc, "filename", None) or run.settings.mlruns_dir
+        why = getattr(exc, "strerror", None) or exc
+        warnings.append(f"{where}: the gate's files can't be written: {why}; save them with --json PATH")
     if run.tracking_uri is None:
         return RecordedGate(folder, None, tuple(warnings))
     try:
@@ -57,9 +57,14 @@ def _write(run: GateRun, content: dict[str, Any], root: Path) -> Path:
     stamp = re.sub(r"[^0-9T]", "", run.report.started.partition("+")[0])
     folder = root / f"{stamp}-{run.report.suite.name}-{run.report.gate_id[:6]}"
     folder.mkdir(parents=True)
-    (folder / SUMMARY).write_text(render_gate_markdown(run.report), encoding="utf-8")
-    write_scored(folder / CANDIDATE, run.candidate)
-    write_json(folder / REPORT, content)
+    try:
+        (folder / SUMMARY).write_text(render_gate_markdown(run.report), encoding="utf-8", errors="replace")
+        write_scored(folder / CANDIDATE, run.candidate)
+        # Last: a folder with a report is a whole one.
+        write_json(folder / REPORT, content)
+    except (OSError, BenchkitError):
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     return folder
 
 

@@ -17,14 +17,18 @@ from typing import TYPE_CHECKING
 
 from benchkit.api.request import Request
 from benchkit.api.scored import CHAMPION, is_file, read_champion, read_scores
+from benchkit.errors import SuiteError, UsageError
 from benchkit.gate.decide import exit_code, overall
 from benchkit.gate.limits import judge_limits
 from benchkit.gate.quality import judge_quality
+from benchkit.gate.quality_targets import pair_cells, targets_of
 from benchkit.gate.space import judge_space
 from benchkit.runner.draw_cache import DrawCache
 from benchkit.runner.environment import describe_environment
 from benchkit.settings import Settings
 from benchkit.suite.policy import load_policy
+from benchkit.suite.problems import Problem, refusal
+from benchkit.suite.read_yaml import POLICY, read_document
 from benchkit.types.gate import (
     DEFAULT_POLICY,
     Explanation,
@@ -126,6 +130,9 @@ def find_baseline(request: GateRequest, settings: Settings, suite: str) -> Score
     Raises:
         NotComparable: a file or a champion was named, and there is none.
     """
+    if not request.baseline.strip():
+        # A script's variable that isn't set, and no wish for the folder that we are in.
+        raise UsageError("--baseline: nothing is named; give `champion`, a baseline file, a result or a model")
     if request.baseline == CHAMPION:
         return read_champion(suite, tracking_uri=settings.tracking_uri)
     return read_scores(request.baseline) if is_file(request.baseline) else None
@@ -136,6 +143,41 @@ def policy_of(request: GateRequest, suite: Suite | None) -> Policy:
     if request.policy is not None:
         return load_policy(request.policy)
     return (suite.gate if suite is not None else None) or DEFAULT_POLICY
+
+
+def check_rules(policy: Policy, candidate: Scored, baseline: Scored, *, kinds: tuple[str, ...] = ("",)) -> None:
+    """Refuse quality rules that ask for a task or a slice that isn't there, all at once.
+
+    Args:
+        kinds: How the rules begin that can be looked at already; "" for every rule.
+
+    Raises:
+        SuiteError: with the line of each in the policy's file.
+    """
+    pairs = pair_cells(candidate, baseline)
+    problems = []
+    for at, rule in enumerate(policy.quality):
+        if not rule.on.startswith(kinds):
+            continue
+        try:
+            targets_of(candidate, baseline, [rule], pairs)
+        except UsageError as exc:
+            problems.append((at, str(exc)))
+    if problems:
+        raise _refused(policy, problems)
+
+
+def _refused(policy: Policy, problems: Sequence[tuple[int, str]]) -> UsageError:
+    if policy.is_default:
+        return UsageError("\n".join(message for _, message in problems))
+    try:
+        document, _ = read_document(Path(policy.source), POLICY)
+    except SuiteError:
+        document = None  # it has gone meanwhile
+    lines = document.lines if document is not None else {}
+    below = ("gate",) if ("gate",) in lines else ()
+    found = [Problem((*below, "quality", at, "on"), message) for at, message in problems]
+    return refusal(Path(policy.source), found, lines)
 
 
 def judge(

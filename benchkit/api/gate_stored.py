@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import time
 
-from benchkit.api.gate_request import Findings, GateRequest, GateRun, find_baseline, judge, policy_of
+from benchkit.api.gate_request import Findings, GateRequest, GateRun, check_rules, find_baseline, judge, policy_of
 from benchkit.api.request import settings_of, suite_of
-from benchkit.api.scored import read_scores
-from benchkit.errors import SuiteError, UsageError
+from benchkit.api.scored import CHAMPION, read_scores
+from benchkit.errors import UsageError
 from benchkit.gate.comparable import check_comparable
 from benchkit.settings import Settings
+from benchkit.store.uri import DATABASE_NAME
+from benchkit.suite.load import load_suite
 from benchkit.suite.policy import load_policy
 from benchkit.suite.suite import Suite
 from benchkit.types.gate import Policy, RuleResult, Scored
@@ -24,8 +26,9 @@ def run_stored(request: GateRequest) -> GateRun:
     settings = settings_of(request.comparison(()))
     if request.candidate is not None and not isinstance(request.candidate, str):
         raise UsageError("with --result, the candidate is the label of a model in that file")
-    policy, suite = _policy_and_suite(request, settings)
+    policy = load_policy(request.policy) if request.policy is not None else None
     candidate = read_scores(str(request.result), model=request.candidate)
+    suite, where = _suite_of(request, settings, candidate)
     baseline = find_baseline(request, settings, candidate.suite.name)
     if baseline is None:
         raise UsageError(
@@ -33,8 +36,8 @@ def run_stored(request: GateRequest) -> GateRun:
             "`champion`"
         )
     notes = check_comparable(candidate, baseline)
-    if suite is not None and suite.name != candidate.suite.name:
-        raise UsageError(f"--suite {suite.name}: the scores of {request.result} are of suite {candidate.suite.name}")
+    policy = policy or policy_of(request, suite)
+    check_rules(policy, candidate, baseline)
     report = judge(
         candidate,
         baseline,
@@ -44,23 +47,44 @@ def run_stored(request: GateRequest) -> GateRun:
         started=started,
         device="cpu",
         findings=Findings(cost=_stored_costs(candidate, baseline, policy, request)),
-        notes=notes,
+        notes=(*where, *notes),
     )
-    return GateRun(report, candidate, settings, settings.tracking_uri if request.track else None)
+    return GateRun(report, candidate, settings, _tracking_uri(request, settings))
 
 
-def _policy_and_suite(request: GateRequest, settings: Settings) -> tuple[Policy, Suite | None]:
-    """Return the rules; of stored scores the suite file is needed for its policy only, and may be elsewhere."""
-    if request.policy is not None and request.suite is None:
-        return load_policy(request.policy), None
-    try:
+def _suite_of(request: GateRequest, settings: Settings, candidate: Scored) -> tuple[Suite | None, tuple[str, ...]]:
+    """Return the suite that the scores are of, for its policy, and what must be said where it isn't here.
+
+    Raises:
+        UsageError: the suite that was asked for is another one, or can't be read.
+    """
+    name, path = candidate.suite.name, candidate.suite.path
+    if request.suite is not None:
         suite = suite_of(request.comparison(()), settings)
-    except SuiteError:
-        if request.suite is not None:
-            raise
-        return policy_of(request, None), None
-    # Without --suite the project's suite may be another one than that of the scores; then it has no say.
-    return policy_of(request, suite), suite if request.suite is not None else None
+        if suite.name != name:
+            raise UsageError(f"--suite {request.suite}: the scores of {request.result} are of suite {name!r}")
+        return suite, ()
+    if settings.suite is not None and (project := suite_of(request.comparison(()), settings)).name == name:
+        return project, ()
+    if path is not None and (request.start / path).is_file():
+        suite = load_suite(request.start / path)
+        if suite.name == name:
+            return suite, ()
+    if request.policy is not None:
+        return None, ()
+    return None, (
+        f"suite {name} isn't here, so the default policy holds; name it with --suite, or rules with --policy",
+    )
+
+
+def _tracking_uri(request: GateRequest, settings: Settings) -> str | None:
+    """Return where the gate is recorded: in a store that somebody named, or that the champion came from.
+
+    To write into the store that a project has without a word takes longer than the whole gate.
+    """
+    own = f"sqlite:///{(settings.mlruns_dir / DATABASE_NAME).as_posix()}"
+    is_named = request.tracking_uri is not None or settings.tracking_uri != own or request.baseline == CHAMPION
+    return settings.tracking_uri if request.track and is_named else None
 
 
 def _stored_costs(candidate: Scored, baseline: Scored, policy: Policy, request: GateRequest) -> tuple[RuleResult, ...]:

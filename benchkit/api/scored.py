@@ -8,7 +8,8 @@ champion ── MLflow's registry ───────┘
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,11 +17,12 @@ from typing import Any
 from benchkit import __version__
 from benchkit.api.record import RESULT, read_json
 from benchkit.api.request import Prepared
-from benchkit.errors import UsageError
+from benchkit.errors import CellFailed, UsageError
 from benchkit.runner.environment import describe_environment
 from benchkit.runner.run import PlannedModel
 from benchkit.store.scored_file import read_scored
 from benchkit.tasks.opened import OpenedTask
+from benchkit.types.comparison import SuiteInfo
 from benchkit.types.gate import ProbeFacts, Scored
 from benchkit.types.result import CellResult
 
@@ -61,8 +63,6 @@ def read_champion(suite: str, *, tracking_uri: str) -> Scored:
     Raises:
         NotComparable: there is none.
     """
-    from dataclasses import replace
-
     from benchkit.store.registry import fetch_champion
 
     with TemporaryDirectory() as folder:
@@ -77,23 +77,27 @@ def scored_now(
     *,
     probe: ProbeFacts | None = None,
     with_tags: bool = False,
+    on_warning: Callable[[str], None] = lambda _: None,
 ) -> Scored:
     """Return a model that was just scored.
 
+    Paths are as seen from the current folder, where the same command will look for them on another machine.
+
     Args:
         with_tags: Look up the metadata of the items too, for which the data have to be read.
+        on_warning: Hears of metadata that can't be had.
     """
     label = planned.spec.label
     own = tuple(cell for cell in cells if cell.model == label)
     return Scored(
         model=planned.meta,
-        asked_as=label,
-        suite=prepared.suite_info,
+        asked_as=seen_from(label, prepared.request.start),
+        suite=_suite_from(prepared.suite_info, prepared.request.start),
         cells=own,
         environment=describe_environment(device=prepared.device, command=prepared.request.command),
         created=_now(),
         source="measured now",
-        tags=tags_of(prepared.tasks, own) if with_tags else {},
+        tags=tags_of(prepared.tasks, own, on_warning=on_warning) if with_tags else {},
         probe=probe,
         benchkit_version=__version__,
         seed=prepared.seed,
@@ -101,16 +105,44 @@ def scored_now(
     )
 
 
-def tags_of(tasks: Sequence[OpenedTask], cells: Sequence[CellResult]) -> Mapping[tuple[str, str], Mapping[str, Any]]:
-    """Return the metadata of the items of these cells, by task and "split/subset"."""
+def seen_from(name: str, folder: Path) -> str:
+    """Return a path below a folder as "./..." and every other name as it is: a committed file is read elsewhere.
+
+    >>> seen_from("/repo/ci/models/tiny@dim=8", Path("/repo/ci"))
+    './models/tiny@dim=8'
+    """
+    inside = f"{folder.absolute().as_posix().rstrip('/')}/"
+    return f"./{name.removeprefix(inside)}" if name.startswith(inside) and name != inside else name
+
+
+def _suite_from(suite: SuiteInfo, folder: Path) -> SuiteInfo:
+    path = suite.path
+    return suite if path is None else replace(suite, path=seen_from(path, folder).removeprefix("./"))
+
+
+def tags_of(
+    tasks: Sequence[OpenedTask],
+    cells: Sequence[CellResult],
+    *,
+    on_warning: Callable[[str], None] = lambda _: None,
+) -> Mapping[tuple[str, str], Mapping[str, Any]]:
+    """Return the metadata of the items of these cells, by task and "split/subset".
+
+    Args:
+        on_warning: Hears of a task whose data can't be had any more, which then has none.
+    """
     from benchkit.tasks.item_tags import item_tags
 
     opened = {task.name: task for task in tasks}
     found: dict[tuple[str, str], Mapping[str, Any]] = {}
     for cell in cells:
-        if cell.items:
-            parts = {f"{entry.split}/{entry.subset}": entry.items for entry in cell.items}
+        if not cell.items:
+            continue
+        parts = {f"{entry.split}/{entry.subset}": entry.items for entry in cell.items}
+        try:
             found |= {(cell.task, place): tags for place, tags in item_tags(opened[cell.task], parts).items()}
+        except CellFailed as exc:
+            on_warning(f"{cell.task}: no metadata of its items, so no slice of it can be judged: {exc}")
     return found
 
 

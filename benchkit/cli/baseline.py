@@ -150,7 +150,7 @@ def promote(
 
 
 @command.command("list")
-@click.option("--suite", metavar="NAME", help="History of one suite; without it the champions of all suites.")
+@click.option("--suite", metavar="NAME|PATH", help="History of one suite; without it the champions of all suites.")
 @_URI
 def list_champions(suite: str | None, tracking_uri: str | None) -> int:
     """List champions: of every suite the present one, with --suite all of them, newest first."""

@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -16,6 +17,7 @@ from benchkit.cli.budget import ENGINES
 from benchkit.cli.compare import FILE, SEED, STDOUT, check_targets
 from benchkit.cli.console import make_progress, say
 from benchkit.cli.interrupt import ends_in_order
+from benchkit.cli.streams import drop_stdout
 from benchkit.errors import EXIT_INTERRUPTED, EXIT_USAGE
 
 if TYPE_CHECKING:
@@ -180,12 +182,12 @@ def _deliver(report: GateReport, targets: Mapping[str, str | Path | None], form:
         for option, target in targets.items()
         if target is not None and (option, target) != ("--json", STDOUT)
     ]
-    if targets["--json"] == STDOUT:
-        click.echo(json.dumps(gate_to_dict(report), ensure_ascii=True, indent=1, allow_nan=False))
-    else:
-        _print(report, form)
+    show = partial(_print_json, report) if targets["--json"] == STDOUT else partial(_print, report, form)
+    done.append(_is_shown("stdout", show))
     if form == "github":
-        done.append(_tell_github(report, annotate=targets["--json"] != STDOUT))
+        # The runner reads commands from both streams; stdout may be JSON that somebody parses.
+        tell = partial(_annotate, report, on_stderr=targets["--json"] == STDOUT)
+        done += [_is_shown("annotations", tell), *_tell_github(report)]
     return all(done)
 
 
@@ -194,10 +196,14 @@ def _as_json(content: object) -> str:
 
 
 def _place(report: GateReport) -> str:
-    """Return the file that a finding is shown at: the one with the rules, else the suite."""
-    if not report.policy.is_default:
-        return report.policy.source
-    return report.suite.path or "benchkit.toml"
+    """Return the file that a finding is shown at, the one with the rules or the suite, as seen from here.
+
+    GitLab shows a finding only at a path that is relative to the repository, where its jobs run.
+    """
+    path = report.suite.path or "benchkit.toml" if report.policy.is_default else report.policy.source
+    here = Path.cwd()
+    whole = Path(os.path.normpath(here / path))
+    return whole.relative_to(here).as_posix() if whole.is_relative_to(here) else path
 
 
 def _is_written(option: str, path: Path, render: Callable[[], str]) -> bool:
@@ -211,32 +217,57 @@ def _is_written(option: str, path: Path, render: Callable[[], str]) -> bool:
     return True
 
 
+def _is_shown(name: str, show: Callable[[], object]) -> bool:
+    """Print something; a reader that has gone away (`... | head`) has seen what it wanted, and the verdict stands."""
+    try:
+        show()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        drop_stdout()
+    except OSError as exc:
+        say(f"error: {name}: {exc.strerror or exc}; everything else is done all the same")
+        drop_stdout()
+        return False
+    return True
+
+
+def _print_json(report: GateReport) -> None:
+    from benchkit.report.gate_json import gate_to_dict
+
+    text = json.dumps(gate_to_dict(report), ensure_ascii=True, indent=1, allow_nan=False)
+    # A runner takes "##[...]" for a command wherever it stands in a log. In JSON a "#" stands in texts only.
+    click.echo(text.replace("#", "\\u0023"))
+
+
 def _print(report: GateReport, form: Format) -> None:
     from benchkit.report.gate_table import render_gate_table, render_plain
 
     if form == "plain" and sys.stdout.isatty():
         from rich.console import Console
 
-        render_gate_table(report, Console())
+        class Stdout(Console):
+            def on_broken_pipe(self) -> None:
+                # rich would end the program here, with its own exit code.
+                raise BrokenPipeError
+
+        render_gate_table(report, Stdout())
     else:
         click.echo(render_plain(report))
 
 
-def _tell_github(report: GateReport, *, annotate: bool) -> bool:
-    """Write annotations, the job's summary and the step's outputs, where GitHub names files for them."""
+def _annotate(report: GateReport, *, on_stderr: bool) -> None:
     from benchkit.report.gate_ci import github_annotations
+
+    for line in github_annotations(report):
+        click.echo(line, err=on_stderr)
+
+
+def _tell_github(report: GateReport) -> list[bool]:
+    """Write the job's summary and the step's outputs, where GitHub names files for them."""
     from benchkit.report.gate_markdown import render_gate_markdown
 
-    # The runner reads commands from both streams; stdout may be JSON that somebody parses.
-    for line in github_annotations(report):
-        click.echo(line, err=not annotate)
     outputs = f"verdict={report.verdict}\nexit-code={report.exit_code}\ngate-id={report.gate_id}\n"
-    return all(
-        [
-            _appended("GITHUB_STEP_SUMMARY", render_gate_markdown(report)),
-            _appended("GITHUB_OUTPUT", outputs),
-        ]
-    )
+    return [_appended("GITHUB_STEP_SUMMARY", render_gate_markdown(report)), _appended("GITHUB_OUTPUT", outputs)]
 
 
 def _appended(variable: str, text: str) -> bool:

@@ -1,467 +1,425 @@
-"""The quality rules: is the candidate no worse than the baseline by the margin, on the mean, each task, each slice?
+"""Quality rules: is the candidate worse than the baseline by less than each rule's margin?
 
-    Scored, Scored ── draws of each task, the same resamples for both ── mean over tasks · tasks · slices
-        ── noninferiority against the margin ── Holm over all tasks and slices ──> RuleResult of each
-                                             └─ the mean stands by itself
+    rules ── a target for each task, slice or mean ─┐
+    cells of candidate and baseline ── paired ──────┼─ Evidence ── noninferiority ── Holm ──> RuleResult of each target
+    bootstrap draws (the same resamples) ───────────┘
 
-Two models of one content have a difference of exactly 0, without a look at any item. A score that is missing, failed or
-not a number is an ERROR, and the mean over it is one too: a mean over fewer tasks would be another number.
+A cell that is missing, failed or has no finite score is an ERROR, whether the candidate's or the baseline's. A
+candidate with the baseline's content passes without a bootstrap as long as its scores agree. What can't be tested is
+INCONCLUSIVE.
+
+Rules on tasks and slices are one family for Holm's correction, passes and failures each; "mean" stands alone. Where
+the globs of two rules match one task, the first rule of the policy holds for it: the more specific one goes first.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
+from functools import partial
+from statistics import fmean
 
 import numpy as np
 
-from benchkit.errors import NotComparable, UsageError, nearest
-from benchkit.gate import slices
-from benchkit.measure.bootstrap import Draws, DrawsScores, check_paired, draw_scores, mean_draws, paired
-from benchkit.measure.decide import holm
-from benchkit.measure.item_loss import item_losses
-from benchkit.measure.noninferiority import (
-    NonInferiority,
-    decide,
-    detectable,
-    items_needed,
-    noninferiority,
-)
-from benchkit.types.gate import LostItem, QualityRule, RuleResult, Scored
-from benchkit.types.result import CellResult
+from benchkit.gate import quality_words as words
+from benchkit.gate.quality_targets import Pair, Target, count_of, pair_cells, targets_of
+from benchkit.gate.slices import TaskSlice, ends_of_change, of_slice, stream_of, tags_of
+from benchkit.measure.bootstrap import ESTIMATE_TOLERANCE, Draws, DrawsScores, draw_scores, mean_draws
+from benchkit.measure.cumulants import NORMAL, Cumulants, difference_cumulants, of_mean
+from benchkit.measure.decide import ALPHA, holm
+from benchkit.measure.item_loss import lost_most
+from benchkit.measure.noninferiority import NonInferiority, decide, detectable, items_needed, noninferiority
+from benchkit.measure.weighted import scorer
+from benchkit.types.gate import LostItem, QualityRule, RuleResult, Scored, SliceLoss
+from benchkit.types.result import CellResult, ItemScores
 
-LOST_SHOWN = 10
-_NAMED = 8  # of the names that a message lists
-_TASK, _SLICE = "task:", "slice:"
-_MEAN = "mean"
+UNIT = "score"
 
 
 @dataclass(frozen=True, slots=True)
 class QualityJudgement:
-    """The judged rules, and what this suite can and can't see, in words."""
+    """The judged rules, in the order of the policy, and what this suite can and can't see."""
 
     results: tuple[RuleResult, ...]
     power: str
 
 
-@dataclass(frozen=True, slots=True)
-class TaskChange:
-    """Candidate minus baseline on a task, with its 95 % interval."""
-
-    change: float
-    low: float | None
-    high: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Subject:
-    """What a rule looks at.
-
-    Attributes:
-        id: Of its result.
-        problem: Why there is no score; an ERROR.
-        open: Why there are no draws; INCONCLUSIVE.
-        found: The test against the margin.
-        note: What a reader should know of how it was scored.
-    """
-
-    rule: QualityRule
-    id: str
-    on: str
-    n: int = 0
-    candidate: float | None = None
-    baseline: float | None = None
-    problem: str = ""
-    open: str = ""
-    found: NonInferiority | None = None
-    alone: Draws | None = None
-    note: str = ""
-
-
 def judge_quality(
     candidate: Scored, baseline: Scored, rules: Sequence[QualityRule], *, draw: DrawsScores = draw_scores
 ) -> QualityJudgement:
-    """Judge every rule; "task:GLOB" gives one result for each task, the first rule that matches a task counts.
+    """Judge the quality rules of a policy.
+
+    A rule on "task:GLOB" gives one result for each task that it matches and that no earlier rule matched. A task that
+    can't be scored and that no rule asks for is an error of its own: it is never a pass.
 
     Args:
-        draw: Draws the scores of a task, or knows the draws already.
+        draw: Draws the scores of a cell, or knows the draws already.
 
     Raises:
-        UsageError: a rule names no task, or no item.
-        NotComparable: the two were scored on other items.
+        UsageError: a rule that matches no task or no item, can't apply, or has no margin.
+        NotComparable: the two were not scored on the same items, data or metric.
     """
     if not rules:
         return QualityJudgement((), "")
-    scores = _Scores(candidate, baseline, draw)
-    subjects = [subject for rule in rules for subject in scores.subjects(rule)]
-    # The first of two rules on one task, so that a narrow one can stand before a wide one.
-    subjects = list({subject.id: subject for subject in reversed(subjects)}.values())[::-1]
-    if scores.is_identical:
-        results = tuple(_identical(subject) for subject in subjects)
-        return QualityJudgement(results, "The two models have the same content, so every difference is exactly 0.")
-    results = _judged(subjects)
-    return QualityJudgement(results, _power(results, subjects))
+    pairs = pair_cells(candidate, baseline)
+    targets = targets_of(candidate, baseline, rules, pairs)
+    # Holm's correction multiplies the smallest p-value there is by the number of rules; it has to stay below the level.
+    n_resamples = max(candidate.n_resamples, math.ceil(2 * len(targets) / ALPHA))
+    bench = _Bench(candidate, baseline, pairs, partial(draw, n_resamples=n_resamples, seed=candidate.seed))
+    evidence = [bench.evidence(target) for target in targets]
+    judged = _judge(evidence)
+    return QualityJudgement(
+        (*(result for result, _ in judged), *_unasked(pairs, targets)),
+        words.power_sentence([seen for _, seen in judged if seen is not None]),
+    )
 
 
-# ------------------------------------------------------------ scores
+# ------------------------------------------------------------ evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of a target before any verdict.
+
+    Attributes:
+        scores: Of candidate and baseline.
+        problem: Why it is an ERROR.
+        reason: Why it can't be tested.
+        same_change: Of two models with one content, where their scores agree: the difference, 0 within rounding.
+        found: The test.
+        own_spread: Standard error of the baseline's own score.
+        n_items: That were compared.
+        notes: What was left out, and what a reader should know besides.
+    """
+
+    target: Target
+    scores: tuple[float, float] | None = None
+    problem: str = ""
+    reason: str = ""
+    same_change: float | None = None
+    found: NonInferiority | None = None
+    own_spread: float = 0.0
+    n_items: int | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Drawn:
+    """Draws of both models on a task or on a part of it; or the reason why there are none."""
+
+    candidate: Draws | None = None
+    baseline: Draws | None = None
+    cumulants: Cumulants = NORMAL
+    reason: str = ""
+    problem: str = ""
 
 
 @dataclass(slots=True)
-class _Scores:
-    """The scores of both models, with draws that are made once."""
+class _Bench:
+    """Both models on one bench: their cells, and the draws that were made of them so far."""
 
     candidate: Scored
     baseline: Scored
-    draw: DrawsScores
-    _pairs: dict[str, tuple[Draws, Draws] | str] = field(default_factory=dict)
+    pairs: Mapping[str, Pair]
+    draw: Callable[..., Draws]
+    _drawn: dict[str, _Drawn] = field(default_factory=dict)
 
-    @property
-    def tasks(self) -> list[str]:
-        return list(dict.fromkeys(cell.task for cell in (*self.baseline.cells, *self.candidate.cells)))
+    def evidence(self, target: Target) -> Evidence:
+        if problems := _listed(target, {task: self.pairs[task].problem for task in target.tasks}):
+            return Evidence(target, problem=problems)
+        return self._slice_evidence(target) if target.slice else self._task_evidence(target)
 
-    @property
-    def is_identical(self) -> bool:
-        """Whether the content is the same, and every task has a score on the same data under both."""
-        one, other = self.candidate.model, self.baseline.model
-        facts = ("fingerprint", "dimension", "precision", "similarity")
-        if any(getattr(one, name) != getattr(other, name) for name in facts):
-            return False
-        # A score that differs although nothing else does is an engine's or a library's doing: a real difference.
-        return all(not self.problem(task) and self._equal(task) for task in self.tasks)
+    def _task_evidence(self, target: Target) -> Evidence:
+        pairs = [self.pairs[task] for task in target.tasks]
+        new, old = zip(*(pair.scores for pair in pairs), strict=True)
+        n_items = sum(entry.n_items for pair in pairs for entry in pair.cells[0].items)
+        known = Evidence(target, (fmean(new), fmean(old)), n_items=n_items or None)
+        if (same := self._same(target, known)) is not None:
+            return same
+        return self._tested(known, {pair.task: self._of_task(pair) for pair in pairs})
 
-    def _equal(self, task: str) -> bool:
-        one, other = self.candidate.cell(task), self.baseline.cell(task)
-        assert one is not None
-        assert other is not None
-        return one.data_digest == other.data_digest and one.main_score == other.main_score
+    def _slice_evidence(self, target: Target) -> Evidence:
+        cuts = [self._cut(target, self.pairs[task]) for task in target.tasks if self.pairs[task].has_items]
+        counted = [cut for cut in cuts if cut.scores is not None]
+        notes = tuple(reason for cut in cuts for reason in cut.left_out)
+        known = Evidence(replace(target, name=_slice_name(target.on, cuts)), notes=notes)
+        if lacks := [place for cut in cuts for place in cut.lacks]:
+            return replace(known, problem=f"the candidate's score is not defined on the slice of {', '.join(lacks)}")
+        if counted:
+            new, old = zip(*(cut.scores for cut in counted if cut.scores), strict=True)
+            known = replace(known, scores=(fmean(new), fmean(old)), n_items=sum(cut.n_items for cut in counted))
+        if (same := self._same(known.target, known)) is not None:
+            return same
+        if not counted:
+            return replace(known, reason="; ".join(notes) or "there are no scores of its items", notes=())
+        return self._tested(known, {cut.task: self._of_cut(target, cut) for cut in counted})
 
-    def subjects(self, rule: QualityRule) -> list[_Subject]:
-        if rule.on == _MEAN:
-            return [self._mean(rule)]
-        if rule.on.startswith(_SLICE):
-            return [self._slice(rule, rule.on.removeprefix(_SLICE))]
-        glob = rule.on.removeprefix(_TASK)
-        matching = [task for task in self.tasks if fnmatchcase(task, glob)]
-        if not matching:
-            near = nearest(glob, self.tasks)
-            hint = f"; did you mean {near!r}?" if near else f"; tasks: {_listed(self.tasks)}"
-            raise UsageError(f"the rule on {rule.on!r} matches no task of the suite{hint}")
-        return [self._task(rule, task) for task in matching]
+    def _cut(self, target: Target, pair: Pair) -> TaskSlice:
+        assert target.slice is not None
+        return of_slice(*pair.cells, tags_of(self.candidate, self.baseline, task=pair.task), *target.slice)
 
-    def problem(self, task: str) -> str:
-        """Return why a task has no score under one of the models; "" where both have one."""
-        for who, scored in (("the candidate", self.candidate), ("the baseline", self.baseline)):
-            cell = scored.cell(task)
-            if cell is None:
-                return f"{who} has no score of it"
-            if cell.status != "ok":
-                return f"{who} {cell.status}{f': {cell.reason}' if cell.reason else ''}"
-            if cell.main_score is None or not math.isfinite(cell.main_score):
-                return f"the score of {who} is not a number"
+    def _same(self, target: Target, known: Evidence) -> Evidence | None:
+        """Return the evidence of two models with one content; None where the scores have to be looked at.
+
+        The same content gives the same vectors, up to what libraries, engines and machines do to the last digits. A
+        difference within the margin is taken for that; one beyond it says that the libraries broke something.
+        """
+        pairs = [self.pairs[task] for task in target.tasks]
+        if not same_content(self.candidate, self.baseline) or any(not _same_data(pair) for pair in pairs):
+            return self._equal_without_items(pairs, known)
+        ends = [known.scores] if known.scores else [pair.scores for pair in pairs]
+        change = min(new - old for new, old in ends)
+        if max(abs(new - old) for new, old in ends) <= ESTIMATE_TOLERANCE:
+            return replace(known, same_change=0.0)
+        return replace(known, same_change=change) if known.scores and change >= -target.rule.margin else None
+
+    def _equal_without_items(self, pairs: Sequence[Pair], known: Evidence) -> Evidence | None:
+        """Return the evidence of tasks without scores of items, where one fp32 model was stored in two ways alike."""
+        is_equal = self.candidate.model.fingerprint == self.baseline.model.fingerprint and all(
+            not pair.has_items and pair.scores[0] == pair.scores[1] for pair in pairs
+        )
+        return replace(known, same_change=0.0) if is_equal else None
+
+    def _of_task(self, pair: Pair) -> _Drawn:
+        if pair.task not in self._drawn:
+            new, old = pair.cells
+            self._drawn[pair.task] = (
+                self._draw_both((new.items, old.items), pair.scores, pair.task)
+                if pair.has_items
+                else _Drawn(reason="there are no scores of its items, so nothing to tell a loss from chance")
+            )
+        return self._drawn[pair.task]
+
+    def _of_cut(self, target: Target, cut: TaskSlice) -> _Drawn:
+        assert cut.scores is not None
+        return self._draw_both((cut.candidate, cut.baseline), cut.scores, stream_of(cut.task, target.on))
+
+    def _draw_both(
+        self,
+        items: tuple[Sequence[ItemScores], Sequence[ItemScores]],
+        scores: tuple[float, float],
+        stream: str,
+    ) -> _Drawn:
+        for whose, entries, score in zip(("candidate", "baseline"), items, scores, strict=True):
+            if problem := _wrong_items(entries, score):
+                return _Drawn(problem=f"the {whose}'s {problem}")
+        try:
+            new, old = (
+                self.draw(entries, stream=stream, estimate=score) for entries, score in zip(items, scores, strict=True)
+            )
+        except ValueError as exc:
+            return _Drawn(reason=f"no interval ({exc})")
+        return _Drawn(new, old, of_mean(list(map(difference_cumulants, *items))))
+
+    def _tested(self, known: Evidence, drawn: Mapping[str, _Drawn]) -> Evidence:
+        if problems := _listed(known.target, {task: one.problem for task, one in drawn.items()}):
+            return replace(known, problem=problems)
+        if reasons := _listed(known.target, {task: one.reason for task, one in drawn.items()}):
+            return replace(known, reason=reasons)
+        new = mean_draws([one.candidate for one in drawn.values() if one.candidate is not None])
+        old = mean_draws([one.baseline for one in drawn.values() if one.baseline is not None])
+        cumulants = of_mean([one.cumulants for one in drawn.values()])
+        found = noninferiority(new, old, margin=known.target.rule.margin, cumulants=cumulants)
+        said = "the model is the same by content: look for what libraries, engine or machine changed"
+        notes = (*known.notes, said) if same_content(self.candidate, self.baseline) else known.notes
+        return replace(known, found=found, own_spread=float(old.values.std()), notes=notes)
+
+
+def _listed(target: Target, said: Mapping[str, str]) -> str:
+    """Put what is said of tasks together, "" for nothing; the task of a rule on it alone is named by the rule."""
+    if target.name in said and not target.slice:
+        return said[target.name]
+    return "; ".join(f"{task}: {text}" for task, text in said.items() if text)
+
+
+def same_content(candidate: Scored, baseline: Scored) -> bool:
+    """Say whether two models give one vector for one text, cut and stored alike, whatever engine computes it."""
+    one, other = (
+        (meta.fingerprint, meta.dimension, meta.precision, meta.similarity)
+        for meta in (candidate.model, baseline.model)
+    )
+    return one == other
+
+
+def _same_data(pair: Pair) -> bool:
+    new, old = pair.cells
+    return new.data_digest is not None and new.data_digest == old.data_digest
+
+
+def _slice_name(name: str, cuts: Sequence[TaskSlice]) -> str:
+    n_items, n_tasks = sum(cut.found for cut in cuts), sum(cut.found > 0 for cut in cuts)
+    return f"{name} ({count_of(n_items, 'item')} of {count_of(n_tasks, 'task')})"
+
+
+def _wrong_items(entries: Sequence[ItemScores], score: float) -> str:
+    """Say what is wrong with scores of items, which then are a damaged record and not too few; "" for nothing."""
+    try:
+        given = fmean(float(scorer(entry)(np.ones((1, entry.n_items), np.uint8))[0]) for entry in entries)
+    except ValueError as exc:
+        return f"scores of items can't be used ({exc})"
+    if abs(given - score) <= ESTIMATE_TOLERANCE:
         return ""
-
-    def _task(self, rule: QualityRule, task: str) -> _Subject:
-        subject = _Subject(rule, f"quality/{_TASK}{task}", task)
-        if problem := self.problem(task):
-            return replace(subject, problem=problem)
-        one, other = self.candidate.cell(task), self.baseline.cell(task)
-        assert one is not None
-        assert other is not None
-        subject = replace(subject, n=_n_items(one), candidate=one.main_score, baseline=other.main_score)
-        return self._tested(subject, self._drawn(task))
-
-    def _mean(self, rule: QualityRule) -> _Subject:
-        subject = _Subject(rule, f"quality/{_MEAN}", _MEAN)
-        bad = [f"{task}: {problem}" for task in self.tasks if (problem := self.problem(task))]
-        if bad:
-            return replace(subject, problem=f"no mean over all tasks ({_listed(bad)})")
-        cells = [[scored.cell(task) for task in self.tasks] for scored in (self.candidate, self.baseline)]
-        means = [
-            float(np.mean([cell.main_score for cell in row if cell and cell.main_score is not None])) for row in cells
-        ]
-        subject = replace(
-            subject,
-            n=sum(_n_items(cell) for cell in cells[0] if cell),
-            candidate=means[0],
-            baseline=means[1],
-        )
-        drawn = {task: self._drawn(task) for task in self.tasks}
-        if without := [f"{task}: {why}" for task, why in drawn.items() if isinstance(why, str)]:
-            return self._tested(subject, _listed(without))
-        pairs = [pair for pair in drawn.values() if not isinstance(pair, str)]
-        return self._tested(subject, (mean_draws([a for a, _ in pairs]), mean_draws([b for _, b in pairs])))
-
-    def _slice(self, rule: QualityRule, name: str) -> _Subject:
-        subject = _Subject(rule, f"quality/{_SLICE}{name}", name)
-        known = slices.available(self.candidate, self.baseline)
-        if not known:
-            return replace(subject, open="the stored scores hold no metadata of items; save the baseline again")
-        if name not in known:
-            near = nearest(name, known)
-            hint = f"; did you mean {near!r}?" if near else f"; slices: {_listed(known)}"
-            raise UsageError(f"the rule on 'slice:{name}' matches no item of the suite{hint}")
-        inside = set(slices.tasks_of_slice(self.candidate, name)) | set(slices.tasks_of_slice(self.baseline, name))
-        if bad := [f"{task}: {problem}" for task in inside if (problem := self.problem(task))]:
-            return replace(subject, problem=_listed(sorted(bad)))
-        for task in inside:
-            self._check_paired(task)
-        found = slices.slice_draws(
-            self.candidate, self.baseline, name, tasks=[task for task in self.tasks if task in inside], draw=self.draw
-        )
-        if isinstance(found, str):
-            return replace(subject, open=found)
-        subject = replace(
-            subject,
-            n=found.n_items,
-            candidate=found.candidate.estimate,
-            baseline=found.baseline.estimate,
-            note=f"left out: {_listed(found.left_out)}" if found.left_out else "",
-        )
-        return self._tested(subject, (found.candidate, found.baseline))
-
-    def _tested(self, subject: _Subject, drawn: tuple[Draws, Draws] | str) -> _Subject:
-        if isinstance(drawn, str):
-            return replace(subject, open=drawn)
-        found = noninferiority(*drawn, margin=subject.rule.margin)
-        return replace(subject, found=found, alone=drawn[1])
-
-    def _drawn(self, task: str) -> tuple[Draws, Draws] | str:
-        """Return the draws of both models on a task that has scores, or why there are none."""
-        if task not in self._pairs:
-            self._pairs[task] = self._draw(task)
-        return self._pairs[task]
-
-    def _draw(self, task: str) -> tuple[Draws, Draws] | str:
-        one, other = self.candidate.cell(task), self.baseline.cell(task)
-        assert one is not None
-        assert other is not None
-        if not one.items or not other.items:
-            return f"{one.main_metric} has no scores of items"
-        self._check_paired(task)
-        try:
-            return self._draws(one), self._draws(other)
-        except ValueError as exc:
-            return str(exc)
-
-    def _draws(self, cell: CellResult) -> Draws:
-        assert cell.main_score is not None
-        return self.draw(
-            cell.items,
-            stream=cell.task,
-            estimate=cell.main_score,
-            n_resamples=self.candidate.n_resamples,
-            seed=self.candidate.seed,
-        )
-
-    def _check_paired(self, task: str) -> None:
-        one, other = self.candidate.cell(task), self.baseline.cell(task)
-        try:
-            check_paired(one.items if one else (), other.items if other else ())
-        except ValueError as exc:
-            raise NotComparable(
-                f"{task}: the candidate and the baseline were scored on other items ({exc}); make the baseline anew "
-                "with: benchkit baseline save FILE --model MODEL"
-            ) from exc
-
-
-def _n_items(cell: CellResult) -> int:
-    return sum(entry.n_items for entry in cell.items) or cell.n_items or 0
+    return f"items give a score of {given:.5f}, and {score:.5f} was recorded"
 
 
 # ------------------------------------------------------------ verdicts
 
 
-def _identical(subject: _Subject) -> RuleResult:
-    return replace(
-        _result(subject),
-        verdict="pass",
-        change=0.0,
-        low=0.0,
-        high=0.0,
-        bound=0.0,
-        sentence=f"{_name(subject)}: the same content as the baseline, so the difference is exactly 0",
+def _judge(evidence: Sequence[Evidence]) -> list[tuple[RuleResult, words.Seen | None]]:
+    family = [one.found if one.found and not one.target.is_mean else None for one in evidence]
+    passing = holm([None if found is None else found.p_noninferior for found in family])
+    failing = holm([None if found is None else found.p_worse for found in family])
+    n_rules = sum(found is not None for found in family)
+    n_open = sum(p is not None and p >= ALPHA for p in passing)
+    judged: list[tuple[RuleResult, words.Seen | None]] = []
+    for one, p_pass, p_fail in zip(evidence, passing, failing, strict=True):
+        if one.found is None:
+            judged.append((_untested(one), None))
+        elif p_pass is None or p_fail is None:  # the mean, which stands alone
+            judged.append(_tested(one, one.found, one.found.p_noninferior, one.found.p_worse, n_rules=1, n_open=1))
+        else:
+            judged.append(_tested(one, one.found, p_pass, p_fail, n_rules=n_rules, n_open=max(1, n_open)))
+    return judged
+
+
+def _untested(known: Evidence) -> RuleResult:
+    target, change = known.target, known.same_change
+    if known.problem:
+        sentence = words.not_judged(target.name, None, known.problem)
+        return replace(_result(known, sentence), verdict="error")
+    if change is not None:
+        sentence = words.same_model(target.name, known.scores, change, target.rule.margin)
+        return replace(
+            _result(known, sentence), verdict="pass", change=change, low=change, high=change, bound=change, p_pass=0.0
+        )
+    new, old = known.scores or (None, None)
+    moved = None if new is None or old is None else new - old
+    return replace(_result(known, words.not_judged(target.name, known.scores, known.reason)), change=moved)
+
+
+def _tested(
+    known: Evidence, found: NonInferiority, p_pass: float, p_fail: float, *, n_rules: int, n_open: int
+) -> tuple[RuleResult, words.Seen]:
+    target, n_items = known.target, known.n_items or 0
+    assert known.scores is not None
+    verdict = decide(found, p_pass=p_pass, p_fail=p_fail)
+    needed = items_needed(n_items, found.standard_error, found.margin, open_rules=n_open)
+    sentence = words.tested(
+        target.name, known.scores, found, verdict, n_rules=n_rules, n_items=n_items, items_needed=needed
     )
-
-
-def _judged(subjects: Sequence[_Subject]) -> tuple[RuleResult, ...]:
-    """Correct the p-values of all tasks and slices for their number, and say what each rule concludes."""
-    family = [subject for subject in subjects if subject.found is not None and subject.on != _MEAN]
-    passing = holm([subject.found.p_noninferior for subject in family if subject.found])
-    failing = holm([subject.found.p_worse for subject in family if subject.found])
-    corrected = {subject.id: (p_pass, p_fail) for subject, p_pass, p_fail in zip(family, passing, failing, strict=True)}
-    results = [_tested_result(subject, corrected) for subject in subjects]
-    n_open = sum(result.verdict != "pass" for result in results if result.id in corrected)
-    both = zip(results, subjects, strict=True)
-    return tuple(_with_power(result, subject, len(family), n_open) for result, subject in both)
-
-
-def _tested_result(subject: _Subject, corrected: Mapping[str, tuple[float | None, float | None]]) -> RuleResult:
-    result, found = _result(subject), subject.found
-    if subject.problem:
-        return replace(result, verdict="error", sentence=f"{_name(subject)}: {subject.problem}")
-    if found is None:
-        return replace(result, verdict="inconclusive", sentence=f"{_name(subject)}: no interval ({subject.open})")
-    p_pass, p_fail = corrected.get(subject.id, (found.p_noninferior, found.p_worse))
-    assert p_pass is not None
-    assert p_fail is not None
-    return replace(
-        result,
-        verdict=decide(found, p_pass=p_pass, p_fail=p_fail),
+    result = replace(
+        _result(known, sentence),
+        verdict=verdict,
         change=found.delta,
         low=found.interval.low,
         high=found.interval.high,
         bound=found.lower,
         p_pass=p_pass,
         p_fail=p_fail,
+        detectable=detectable(found.standard_error, found.margin, family=n_rules),
+        items_needed=needed,
     )
+    return result, _seen(known, found, n_rules=n_rules, n_open=n_open)
 
 
-def _result(subject: _Subject) -> RuleResult:
-    both = subject.candidate is not None and subject.baseline is not None
-    return RuleResult(
-        id=subject.id,
-        group="quality",
-        on=subject.on,
-        verdict="error",
-        severity=subject.rule.severity,
-        sentence="",
-        unit="score",
-        candidate=subject.candidate,
-        baseline=subject.baseline,
-        change=(subject.candidate or 0.0) - (subject.baseline or 0.0) if both else None,
-        threshold=-subject.rule.margin,
-        n=subject.n or None,
-    )
+def _seen(known: Evidence, found: NonInferiority, *, n_rules: int, n_open: int) -> words.Seen:
+    """Return what a rule can see; where both score the same, from the baseline's own spread.
 
-
-def _with_power(result: RuleResult, subject: _Subject, family: int, n_open: int) -> RuleResult:
-    found = subject.found
-    if found is None or result.verdict == "error":
-        return result
-    alone = result.id == f"quality/{_MEAN}"
-    result = replace(
-        result,
-        detectable=detectable(found.standard_error, found.margin, family=1 if alone else family),
-        items_needed=items_needed(
-            subject.n, found.standard_error, found.margin, open_rules=1 if alone else max(1, n_open)
-        ),
-    )
-    return replace(result, sentence=_sentence(result, subject, found))
-
-
-def _sentence(result: RuleResult, subject: _Subject, found: NonInferiority) -> str:
-    scores = f"{_name(subject)}: {_points(subject.candidate)} against {_points(subject.baseline)} points"
-    interval = f"{_signed(found.delta)} (95 % {_signed(found.interval.low)} to {_signed(found.interval.high)})"
-    allowed = f"{100 * found.margin:g}"
-    note = f"; {subject.note}" if subject.note else ""
-    if result.verdict == "pass":
-        return f"{scores}: {interval}, not worse by {allowed}{note}"
-    if result.verdict == "fail":
-        return f"{scores}: {interval}, worse by more than {allowed}{note}"
-    if found.delta < -found.margin:
-        said = f"worse by more than {allowed}, and chance alone could do that"
-    elif found.lower <= -found.margin:
-        said = f"may be as bad as {_signed(found.lower)}; {allowed} is allowed"
-    else:
-        said = f"within {allowed} by itself, but not once all rules are taken together"
-    more = ""
-    if result.items_needed is not None and found.delta >= -found.margin and result.items_needed > subject.n:
-        more = f"; about {result.items_needed} items would tell (now {subject.n})"
-    return f"{scores}: {interval}, {said}{more}{note}"
-
-
-def _name(subject: _Subject) -> str:
-    return "mean over all tasks" if subject.on == _MEAN else subject.on
-
-
-def _points(score: float | None) -> str:
-    return "no" if score is None else f"{100 * score:.2f}"
-
-
-def _signed(change: float) -> str:
-    return f"{100 * change:+.2f}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    rest = len(names) - _NAMED
-    return "; ".join(names[:_NAMED]) + (f"; and {rest} more" if rest > 0 else "")
-
-
-def _power(results: Sequence[RuleResult], subjects: Sequence[_Subject]) -> str:
-    """Return what the suite can see, of the mean where there is a rule on it, else of the rule that sees least."""
-    known = [(result, subject) for result, subject in zip(results, subjects, strict=True) if subject.found]
-    if not known:
-        return ""
-    said = []
-    for result, subject in known:
-        if result.on == _MEAN:
-            said.append(_power_of(result, subject))
-    others = [pair for pair in known if pair[0].on != _MEAN]
-    if others:
-        said.append(_power_of(*max(others, key=lambda pair: _caught(*pair))))
-    return " ".join(said)
-
-
-def _caught(result: RuleResult, subject: _Subject) -> float:
-    return result.detectable if result.detectable is not None else _assumed(subject)
-
-
-def _assumed(subject: _Subject) -> float:
-    """Return the smallest regression that would be caught if the models differed as two with correlation 0.5 do.
-
-    The standard deviation of a difference is then that of one model's score.
+    The variance of a difference of two scores with standard error s and correlation r is 2 s² (1 - r): s² for r = 0.5.
     """
-    assert subject.alone is not None
-    return detectable(float(subject.alone.values.std()), subject.rule.margin) or subject.rule.margin
+    is_assumed = found.standard_error == 0
+    spread = known.own_spread if is_assumed else found.standard_error
+    n_items = known.n_items or 0
+    return words.Seen(
+        name=known.target.on,
+        is_mean=known.target.is_mean,
+        detectable=detectable(spread, found.margin, family=n_rules) or found.margin,
+        is_assumed=is_assumed,
+        n_items=n_items,
+        items_needed=items_needed(n_items, spread, found.margin, open_rules=n_open) or 0,
+    )
 
 
-def _power_of(result: RuleResult, subject: _Subject) -> str:
-    caught = 100 * _caught(result, subject)
-    where = "on the mean" if result.on == _MEAN else f"on {result.on}, the rule that sees least,"
-    sentence = f"A regression of {caught:.2f} points {where} would be caught with 80 % probability"
-    if result.detectable is None:
-        return f"{sentence}, were the two models as different as models with a correlation of 0.5 are."
-    return f"{sentence}."
+def _result(known: Evidence, sentence: str) -> RuleResult:
+    """Return the result of a rule without what a test adds; INCONCLUSIVE until something is known."""
+    target = known.target
+    new, old = known.scores if known.scores and not known.problem else (None, None)
+    notes = f" ({'; '.join(known.notes)})" if known.notes else ""
+    return RuleResult(
+        id=target.id,
+        group="quality",
+        on=target.on,
+        verdict="inconclusive",
+        severity=target.rule.severity,
+        sentence=sentence + notes,
+        unit=UNIT,
+        candidate=new,
+        baseline=old,
+        threshold=-target.rule.margin,
+        n=known.n_items,
+    )
 
 
-# ------------------------------------------------------------ why
+def _unasked(pairs: Mapping[str, Pair], targets: Sequence[Target]) -> list[RuleResult]:
+    """Return an error for each task without a score that no rule asks for."""
+    asked = {task for target in targets for task in target.tasks}
+    return [
+        RuleResult(
+            id=f"quality/task:{task}",
+            group="quality",
+            on=task,
+            verdict="error",
+            severity="block",
+            sentence=f"{task}: {pair.problem} (no rule asks for it, but a task without a score is no pass)",
+            unit=UNIT,
+        )
+        for task, pair in pairs.items()
+        if pair.problem and task not in asked
+    ]
 
 
-def task_change(candidate: Scored, baseline: Scored, task: str) -> TaskChange:
-    """Return how a task changed; without an interval where its items give none."""
-    scores = _Scores(candidate, baseline, draw_scores)
-    one, other = candidate.cell(task), baseline.cell(task)
-    if one is None or other is None or one.main_score is None or other.main_score is None:
-        raise ValueError(f"{task} has no score under both models")
-    drawn = scores._drawn(task)
-    if isinstance(drawn, str):
-        return TaskChange(one.main_score - other.main_score, None, None)
-    difference = paired(*drawn)
-    return TaskChange(difference.delta, difference.interval.low, difference.interval.high)
+# ------------------------------------------------------------ for the explanation of a failed task
+
+
+def task_change(candidate: Scored, baseline: Scored, task: str, *, draw: DrawsScores = draw_scores) -> SliceLoss:
+    """Return how a task changed as a whole, as its rule has it.
+
+    Raises:
+        ValueError: a model has no score there.
+    """
+    new, old, scores = _both(candidate, baseline, task)
+    drawn = partial(draw, stream=task, n_resamples=candidate.n_resamples, seed=candidate.seed)
+    low, high = ends_of_change(new.items, old.items, scores, drawn)
+    return SliceLoss(task, sum(entry.n_items for entry in new.items), scores[0] - scores[1], low, high)
 
 
 def lost_items(candidate: Scored, baseline: Scored, task: str) -> tuple[LostItem, ...]:
-    """Return the ten items that add most to the regression of a task, the worst first."""
-    one, other = candidate.cell(task), baseline.cell(task)
-    if one is None or other is None or not one.items:
-        return ()
-    theirs = {(entry.split, entry.subset): entry for entry in other.items}
-    found: list[LostItem] = []
-    for entry in one.items:
-        before = theirs[entry.split, entry.subset]
-        losses = item_losses(entry, before) / len(one.items)
-        single = entry.kind == "mean"
-        for row in np.argsort(-losses, kind="stable")[:LOST_SHOWN].tolist():
-            if losses[row] > 0:
-                found.append(
-                    LostItem(
-                        item=str(entry.items[row]),
-                        place=f"{entry.split}/{entry.subset}",
-                        loss=float(losses[row]),
-                        before=float(before.columns["value"][row]) if single else None,
-                        after=float(entry.columns["value"][row]) if single else None,
-                    )
-                )
-    return tuple(sorted(found, key=lambda item: -item.loss)[:LOST_SHOWN])
+    """Return the ten items of a task that lost most, with their own scores where its type has such.
+
+    Raises:
+        ValueError: a model has no score there, or the two were not scored on the same items.
+    """
+    new, old, _ = _both(candidate, baseline, task)
+    return tuple(
+        LostItem(
+            item=str(new.items[lost.part].items[lost.row]),
+            place=f"{new.items[lost.part].split}/{new.items[lost.part].subset}",
+            loss=lost.loss,
+            before=_own_score(old.items[lost.part], lost.row),
+            after=_own_score(new.items[lost.part], lost.row),
+        )
+        for lost in lost_most(new.items, old.items)
+    )
+
+
+def _both(candidate: Scored, baseline: Scored, task: str) -> tuple[CellResult, CellResult, tuple[float, float]]:
+    new, old = candidate.cell(task), baseline.cell(task)
+    if new is None or old is None or new.main_score is None or old.main_score is None:
+        raise ValueError(f"{task}: both models need a score there")
+    return new, old, (new.main_score, old.main_score)
+
+
+def _own_score(entry: ItemScores, row: int) -> float | None:
+    is_counted = "counted" not in entry.columns or bool(entry.columns["counted"][row])
+    return float(entry.columns["value"][row]) if entry.kind == "mean" and is_counted else None

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from benchkit.errors import UsageError
 from benchkit.measure.bootstrap import Draws, DrawsScores, check_paired, draw_scores
+from benchkit.measure.cumulants import difference_cumulants, of_mean
 from benchkit.measure.noninferiority import change_interval
 from benchkit.measure.weighted import scorer
 from benchkit.types.gate import Scored, SliceLoss
@@ -260,7 +261,11 @@ def ends_of_change(
 ) -> tuple[float, float] | tuple[None, None]:
     """Return the 95 % interval of candidate minus baseline; None where the items don't allow one."""
     try:
-        found = change_interval(drawn(candidate, estimate=scores[0]), drawn(baseline, estimate=scores[1]))
+        found = change_interval(
+            drawn(candidate, estimate=scores[0]),
+            drawn(baseline, estimate=scores[1]),
+            cumulants=of_mean(list(map(difference_cumulants, candidate, baseline))),
+        )
     except ValueError:
         return None, None
     return found.low, found.high

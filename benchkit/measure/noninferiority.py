@@ -9,23 +9,26 @@
 PASS: the data exclude a regression as large as the margin. FAIL: the candidate's score is lower by more than the margin
 and the data exclude that it is as good as the baseline. Everything else is INCONCLUSIVE: more items would tell.
 
-Draws are pushed outwards on either side by the larger of two corrections. Percentiles of a bootstrap let too many
-candidates pass that are worse by exactly the margin (6 to 10 % where 5 % are meant) when few items differ between the
-models, or few lose much, which is how rankings and right-or-wrong answers differ:
+Draws are pushed outwards on either side by the larger of two corrections, which follow from the cumulants of the items
+(measure.cumulants). Percentiles of a bootstrap let too many candidates pass that are worse by exactly the margin (6 to
+10 % where 5 % are meant) when few items differ between the models, or few lose much, which is how rankings and
+right-or-wrong answers differ:
 
-  heavy tails   Of items with excess kurtosis k, the variance is known as from 2 / (k / n) degrees of freedom rather than
-                n - 1 (Satterthwaite 1946), and the draws, sums of n items, have the excess kurtosis k / n: the quantile
-                of a level is stretched by Student's t over the normal distribution at that level.
-  skewness      A sample that happens to miss the rare large losses has a better mean and a smaller spread at once, which
-                percentiles, skewed like the sample, see the wrong way round. Johnson's t shifts a quantile by
-                se * g / 6 * (2 z² + 1), g being the skewness of the draws and z the normal point of the level.
+  heavy tails   Of items with excess kurtosis k, the variance is known as from 2 / (k / n) degrees of freedom rather
+                than n - 1 (Satterthwaite 1946); k / n is the excess kurtosis of their mean. The quantile of a level is
+                stretched by Student's t over the normal distribution at that level.
+  skewness      A sample that happens to miss the rare large losses has a better mean and a smaller spread at once,
+                which percentiles, skewed like the sample, see the wrong way round. Johnson's t shifts a quantile by
+                se * g / 6 * (2 z² + 1), g being the skewness of the mean and z the normal point of the level.
 
-Both only ever push outwards; the estimate is not moved. What comes of it is measured by benchmarks/gate_coverage.py.
+Both only ever push outwards; the estimate is not moved. Scores that are no mean over items (correlations) have no such
+cumulants and need none: tails and skew of their draws are of the score, not of its standard error. What comes of it is
+measured by benchmarks/gate_coverage.py.
 
 Sources: Johnson, "Modified t Tests and Confidence Intervals for Asymmetrical Populations", JASA 73 (1978), eq. 2.6;
-Hesterberg, "What Teachers Should Know about the Bootstrap", The American Statistician 69 (2015), sect. 4; Satterthwaite,
-"An Approximate Distribution of Estimates of Variance Components", Biometrics Bulletin 2 (1946); Piaggio et al.,
-"Reporting of Noninferiority and Equivalence Randomized Trials", JAMA 308 (2012), for the decisions.
+Hesterberg, "What Teachers Should Know about the Bootstrap", The American Statistician 69 (2015); Satterthwaite, "An
+Approximate Distribution of Estimates of Variance Components", Biometrics Bulletin 2 (1946); Piaggio et al., "Reporting
+of Noninferiority and Equivalence Randomized Trials", JAMA 308 (2012), for the decisions.
 """
 
 from __future__ import annotations
@@ -38,12 +41,13 @@ import numpy as np
 
 from benchkit.measure.bootstrap import ROUNDING, Draws, interval
 from benchkit.measure.cells import Floats
+from benchkit.measure.cumulants import NORMAL, Cumulants
 from benchkit.measure.decide import ALPHA
 from benchkit.types.comparison import Interval
 
 POWER = 0.8
 FEWEST_DRAWS = math.ceil(1 / ALPHA)  # with fewer, no p-value is below the level
-FEWEST_FREEDOM = 2.0  # of a single item that differs: draws follow Poisson's distribution, with an excess kurtosis of 1
+FEWEST_FREEDOM = 2.0  # of a mean to which one item adds all there is: an excess kurtosis of 1
 MOST_FREEDOM = 1e6  # from here on t is the normal distribution
 
 Decision = Literal["pass", "fail", "inconclusive"]
@@ -70,16 +74,19 @@ class NonInferiority:
     standard_error: float
 
 
-def noninferiority(candidate: Draws, baseline: Draws, *, margin: float) -> NonInferiority:
+def noninferiority(
+    candidate: Draws, baseline: Draws, *, margin: float, cumulants: Cumulants = NORMAL
+) -> NonInferiority:
     """Test whether the candidate is worse by less than the margin, and whether it is worse at all.
 
     p_noninferior = (#{d <= -margin} + 1) / (B + 1), p_worse = (#{d >= 0} + 1) / (B + 1) over the draws d of the
-    difference; differences within rounding (1e-12) are 0. Where all are 0 the models gave the same answers: p_noninferior
-    is 0, since nothing was sampled that could have come out otherwise, and a pass must survive Holm's correction in any
+    difference; differences within rounding (1e-12) are 0. Where all are 0 the models gave the same answers, and
+    p_noninferior is 0: no resample could have come out otherwise, and the pass must survive Holm's correction in any
     family, where 1 / (B + 1) times thousands of rules would not.
 
     Args:
         margin: Largest regression that is accepted, above 0.
+        cumulants: Of the difference.
 
     Raises:
         ValueError: not equally many draws, or fewer than 20; a margin that isn't above 0.
@@ -91,7 +98,7 @@ def noninferiority(candidate: Draws, baseline: Draws, *, margin: float) -> NonIn
     """
     if not (math.isfinite(margin) and margin > 0):
         raise ValueError(f"the margin should be above 0, got {margin}")
-    found = _spread_out(candidate, baseline)
+    found = _spread_out(candidate, baseline, cumulants)
     if found.delta == 0 and not found.differences.any():
         return NonInferiority(0.0, margin, Interval(0.0, 0.0), 0.0, 0.0, 1.0, 0.0)
     return NonInferiority(
@@ -105,13 +112,13 @@ def noninferiority(candidate: Draws, baseline: Draws, *, margin: float) -> NonIn
     )
 
 
-def change_interval(candidate: Draws, baseline: Draws) -> Interval:
+def change_interval(candidate: Draws, baseline: Draws, *, cumulants: Cumulants = NORMAL) -> Interval:
     """Return the 95 % interval of the difference, as `noninferiority` has it for every margin.
 
     Raises:
         ValueError: as there.
     """
-    return _interval(_spread_out(candidate, baseline))
+    return _interval(_spread_out(candidate, baseline, cumulants))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,7 +131,7 @@ class _Difference:
     above: Floats
 
 
-def _spread_out(candidate: Draws, baseline: Draws) -> _Difference:
+def _spread_out(candidate: Draws, baseline: Draws, cumulants: Cumulants) -> _Difference:
     n_candidate, n_baseline = len(candidate.values), len(baseline.values)
     if n_candidate != n_baseline:
         raise ValueError(f"paired draws should be equally many: candidate {n_candidate}, baseline {n_baseline}")
@@ -135,8 +142,10 @@ def _spread_out(candidate: Draws, baseline: Draws) -> _Difference:
     return _Difference(
         delta=delta,
         differences=differences,
-        below=_without_rounding(delta + _pushed_down(differences - delta)),
-        above=_without_rounding(delta - _pushed_down(delta - differences)),
+        below=_without_rounding(delta + _pushed_down(differences - delta, cumulants)),
+        above=_without_rounding(
+            delta - _pushed_down(delta - differences, Cumulants(-cumulants.third, cumulants.fourth))
+        ),
     )
 
 
@@ -148,21 +157,19 @@ def _without_rounding(values: Floats) -> Floats:
     return np.where(np.abs(values) <= ROUNDING, 0.0, values)
 
 
-def _pushed_down(deviations: Floats) -> Floats:
+def _pushed_down(deviations: Floats, cumulants: Cumulants) -> Floats:
     """Return deviations from the estimate, in order, those below the median pushed down (see the module)."""
     from scipy.special import ndtri, stdtrit
 
     ordered = np.sort(deviations)
     spread = float(ordered.std())
-    if spread <= ROUNDING:
+    if spread <= ROUNDING or cumulants == NORMAL:
         return ordered
     n_draws, n_low = len(ordered), len(ordered) // 2
-    # Half a standard error of what so many draws show by chance, or draws without tail and skew would be pushed too.
-    excess = float(np.mean((ordered / spread) ** 4)) - 3 - 0.5 * math.sqrt(24 / n_draws)
-    skewness = float(np.mean((ordered / spread) ** 3)) + 0.5 * math.sqrt(6 / n_draws)
     levels = np.arange(1, n_low + 1) / (n_draws + 1)
     normal, low = ndtri(levels), ordered[:n_low]
-    shifted = low + spread * min(skewness, 0.0) / 6 * (2 * normal**2 + 1)
+    shifted = low + cumulants.third / spread**2 / 6 * (2 * normal**2 + 1)
+    excess = cumulants.fourth / spread**4
     freedom = max(FEWEST_FREEDOM, 2 / excess) if excess > 0 else math.inf
     stretched = low * stdtrit(freedom, levels) / normal if freedom < MOST_FREEDOM else low
     return np.concatenate([np.minimum(np.minimum(shifted, stretched), low), ordered[n_low:]])
@@ -217,7 +224,7 @@ def detectable(standard_error: float, margin: float, *, family: int = 1) -> floa
 
 
 def items_needed(n_items: int, standard_error: float, margin: float, *, open_rules: int = 1) -> int | None:
-    """Return how many items an equally good candidate needs to PASS with 80 % power; None where the models don't differ.
+    """Return how many items an equally good candidate needs to PASS with 80 % power; None where models don't differ.
 
     The standard error falls with the square root of the items: n * ((z + 0.84) * se / margin)².
 

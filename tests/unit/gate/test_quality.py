@@ -1,0 +1,625 @@
+"""Quality rules: which verdict, from which numbers, and everything that must never be a pass."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchkit.errors import NotComparable, UsageError
+from benchkit.gate.quality import QualityJudgement, judge_quality, lost_items, same_content, task_change
+from benchkit.gate.quality_words import Seen, power_sentence
+from benchkit.measure.bootstrap import Draws, draw_scores, mean_draws
+from benchkit.measure.cumulants import difference_cumulants, of_mean
+from benchkit.measure.decide import holm
+from benchkit.measure.noninferiority import detectable, items_needed, noninferiority
+from benchkit.measure.weighted import weighted_scores
+from benchkit.types.comparison import Environment, SuiteInfo
+from benchkit.types.gate import QualityRule, RuleResult, Scored
+from benchkit.types.model import ModelMeta
+from benchkit.types.result import CellResult, ItemScores
+
+PLACE = "test/default"
+MEAN, EACH = QualityRule("mean", 0.005), QualityRule("task:*", 0.02)
+ZH = QualityRule("slice:lang=zh", 0.02)
+RESAMPLES = 999
+
+
+def cell(task: str, values: object, **changes: object) -> CellResult:
+    array = np.asarray(values, float)
+    names = np.array([f"i{i}" for i in range(len(array))])
+    items = ItemScores("test", "default", "mean", "hit", names, {"value": array})
+    found = CellResult("m", task, "Retrieval", "ok", "hit", float(array.mean()), items=(items,), data_digest=f"d{task}")
+    return replace(found, **changes)  # type: ignore[arg-type]
+
+
+def scored(
+    *cells: CellResult, of: str = "candidate", tags: Mapping[str, object] | None = None, **meta: object
+) -> Scored:
+    facts = {"name": of, "id": of, "revision": None, "fingerprint": of, "dimension": 4} | meta
+    return Scored(
+        model=ModelMeta(**facts),  # type: ignore[arg-type]
+        asked_as=of,
+        suite=SuiteInfo("s", "d"),
+        cells=cells,
+        environment=Environment({}),
+        created="",
+        source="just measured",
+        tags={(task, PLACE): {"lang": np.asarray(values)} for task, values in (tags or {}).items()},
+        n_resamples=RESAMPLES,
+    )
+
+
+def values(seed: int, n: int = 200) -> np.ndarray:
+    return np.random.default_rng(seed).random(n)
+
+
+def moved(base: np.ndarray, by: float, *, spread: float = 0.05, seed: int = 9) -> np.ndarray:
+    """Return scores with a mean that is exactly `by` away, and seeded differences."""
+    noise = np.random.default_rng(seed).normal(0, spread, len(base))
+    return base + by + noise - noise.mean()
+
+
+def judged(
+    new: Sequence[CellResult], old: Sequence[CellResult], *rules: QualityRule, **more: object
+) -> dict[str, RuleResult]:
+    found = judge_quality(scored(*new, **more), scored(*old, of="baseline"), rules)  # type: ignore[arg-type]
+    assert len({result.id for result in found.results}) == len(found.results)
+    return {result.id: result for result in found.results}
+
+
+def no_draws(*_: object, **__: object) -> Draws:
+    raise AssertionError("nothing should be resampled here")
+
+
+# Verdicts
+
+
+def test_a_regression_beyond_the_margin_fails_in_one_plain_line():
+    base = values(0)
+    result = judged([cell("Support", moved(base, -0.04))], [cell("Support", base)], EACH)["quality/task:Support"]
+    assert result.verdict == "fail"
+    assert result.change == pytest.approx(-0.04)
+    assert (result.threshold, result.n, result.unit, result.on) == (-0.02, 200, "score", "Support")
+    assert result.low is not None
+    assert result.high is not None
+    assert result.sentence == (
+        f"Support: {100 * (base.mean() - 0.04):.1f} against {100 * base.mean():.1f} points: -4.0 "
+        f"(95 % {100 * result.low:+.1f} to {100 * result.high:+.1f}), worse than the margin of 2.0"
+    )
+
+
+def test_a_small_regression_that_is_surely_within_the_margin_passes():
+    base = values(0)
+    result = judged([cell("T", moved(base, -0.005))], [cell("T", base)], EACH)["quality/task:T"]
+    assert result.verdict == "pass"
+    assert result.bound is not None
+    assert -0.02 < result.bound < -0.005
+    assert result.sentence.endswith(f", at worst {100 * result.bound:+.1f} where 2.0 is allowed")
+
+
+def test_too_few_items_are_inconclusive_and_the_line_says_how_many_would_tell():
+    base = values(0, 40)
+    result = judged([cell("T", moved(base, -0.01, spread=0.1))], [cell("T", base)], EACH)["quality/task:T"]
+    assert result.verdict == "inconclusive"
+    assert result.items_needed is not None
+    assert result.items_needed > 40
+    assert result.bound is not None
+    assert result.sentence.endswith(
+        f"may be as bad as {100 * result.bound:+.1f}; 2.0 is allowed; "
+        f"about {result.items_needed} items would tell (now 40)"
+    )
+
+
+def test_a_loss_beyond_the_margin_that_may_be_chance_is_inconclusive():
+    base = values(0, 30)
+    result = judged([cell("T", moved(base, -0.025, spread=0.2))], [cell("T", base)], EACH)["quality/task:T"]
+    assert result.verdict == "inconclusive"
+    assert result.sentence.endswith("beyond the margin of 2.0, but that may still be chance")
+
+
+def test_numbers_are_those_of_the_draws_of_all_tasks_and_holm_over_tasks_and_slices():
+    olds = {name: values(seed, 60) for seed, name in enumerate("ABC")}
+    news = {name: moved(base, by, seed=7) for (name, base), by in zip(olds.items(), (0.0, -0.01, -0.016), strict=True)}
+    tags = {"B": ["zh"] * 20 + ["en"] * 40}
+    found = judged(
+        [cell(*one) for one in news.items()], [cell(*one) for one in olds.items()], MEAN, EACH, ZH, tags=tags
+    )
+    assert list(found) == ["quality/mean", *(f"quality/task:{n}" for n in "ABC"), "quality/slice:lang=zh"]
+
+    def draws(task: str, base: np.ndarray, stream: str) -> Draws:
+        items = cell(task, base).items
+        return draw_scores(items, stream=stream, estimate=float(base.mean()), n_resamples=RESAMPLES, seed=42)
+
+    both = {n: (draws(n, news[n], n), draws(n, olds[n], n)) for n in "ABC"}
+    shapes = {n: difference_cumulants(cell(n, news[n]).items[0], cell(n, olds[n]).items[0]) for n in "ABC"}
+    tests = {f"quality/task:{n}": noninferiority(*both[n], margin=0.02, cumulants=shapes[n]) for n in "ABC"}
+    cut = (draws("B", news["B"][:20], "B\nlang=zh"), draws("B", olds["B"][:20], "B\nlang=zh"))
+    of_cut = difference_cumulants(*(cell("B", of["B"][:20]).items[0] for of in (news, olds)))
+    tests["quality/slice:lang=zh"] = noninferiority(*cut, margin=0.02, cumulants=of_cut)
+    passing = holm([test.p_noninferior for test in tests.values()])
+    failing = holm([test.p_worse for test in tests.values()])
+    for (name, test), p_pass, p_fail in zip(tests.items(), passing, failing, strict=True):
+        result = found[name]
+        assert (result.p_pass, result.p_fail) == (p_pass, p_fail)
+        assert result.change == pytest.approx(test.delta)
+        assert result.bound == pytest.approx(test.lower)
+        assert result.detectable == pytest.approx(detectable(test.standard_error, 0.02, family=4))
+    means = [mean_draws([both[n][i] for n in "ABC"]) for i in (0, 1)]
+    mean = noninferiority(*means, margin=0.005, cumulants=of_mean(list(shapes.values())))
+    assert found["quality/mean"].p_pass == mean.p_noninferior  # stands alone
+    assert found["quality/mean"].bound == pytest.approx(mean.lower)
+    assert found["quality/mean"].n == 180
+    assert found["quality/mean"].items_needed == items_needed(180, mean.standard_error, 0.005)
+
+
+def test_a_rule_that_only_holms_correction_keeps_from_passing_says_so():
+    # Three tasks, each below 0.05 alone and none below 0.05 / 3.
+    olds = {name: values(seed, 100) for seed, name in enumerate("ABC")}
+    news = [cell(name, moved(base, -0.0105, seed=3)) for name, base in olds.items()]
+    alone = judged(news[:1], [cell("A", olds["A"])], EACH)["quality/task:A"]
+    together = judged(news, [cell(*one) for one in olds.items()], EACH)["quality/task:A"]
+    assert alone.verdict == "pass"
+    assert together.verdict == "inconclusive"
+    assert together.bound == alone.bound
+    assert "by itself at worst" in together.sentence
+    assert "not sure among 3 rules" in together.sentence
+
+
+def test_margins_are_monotone_and_a_shift_of_both_models_changes_no_verdict():
+    base = values(2, 80)
+    new = moved(base, -0.02, spread=0.06)
+    order = ["fail", "inconclusive", "pass"]
+    found = []
+    for margin in (0.001, 0.005, 0.01, 0.019, 0.021, 0.03, 0.05, 0.1):
+        rule = QualityRule("task:T", margin)
+        one = judged([cell("T", new)], [cell("T", base)], rule)["quality/task:T"]
+        other = judged([cell("T", new + 0.3)], [cell("T", base + 0.3)], rule)["quality/task:T"]
+        assert one.verdict == other.verdict
+        found.append(order.index(one.verdict))
+    assert found == sorted(found)
+    assert {0, 2} <= set(found)
+
+
+def test_a_better_candidate_passes():
+    base = values(0)
+    assert judged([cell("T", moved(base, 0.1))], [cell("T", base)], EACH, MEAN)["quality/task:T"].verdict == "pass"
+
+
+def test_a_good_mean_does_not_hide_a_dead_task():
+    olds = [cell(name, values(seed)) for seed, name in enumerate("ABCDEFGHIJ")]
+    news = [cell(one.task, moved(values(seed), 0.03)) for seed, one in enumerate(olds)]
+    news[4] = cell("E", values(4) * 0.5)
+    found = judged(news, olds, MEAN, EACH)
+    assert {name for name, result in found.items() if result.verdict == "fail"} == {"quality/task:E"}
+
+
+def test_severity_is_the_rules_own():
+    base = values(0)
+    found = judged([cell("T", moved(base, -0.1))], [cell("T", base)], replace(EACH, severity="warn"))
+    assert found["quality/task:T"].severity == "warn"
+
+
+def test_draws_are_made_once_for_each_model_and_task():
+    calls = []
+
+    def draw(items: Sequence[ItemScores], **options: object) -> Draws:
+        calls.append((options["stream"], options["seed"], options["n_resamples"]))
+        return draw_scores(items, **options)  # type: ignore[arg-type]
+
+    base = values(0)
+    judge_quality(scored(cell("T", base * 0.9)), scored(cell("T", base), of="baseline"), (MEAN, EACH), draw=draw)
+    assert calls == [("T", 42, RESAMPLES)] * 2
+
+
+def test_there_are_enough_resamples_for_the_family():
+    # With 99 of them no p-value times 30 is below 0.05, and no candidate could pass.
+    olds = [cell(f"T{i}", values(i, 50)) for i in range(30)]
+    news = [cell(one.task, moved(values(i, 50), 0.1)) for i, one in enumerate(olds)]
+    candidate = replace(scored(*news), n_resamples=99)
+    found = judge_quality(candidate, scored(*olds, of="baseline"), (EACH,))
+    assert {result.verdict for result in found.results} == {"pass"}
+
+
+# A/A
+
+
+def test_equal_scores_of_other_models_pass_with_exactly_no_change_five_hundred_times():
+    rng = np.random.default_rng(0)
+    for call in range(500):
+        base = [cell(name, rng.random(12)) for name in "AB"]
+        candidate = replace(scored(*base, tags={"A": ["zh"] * 12}), n_resamples=50, seed=call)
+        found = judge_quality(candidate, replace(scored(*base, of="baseline"), seed=call), (MEAN, EACH, ZH))
+        assert [result.verdict for result in found.results] == ["pass"] * 4
+        assert [(r.change, r.low, r.high, r.bound) for r in found.results] == [(0.0, 0.0, 0.0, 0.0)] * 4
+
+
+def test_equal_scores_say_what_the_suite_would_see_by_an_assumption():
+    base = cell("T", values(0))
+    found = judge_quality(scored(base), scored(base, of="baseline"), (QualityRule("mean", 0.02),))
+    result = found.results[0]
+    assert (result.detectable, result.items_needed) == (None, None)
+    score = f"{100 * values(0).mean():.1f}"
+    assert result.sentence == f"mean over 1 task: {score} against {score} points: no difference on any item"
+    spread = float(draw_of(base).values.std())
+    assert f"With 80 % power a regression of {100 * (1.6449 + 0.8416) * spread:.1f} points of the mean" in found.power
+    assert "as if the scores of two models correlated by 0.5" in found.power
+
+
+def draw_of(one: CellResult) -> Draws:
+    assert one.main_score is not None
+    return draw_scores(one.items, stream=one.task, estimate=one.main_score, n_resamples=RESAMPLES, seed=42)
+
+
+def test_the_same_content_passes_without_a_bootstrap():
+    new, old = [cell("T", values(0), engine="packed")], [cell("T", values(0) + 3e-5, engine="torch")]
+    found = judge_quality(
+        scored(*new, tags={"T": ["zh"] * 200}, fingerprint="f"),
+        scored(*old, of="baseline", fingerprint="f"),
+        (MEAN, EACH, ZH),
+        draw=no_draws,
+    )
+    for result in found.results:
+        assert (result.verdict, result.change, result.low, result.bound) == ("pass", 0.0, 0.0, 0.0)
+        assert result.sentence.endswith("the same model by content")
+    assert found.power == ""
+
+
+@pytest.mark.parametrize(
+    "change", [{"dimension": 3}, {"precision": "int8"}, {"similarity": "dot"}, {"fingerprint": "other"}]
+)
+def test_another_dimension_precision_or_similarity_is_no_same_content(change):
+    assert same_content(scored(fingerprint="f"), scored(fingerprint="f", of="baseline"))
+    assert not same_content(scored(**({"fingerprint": "f"} | change)), scored(fingerprint="f", of="baseline"))
+
+
+def test_one_content_with_scores_within_the_margin_passes_and_tells_the_difference():
+    base = values(0, 50)
+    new = base.copy()
+    new[0] -= 0.5  # one answer of fifty turned, as another machine may do
+    found = judge_quality(
+        scored(cell("T", new), fingerprint="f"), scored(cell("T", base), fingerprint="f"), (EACH,), draw=no_draws
+    )
+    assert found.results[0].verdict == "pass"
+    assert found.results[0].change == pytest.approx(-0.01)
+    assert "so libraries, engine or machine made the difference" in found.results[0].sentence
+
+
+def test_one_content_with_broken_scores_fails():
+    base = values(0)
+    found = judge_quality(
+        scored(cell("T", base * 0.5), fingerprint="f"), scored(cell("T", base), fingerprint="f"), (MEAN, EACH)
+    )
+    assert [result.verdict for result in found.results] == ["fail", "fail"]
+    assert "the model is the same by content: look for what libraries, engine or machine changed" in (
+        found.results[0].sentence
+    )
+
+
+def test_one_content_without_digests_of_the_data_is_looked_at():
+    one = cell("T", values(0), data_digest=None)
+    with pytest.raises(AssertionError, match="nothing should be resampled"):
+        judge_quality(scored(one, fingerprint="f"), scored(one, fingerprint="f"), (EACH,), draw=no_draws)
+
+
+# Never a pass
+
+BROKEN: dict[str, tuple[CellResult | None, str]] = {
+    "missing": (None, "the {} has no result"),
+    "failed": (
+        CellResult("m", "B", "STS", "failed", reason="out of memory"),
+        "the {} failed: out of memory",
+    ),
+    "skipped": (CellResult("m", "B", "STS", "skipped"), "the {} was skipped: no reason was recorded"),
+    "nan": (cell("B", values(1), main_score=math.nan), "the {} has no score that is a number (nan)"),
+    "none": (cell("B", values(1), main_score=None), "the {} has no score that is a number (None)"),
+}
+
+
+@pytest.mark.parametrize("whose", ["candidate", "baseline"])
+@pytest.mark.parametrize("name", BROKEN)
+@pytest.mark.parametrize("fingerprint", ["f", "other"])
+def test_a_cell_without_a_score_is_an_error_of_its_task_and_of_the_mean(whose, name, fingerprint):
+    broken, said = BROKEN[name]
+    good = [cell("A", values(0)), cell("B", values(1))]
+    bad = [good[0], *([broken] if broken else [])]
+    new, old = (bad, good) if whose == "candidate" else (good, bad)
+    found = judge_quality(
+        scored(*new, fingerprint="f"), scored(*old, of="baseline", fingerprint=fingerprint), (MEAN, EACH)
+    )
+    results = {result.id: result for result in found.results}
+    assert results["quality/task:B"].verdict == results["quality/mean"].verdict == "error"
+    assert results["quality/task:B"].sentence == f"B: {said.format(whose)}"
+    assert results["quality/mean"].sentence == f"mean over 2 tasks: B: {said.format(whose)}"
+    assert results["quality/mean"].candidate is None
+    assert results["quality/task:A"].verdict == "pass"
+
+
+def test_a_failed_task_that_no_rule_asks_for_is_an_error_all_the_same():
+    failed = CellResult("m", "B", "STS", "failed", reason="no room")
+    found = judged(
+        [cell("A", values(0)), failed], [cell("A", values(0)), cell("B", values(1))], QualityRule("task:A", 1)
+    )
+    assert found["quality/task:B"].verdict == "error"
+    assert found["quality/task:B"].severity == "block"
+    assert found["quality/task:B"].sentence == (
+        "B: the candidate failed: no room (no rule asks for it, but a task without a score is no pass)"
+    )
+
+
+def test_a_task_without_scores_of_items_is_inconclusive():
+    new, old = (cell("T", values(0), items=(), main_score=score) for score in (0.8, 0.81))
+    found = judged([new, cell("A", values(1))], [old, cell("A", values(1))], EACH, MEAN)
+    assert found["quality/task:T"].verdict == found["quality/mean"].verdict == "inconclusive"
+    assert found["quality/task:T"].change == pytest.approx(-0.01)
+    assert found["quality/task:T"].sentence == (
+        "T: 80.0 against 81.0 points: -1.0, there are no scores of its items, so nothing to tell a loss from chance"
+    )
+    assert "T: there are no scores of its items" in found["quality/mean"].sentence
+
+
+def test_equal_scores_without_items_pass_where_the_fingerprint_is_equal():
+    one = cell("T", values(0), items=())
+    same, other = (scored(one, fingerprint=name, dimension=2) for name in ("f", "g"))
+    baseline = scored(one, fingerprint="f")
+    assert judge_quality(same, baseline, (EACH,)).results[0].verdict == "pass"
+    assert judge_quality(other, baseline, (EACH,)).results[0].verdict == "inconclusive"
+
+
+def test_too_few_items_for_an_interval_are_inconclusive_with_the_reason():
+    found = judged([cell("T", [0.1, 0.2, 0.9])], [cell("T", [0.1, 0.2, 0.8])], EACH)["quality/task:T"]
+    assert found.verdict == "inconclusive"
+    assert "no interval (test/default: 3 item(s) are too few for an interval" in found.sentence
+
+
+def test_items_that_do_not_give_the_recorded_score_are_an_error():
+    base = values(0)
+    tampered = cell("T", base * 0.5, main_score=float(base.mean()))
+    found = judged([tampered], [cell("T", base)], EACH, MEAN)
+    assert {result.verdict for result in found.values()} == {"error"}
+    expected = f"the candidate's items give a score of {base.mean() / 2:.5f}, and {base.mean():.5f} was recorded"
+    assert found["quality/task:T"].sentence == f"T: {expected}"
+
+
+def test_items_that_are_no_numbers_are_an_error():
+    base = values(0)
+    broken = base.copy()
+    broken[3] = math.nan
+    found = judged([cell("T", base)], [cell("T", broken, main_score=0.5)], EACH)["quality/task:T"]
+    assert found.verdict == "error"
+    assert "the baseline's scores of items can't be used (test/default: column 'value' has 1 values that are not" in (
+        found.sentence
+    )
+
+
+# Not comparable
+
+
+@pytest.mark.parametrize(
+    ("old", "message"),
+    [
+        (
+            cell("T", values(0, 100)),
+            r"T: not paired: test/default: 200 items against 100; renew the baseline: benchkit",
+        ),
+        (
+            cell("T", values(0), data_digest="x"),
+            "T: baseline and candidate differ: data digest x against dT; renew the",
+        ),
+        (cell("T", values(0), main_metric="map"), "T: baseline and candidate differ: metric map against hit; renew"),
+    ],
+)
+@pytest.mark.parametrize("fingerprint", ["f", "other"])
+def test_scores_of_other_items_data_or_metric_are_refused(old, message, fingerprint):
+    new = scored(cell("T", values(0)), fingerprint="f")
+    with pytest.raises(NotComparable, match=message):
+        judge_quality(new, scored(old, of="baseline", fingerprint=fingerprint), (EACH,))
+
+
+# Which rules
+
+
+def test_the_first_of_two_rules_that_match_a_task_holds():
+    cells = [cell(name, values(0)) for name in ("STSB", "SICK", "STS[x]")]
+    rules = (QualityRule("task:STSB", 0.001), QualityRule("task:STS[x]", 0.002), QualityRule("task:*", 0.02, "warn"))
+    found = judged(cells, cells, *rules)
+    assert {result.on: result.threshold for result in found.values()} == {
+        "STSB": -0.001,
+        "STS[x]": -0.002,
+        "SICK": -0.02,
+    }
+
+
+def test_a_task_called_mean_is_no_mean():
+    cells = [cell("mean", values(0)), cell("A", values(1))]
+    found = judged(cells, cells, MEAN, EACH)
+    assert found["quality/mean"].n == 400
+    assert found["quality/task:mean"].n == 200
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        (["task:STBS"], r"quality rule on 'task:STBS' matches no task \(did you mean 'STSB'\?\); tasks: STSB, SICK"),
+        (["task:Arxiv*"], "quality rule on 'task:Arxiv\\*' matches no task; tasks: STSB, SICK"),
+        (["slice:lang=zhh"], r"on 'slice:lang=zhh' matches no item \(did you mean 'zh'\?\); values of 'lang': en, zh"),
+        (["slice:lng=zh"], r"on 'slice:lng=zh' matches no item \(did you mean 'lang'\?\); tags: lang"),
+        (["tsk:*"], r"unknown quality rule 'tsk:\*' \(did you mean 'task:\*'\?\); write \"mean\", \"task:GLOB\" or"),
+        (["average"], "unknown quality rule 'average'; write"),
+        (["task:"], "unknown quality rule 'task:'"),
+        (["slice:zh"], "a slice is KEY=VALUE, such as lang=zh; got 'zh'"),
+        (["mean", "mean"], "quality rule on 'mean' can never hold, since 'mean' stands before it"),
+        (["task:*", "task:STSB"], r"on 'task:STSB' can never hold, since 'task:\*' stands before it and matches all"),
+    ],
+)
+def test_a_rule_that_asks_for_nothing_is_refused(rules, message):
+    cells = [cell(name, values(0, 10)) for name in ("STSB", "SICK")]
+    tags = {"STSB": ["zh"] * 5 + ["en"] * 5}
+    with pytest.raises(UsageError, match=message):
+        judged(cells, cells, *(QualityRule(on, 0.02) for on in rules), tags=tags)
+
+
+def test_a_question_mark_before_a_star_is_no_cover():
+    cells = [cell(name, values(0)) for name in ("A", "AB")]
+    assert set(judged(cells, cells, QualityRule("task:?", 0.1), EACH)) == {"quality/task:A", "quality/task:AB"}
+
+
+def test_a_slice_without_any_tags_says_how_to_get_them():
+    with pytest.raises(UsageError, match="matches no item; the scores hold no tags of their items: score both models"):
+        judged([cell("T", values(0))], [cell("T", values(0))], ZH)
+
+
+@pytest.mark.parametrize("margin", [0.0, -0.1, math.nan, math.inf])
+def test_a_margin_that_is_not_above_0_is_refused_even_for_equal_models(margin):
+    one = scored(cell("T", values(0)), fingerprint="f")
+    with pytest.raises(UsageError, match="quality rule on 'mean': the margin should be above 0, got"):
+        judge_quality(one, one, (QualityRule("mean", margin),))
+
+
+def test_without_rules_nothing_is_judged():
+    assert judge_quality(scored(), scored(), ()) == QualityJudgement((), "")
+
+
+# Slices
+
+
+def test_a_slice_that_lost_fails_while_its_task_passes():
+    base = values(0, 400)
+    zh = np.arange(400) % 10 == 0
+    new = np.where(zh, moved(base, -0.06, spread=0.03), moved(base, 0.005, spread=0.03))
+    tags = {"A": np.where(zh, "zh", "en"), "B": ["en"] * 50}
+    olds = [cell("A", base), cell("B", values(1, 50))]
+    found = judged([cell("A", new), olds[1]], olds, EACH, ZH, tags=tags)
+    assert {name: result.verdict for name, result in found.items()} == {
+        "quality/task:A": "pass",
+        "quality/task:B": "pass",
+        "quality/slice:lang=zh": "fail",
+    }
+    result = found["quality/slice:lang=zh"]
+    assert (result.n, result.on) == (40, "lang=zh")
+    assert result.candidate == pytest.approx(new[zh].mean())
+    assert result.sentence.startswith("lang=zh (40 items of 1 task): ")
+
+
+def test_a_slice_over_two_tasks_is_the_mean_of_the_two():
+    a, b = values(0, 30), values(1, 10)
+    tags = {"A": ["zh"] * 30, "B": ["zh"] * 10}
+    found = judged([cell("A", moved(a, -0.01)), cell("B", moved(b, 0.03))], [cell("A", a), cell("B", b)], ZH, tags=tags)
+    result = found["quality/slice:lang=zh"]
+    assert result.baseline == pytest.approx((a.mean() + b.mean()) / 2)
+    assert result.change == pytest.approx((-0.01 + 0.03) / 2)
+    assert result.n == 40
+
+
+def test_a_slice_of_fewer_than_four_items_is_inconclusive():
+    base = values(0, 20)
+    found = judged([cell("A", base * 0.5)], [cell("A", base)], ZH, tags={"A": ["zh"] * 3 + ["en"] * 17})
+    result = found["quality/slice:lang=zh"]
+    assert result.verdict == "inconclusive"
+    assert result.sentence == "lang=zh (3 items of 1 task): A test/default has 3 of its items, 4 are needed"
+
+
+def test_what_was_left_out_of_a_slice_is_said_even_where_it_passes():
+    base = values(0, 100)
+    tags = {"A": ["zh"] * 100, "B": ["zh"] * 2 + ["en"] * 98}
+    cells = [cell("A", base), cell("B", base)]
+    result = judged(cells, cells, ZH, tags=tags)["quality/slice:lang=zh"]
+    assert result.verdict == "pass"
+    assert result.sentence.endswith("(B test/default has 2 of its items, 4 are needed)")
+
+
+def correlated(predicted: np.ndarray, gold: np.ndarray) -> CellResult:
+    names = np.array([f"i{i}" for i in range(len(gold))])
+    items = ItemScores("test", "default", "correlation", "spearman", names, {"predicted": predicted, "gold": gold})
+    score = float(weighted_scores(items, np.ones((1, len(gold)), int))[0])
+    return CellResult("m", "A", "STS", "ok", "spearman", score, items=(items,), data_digest="d")
+
+
+def test_a_candidate_with_one_answer_for_a_whole_slice_is_an_error():
+    gold, old = values(0, 40), values(1, 40)
+    new = np.where(np.arange(40) < 10, 0.5, old)
+    found = judged([correlated(new, gold)], [correlated(old, gold)], ZH, tags={"A": ["zh"] * 10 + ["en"] * 30})
+    result = found["quality/slice:lang=zh"]
+    assert result.verdict == "error"
+    assert result.sentence.endswith("the candidate's score is not defined on the slice of A test/default")
+
+
+def test_a_failed_task_is_an_error_of_the_slices_that_it_may_be_part_of():
+    failed = CellResult("m", "B", "STS", "failed", reason="no room")
+    olds = [cell("A", values(0, 20)), cell("B", values(1, 20))]
+    known = {"A": ["zh"] * 20, "B": ["en"] * 20}
+    for tags, verdict in (({"A": known["A"]}, "error"), (known, "pass")):
+        assert judged([olds[0], failed], olds, ZH, tags=tags)["quality/slice:lang=zh"].verdict == verdict
+
+
+# Power
+
+
+def test_power_names_the_mean_the_tasks_and_what_a_pass_takes():
+    seen = [
+        Seen("mean", True, 0.0121, False, 500, 400),
+        Seen("A", False, 0.03, False, 100, 90),
+        Seen("B", False, 0.09, False, 168, 640),
+    ]
+    assert power_sentence(seen) == (
+        "With 80 % power a regression of 1.2 points of the mean and of 3.0 (A) to 9.0 points (B) of a single rule "
+        "would be caught. For an equally good model to pass as often, B needs about 640 items (now 168)."
+    )
+    assert power_sentence(seen[1:2]) == "With 80 % power a regression of 3.0 points of A would be caught."
+    assert power_sentence([]) == ""
+
+
+def test_power_says_where_it_rests_on_an_assumption():
+    seen = [Seen("A", False, 0.03, True, 100, 90), Seen("B", False, 0.09, False, 168, 100)]
+    assert "The two models score the same on some rules, which says nothing about others" in power_sentence(seen)
+
+
+def test_a_bound_never_looks_like_the_margin_that_it_misses():
+    base = values(0, 60)
+    seen = 0
+    for seed in range(40):
+        result = judged([cell("T", moved(base, -0.009, seed=seed))], [cell("T", base)], EACH)["quality/task:T"]
+        if result.verdict == "inconclusive":
+            assert "as bad as -2.0;" not in result.sentence
+            seen += 1
+    assert seen
+    small = judged([cell("T", moved(base, -0.01))], [cell("T", base)], QualityRule("task:T", 0.0025))["quality/task:T"]
+    assert "0.25" in small.sentence
+
+
+# For the explanation
+
+
+def test_a_task_changed_as_its_rule_says():
+    base = values(0)
+    candidate, baseline = scored(cell("T", moved(base, -0.04))), scored(cell("T", base), of="baseline")
+    change = task_change(candidate, baseline, "T")
+    result = judge_quality(candidate, baseline, (EACH,)).results[0]
+    assert (change.change, change.low, change.high) == (pytest.approx(result.change), result.low, result.high)
+
+
+def test_items_that_lost_come_with_their_scores():
+    new, old = [0.0, 1.0, 0.5, 1.0], [1.0, 1.0, 1.0, 1.0]
+    found = lost_items(scored(cell("T", new)), scored(cell("T", old)), "T")
+    assert [(item.item, item.before, item.after, item.place) for item in found] == [
+        ("i0", 1.0, 0.0, PLACE),
+        ("i2", 1.0, 0.5, PLACE),
+    ]
+    assert found[0].loss == pytest.approx((1 - 0.5 / 3) / 4)
+
+
+def test_items_of_a_correlation_have_no_score_of_their_own():
+    gold, old = values(0, 20), values(1, 20)
+    found = lost_items(scored(correlated(-old, gold)), scored(correlated(old, gold)), "A")
+    assert found
+    assert {(item.before, item.after) for item in found} == {(None, None)}
+
+
+def test_a_task_without_a_score_can_not_be_explained():
+    with pytest.raises(ValueError, match="T: both models need a score there"):
+        task_change(scored(), scored(cell("T", values(0))), "T")
+    with pytest.raises(ValueError, match="T: both models need a score there"):
+        lost_items(scored(), scored(cell("T", values(0))), "T")
