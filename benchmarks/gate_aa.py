@@ -132,11 +132,13 @@ def live(prepared: Prepared, options: Any) -> int:
     for number in range(options.live):
         rules, n_sessions = cost_path(prepared, options.seed + 2 * number)
         blocked += any(rule.verdict != "pass" for rule in rules)
+        said = ", ".join(f"{rule.id} {rule.change:.3f} {rule.verdict}" for rule in rules if rule.change is not None)
+        print(f"  run {number + 1}, {n_sessions} session(s): {said}", flush=True)
         confirmed += n_sessions > 1
         for rule in rules:
             ratios.setdefault(rule.id, []).append(rule.change or float("nan"))
             if rule.verdict != "pass":
-                print(f"  run {number}: {rule.id} {rule.verdict}: {rule.sentence}")
+                print(f"    {rule.sentence}", flush=True)
     print(f"{options.live} live A/A runs, {(time.monotonic() - started) / options.live:.0f} s each: {blocked} blocked")
     print(f"  {confirmed} had a second session")
     for name, values in ratios.items():

@@ -189,10 +189,14 @@ def coverage(settings: Settings) -> bool:
 
 
 def power(settings: Settings) -> None:
-    """Print how often true regressions FAIL, up to the one that is foretold to be caught in 80 % of the cases."""
+    """Print how often true regressions FAIL, and the one that is foretold to be caught in 80 % of the cases.
+
+    It is foretold from the standard error at the margin, as a gate has that of the candidate at hand: where a larger
+    regression also differs more from item to item (right or wrong, nDCG), somewhat fewer are caught.
+    """
     few = Settings(max(500, settings.sims // 4), settings.resamples, settings.seed)
     print(f"\n{'kind':22}{'items':>6}{'margin':>8}{'regression':>12}{'FAIL':>8}{'PASS':>8}")
-    for kind in (KINDS[1], KINDS[2], KINDS[5], KINDS[8]):
+    for kind in (KINDS[1], KINDS[2], KINDS[4], KINDS[7]):
         error = float(np.mean([test.standard_error for test, _ in judged(kind, kind.margin, few)]))
         foretold = detectable(error, kind.margin) or kind.margin
         for regression in (0.0, kind.margin / 2, kind.margin, (kind.margin + foretold) / 2, foretold, 1.3 * foretold):
@@ -209,7 +213,7 @@ def power(settings: Settings) -> None:
 def passing(kind: Kind, settings: Settings) -> None:
     """Print how often an equal model passes with as many items as are foretold to be needed for 80 %."""
     error = float(np.mean([test.standard_error for test, _ in judged(kind, 0.0, settings)]))
-    needed = min(items_needed(kind.n_items, error, kind.margin) or kind.n_items, 10_000)
+    needed = items_needed(kind.n_items, error, kind.margin) or kind.n_items
     enough = Kind(kind.name, kind.make, needed, kind.margin)
     tests = judged(enough, 0.0, Settings(400, min(settings.resamples, 999), settings.seed))
     print(

@@ -108,9 +108,8 @@ def _power(folder: Path, options: Any) -> None:
         report = gate(str(target), options.suite, with_cost=False)
         mean = next(rule for rule in report.rules if rule.id == "quality/mean")
         failed = sum(rule.verdict == "fail" for rule in report.rules)
-        print(
-            f"  {share:4.2f}: {mean.change:+.4f} ({mean.low:+.4f} to {mean.high:+.4f}), {report.verdict}, {failed} rules"
-        )
+        interval = f"{mean.low:+.4f} to {mean.high:+.4f}"
+        print(f"  {share:4.2f}: {mean.change:+.4f} ({interval}), {report.verdict}, {failed} rules")
         if mean.detectable is not None:
             print(f"        smallest regression of the mean that is caught with 80 %: {mean.detectable:.4f}")
 

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from benchkit.api.gate_request import Pair
 from benchkit.api.request import Prepared
 from benchkit.errors import BenchkitError
 from benchkit.gate.quality import lost_items, task_change
 from benchkit.gate.slices import slice_losses, tasks_of_slice
+from benchkit.measure.bootstrap import DrawsScores
 from benchkit.runner.answers import answer_items
 from benchkit.runner.run import PlannedModel, open_encoder
-from benchkit.tasks.answers import ItemAnswer
+from benchkit.tasks.answers import ItemAnswer, Wanted
 from benchkit.types.gate import Explanation, LostItem, RuleResult, Scored
 
 if TYPE_CHECKING:
@@ -29,24 +30,49 @@ _TASKS_OF_A_RULE = 3  # of the mean and of a slice, those that lost most
 _MOST_TASKS = 6  # a broken model fails everywhere, and nobody reads the tenth list of nonsense
 
 
+Told: TypeAlias = Mapping[tuple[str, str], ItemAnswer]
+
+
+class Answers(Protocol):
+    """Gives what baseline and candidate answered to items of a task, as far as they can be asked."""
+
+    def __call__(self, task: str, wanted: Wanted) -> tuple[Told, Told]: ...
+
+
 def explain(
-    prepared: Prepared,
-    pair: Pair,
     candidate: Scored,
     baseline: Scored,
     failed: Sequence[RuleResult],
-    vectors: VectorStore | None,
+    *,
+    draw: DrawsScores,
+    answers: Answers | None = None,
 ) -> tuple[Explanation, ...]:
-    """Explain failed quality rules; each task once, under the first rule that it made fail."""
+    """Explain failed quality rules; each task once, under the first rule that it made fail.
+
+    Args:
+        draw: Draws the scores of a task, or knows the draws already.
+        answers: None on stored scores: the losses then stand without texts.
+    """
     found: list[Explanation] = []
-    speakers = _speakers(prepared, pair, vectors)
     # A task's own rule says more than the mean, which fails through its tasks.
     for rule in sorted(failed, key=lambda rule: not rule.id.startswith("quality/task:")):
         known = {explanation.task for explanation in found}
         for task in _tasks(rule, candidate, baseline):
             if task not in known and len(found) < _MOST_TASKS:
-                found.append(_explanation(prepared, speakers, candidate, baseline, rule, task, vectors))
+                found.append(_explanation(candidate, baseline, rule, task, draw, answers))
     return tuple(found)
+
+
+def answers_of(prepared: Prepared, pair: Pair, vectors: VectorStore | None) -> Answers:
+    """Return what asks both models; each is loaded once for all tasks."""
+    speakers = _speakers(prepared, pair, vectors)
+
+    def answers(task: str, wanted: Wanted) -> tuple[Told, Told]:
+        opened = next(one for one in prepared.tasks if one.name == task)
+        before, after = (_answers(prepared, speaker, opened, wanted, vectors) for speaker in speakers)
+        return before, after
+
+    return answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,33 +104,38 @@ def _tasks(rule: RuleResult, candidate: Scored, baseline: Scored) -> list[str]:
     names = [cell.task for cell in candidate.cells if cell.items]
     if rule.id.startswith("quality/slice:"):
         names = [name for name in names if name in tasks_of_slice(candidate, rule.on)]
-    changes = {name: task_change(candidate, baseline, name).change for name in names}
+    changes = {name: _change(candidate, baseline, name) for name in names}
     return [name for name in sorted(names, key=lambda name: changes[name]) if changes[name] < 0][:_TASKS_OF_A_RULE]
 
 
+def _change(candidate: Scored, baseline: Scored, task: str) -> float:
+    new, old = candidate.cell(task), baseline.cell(task)
+    if new is None or old is None or new.main_score is None or old.main_score is None:
+        return 0.0
+    return new.main_score - old.main_score
+
+
 def _explanation(
-    prepared: Prepared,
-    speakers: tuple[_Speaker | None, _Speaker | None],
     candidate: Scored,
     baseline: Scored,
     rule: RuleResult,
     task: str,
-    vectors: VectorStore | None,
+    draw: DrawsScores,
+    answers: Answers | None,
 ) -> Explanation:
-    change = task_change(candidate, baseline, task)
+    change = task_change(candidate, baseline, task, draw=draw)
     lost = lost_items(candidate, baseline, task)
     wanted: dict[str, list[str]] = {}
     for item in lost:
         wanted.setdefault(item.place, []).append(item.item)
-    opened = next(one for one in prepared.tasks if one.name == task)
-    before, after = (_answers(prepared, speaker, opened, wanted, vectors) for speaker in speakers)
+    before, after = answers(task, wanted) if answers is not None else ({}, {})
     return Explanation(
         rule=rule.id,
         task=task,
         change=change.change,
         low=change.low,
         high=change.high,
-        slices=slice_losses(candidate, baseline, task),
+        slices=slice_losses(candidate, baseline, task, seed=candidate.seed),
         items=tuple(
             _told(item, before.get((item.place, item.item)), after.get((item.place, item.item))) for item in lost
         ),
@@ -115,9 +146,9 @@ def _answers(
     prepared: Prepared,
     speaker: _Speaker | None,
     opened: OpenedTask,
-    wanted: Mapping[str, Sequence[str]],
+    wanted: Wanted,
     vectors: VectorStore | None,
-) -> Mapping[tuple[str, str], ItemAnswer]:
+) -> Told:
     if speaker is None or not wanted:
         return {}
     try:

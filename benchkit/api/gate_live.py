@@ -21,7 +21,7 @@ from functools import partial
 from math import nan
 from typing import TYPE_CHECKING
 
-from benchkit.api.gate_explain import explain
+from benchkit.api.gate_explain import answers_of, explain
 from benchkit.api.gate_request import (
     Findings,
     GateRequest,
@@ -48,6 +48,7 @@ from benchkit.measure.space import SampledSpaces
 from benchkit.models.names import parse_model
 from benchkit.plugins import open_model
 from benchkit.runner.cell_cache import CellCache
+from benchkit.runner.draw_cache import DrawCache
 from benchkit.runner.mixed import loaded_once, mixed_planned
 from benchkit.runner.progress import Progress, Silent
 from benchkit.runner.run import PlannedModel, Runner, reason_of
@@ -95,7 +96,6 @@ def run_live(request: GateRequest, *, progress: Progress | None = None) -> GateR
         baseline,
         policy,
         request=request,
-        settings=settings,
         started=started,
         device=prepared.device,
         findings=findings,
@@ -188,7 +188,9 @@ def _findings(
             progress.stage("looking at what was lost")
             tags = candidate.tags or tags_of(prepared.tasks, candidate.cells, on_warning=progress.warning)
             tagged = replace(candidate, tags=tags)
-            explanations = explain(prepared, pair, tagged, baseline, failed, vectors)
+            draw = DrawCache(prepared.settings.cache_dir)
+            asked = answers_of(prepared, pair, vectors)
+            explanations = explain(tagged, baseline, failed, draw=draw, answers=asked)
     return Findings(cost, space, why_none, explanations, warnings)
 
 

@@ -186,21 +186,20 @@ def judge(
     policy: Policy,
     *,
     request: GateRequest,
-    settings: Settings,
     started: float,
     device: str,
     findings: Findings | None = None,
     notes: Sequence[str] = (),
-    quality: tuple[tuple[RuleResult, ...], str] | None = None,
+    quality: tuple[tuple[RuleResult, ...], str],
 ) -> GateReport:
     """Put all rules together; the verdict is decided here, once, by `gate.decide`.
 
     Args:
-        quality: The judged quality rules and the sentence on power, where they are known already.
+        quality: The judged quality rules and the sentence on power (judge_scores).
         started: Of the gate, by time.perf_counter().
     """
     found = findings or Findings()
-    results, power = quality or judge_scores(candidate, baseline, policy, settings)
+    results, power = quality
     must_judge = not policy.is_default
     rules = (
         *results,

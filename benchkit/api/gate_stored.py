@@ -7,11 +7,22 @@ from __future__ import annotations
 
 import time
 
-from benchkit.api.gate_request import Findings, GateRequest, GateRun, check_rules, find_baseline, judge, policy_of
+from benchkit.api.gate_explain import explain
+from benchkit.api.gate_request import (
+    Findings,
+    GateRequest,
+    GateRun,
+    check_rules,
+    find_baseline,
+    judge,
+    judge_scores,
+    policy_of,
+)
 from benchkit.api.request import settings_of, suite_of
 from benchkit.api.scored import CHAMPION, read_scores
 from benchkit.errors import UsageError
 from benchkit.gate.comparable import check_comparable
+from benchkit.runner.draw_cache import DrawCache
 from benchkit.settings import Settings
 from benchkit.store.uri import DATABASE_NAME
 from benchkit.suite.load import load_suite
@@ -38,16 +49,19 @@ def run_stored(request: GateRequest) -> GateRun:
     notes = check_comparable(candidate, baseline)
     policy = policy or policy_of(request, suite)
     check_rules(policy, candidate, baseline)
+    quality = judge_scores(candidate, baseline, policy, settings)
+    failed = [rule for rule in quality[0] if rule.verdict == "fail"]
+    explanations = explain(candidate, baseline, failed, draw=DrawCache(settings.cache_dir))
     report = judge(
         candidate,
         baseline,
         policy,
         request=request,
-        settings=settings,
         started=started,
         device="cpu",
-        findings=Findings(cost=_stored_costs(candidate, baseline, policy, request)),
+        findings=Findings(cost=_stored_costs(candidate, baseline, policy, request), explanations=explanations),
         notes=(*where, *notes),
+        quality=quality,
     )
     return GateRun(report, candidate, settings, _tracking_uri(request, settings))
 

@@ -157,6 +157,17 @@ def test_corrections_only_push_outwards():
         assert pushed.high >= plain.high - 1e-12
 
 
+def test_draws_above_the_estimate_are_not_pushed_up():
+    # Six of ten draws lie above the estimate, and with them some of the lower half.
+    values = np.repeat([-1.5, 1.0], [400, 600])
+    draws = Draws(-3.0, values - 3)
+    plain = noninferiority(draws, zeros(1000), margin=1.99)
+    heavy = noninferiority(
+        draws, zeros(1000), margin=1.99, cumulants=Cumulants(0.6 * values.std() ** 3, values.std() ** 4)
+    )
+    assert heavy.p_noninferior == plain.p_noninferior == 1.0
+
+
 def test_cumulants_are_those_of_the_mean_of_the_items():
     values = np.random.default_rng(2).exponential(size=30) ** 2
     found = difference_cumulants(entry_of(values), entry_of(np.zeros(30)))
@@ -204,8 +215,8 @@ def test_answers_that_are_right_or_wrong_are_a_mean_and_other_scores_none():
     pairs = ItemScores("test", "x", "bitext", "accuracy", names, {"gold": label, "predicted": predicted[:, 1]})
     hits = entry_of(np.array([1.0, 1.0, 1.0, 0.0]))
     assert difference_cumulants(pairs, zero) == difference_cumulants(hits, zero)
-    layered = ItemScores("test", "x", "mean", "hit", names, right.columns, strata=label)
-    assert difference_cumulants(layered, layered) == Cumulants()
+    layered, flat = (ItemScores("t", "x", "mean", "hit", names, one.columns, strata=label) for one in (right, zero))
+    assert difference_cumulants(layered, flat) == Cumulants()
 
 
 def found_with(delta: float) -> NonInferiority:
