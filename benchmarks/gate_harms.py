@@ -34,8 +34,8 @@ QUALITY, COST, LIMIT = "quality/", "cost/", "limits/"
 NOISES = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3)
 # Layers that repeat the last one: two more than six are a third more work in the layers.
 SLOWER_LAYERS = 2
-# Rows of the table of words that no text uses: 30 % of a process of about 620 MiB.
-UNUSED_WORDS = 150_000
+# Of a detour that every vector takes: two matrices of 384 x this are 246 MB, 30 % of a process with MiniLM.
+DETOUR = 80_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Harm:
     """A way to harm a checkpoint, and what has to name it.
 
     Attributes:
-        rule: Beginning of the id of a rule that has to fail.
+        rule: Beginning of the id of a rule that has to fail; "" where nothing is harmed, and the gate has to pass.
     """
 
     name: str
@@ -59,9 +59,9 @@ def main() -> int:
         missed = [harm.name for harm in harms if not _is_caught(harm, Path(folder), options)]
         if options.power:
             _power(Path(folder), options)
-    print(f"{len(harms) - len(missed)} of {len(harms)} harms blocked by the right rule")
+    print(f"{len(harms) - len(missed)} of {len(harms)} candidates judged as they should, by the right rule")
     for name in missed:
-        print(f"missed: {name}")
+        print(f"wrong: {name}")
     return 1 if missed else 0
 
 
@@ -79,12 +79,12 @@ def _is_caught(harm: Harm, folder: Path, options: Any) -> bool:
     started = time.monotonic()
     report = gate(str(target), options.suite, with_cost=harm.with_cost)
     failed = [rule for rule in report.rules if rule.verdict in ("fail", "error")]
-    named = [rule.id for rule in failed if rule.id.startswith(harm.rule)]
+    named = [rule.id for rule in failed if harm.rule and rule.id.startswith(harm.rule)]
     print(f"{harm.name}: {report.verdict.upper()}, exit {report.exit_code}, {time.monotonic() - started:.0f} s")
     for rule in failed[:4]:
         print(f"    {rule.id}: {rule.sentence}")
     sys.stdout.flush()
-    return report.exit_code == 1 and bool(named)
+    return report.exit_code == 0 if not harm.rule else report.exit_code == 1 and bool(named)
 
 
 def gate(candidate: str, suite: str, *, with_cost: bool) -> GateReport:
@@ -207,8 +207,13 @@ def _casing(target: Path) -> None:
     change_json(target / "tokenizer_config.json", {"do_lower_case": False})
 
 
+def _lower_case(target: Path) -> None:
+    """Lower-case every text, which the tokenizer of an uncased model does anyhow."""
+    change_json(target / "sentence_bert_config.json", {"do_lower_case": True})
+
+
 def _truncation(target: Path) -> None:
-    change_json(target / "sentence_bert_config.json", {"max_seq_length": 8 if "short" in target.name else 32})
+    change_json(target / "sentence_bert_config.json", {"max_seq_length": 32})
 
 
 def _tokenizer(target: Path) -> None:
@@ -226,29 +231,30 @@ def _int4(target: Path) -> None:
 
 
 def _larger(target: Path) -> None:
-    """Give the table of words rows that no text uses."""
-    config = json.loads((target / "config.json").read_text(encoding="utf-8"))
-    change_json(target / "config.json", {"vocab_size": config["vocab_size"] + UNUSED_WORDS})
+    """Send every vector through a space of many dimensions and back, which changes nothing but memory and time.
 
-    def padded(weights: Weights) -> Weights:
-        name = next(name for name in weights if name.endswith("word_embeddings.weight"))
-        more = np.random.default_rng(SEED).standard_normal((UNUSED_WORDS, weights[name].shape[1]))
-        return weights | {name: np.concatenate([weights[name], more.astype(weights[name].dtype)])}
-
-    change_weights(target, padded)
+    Rows that no text uses would not do: weights are mapped from the file, and what isn't read takes no memory.
+    """
+    add_dense(target, np.eye(DETOUR, 384, dtype=np.float32))
+    add_dense(target, np.eye(384, DETOUR, dtype=np.float32))
 
 
 def _smaller_vectors(target: Path) -> None:
     """Cut the vectors to 64 dimensions, by a last module that keeps the first of them."""
+    add_dense(target, np.eye(64, 384, dtype=np.float32))
+
+
+def add_dense(target: Path, matrix: Any) -> None:
+    """Add a module that multiplies every vector by a matrix (out, in)."""
+    from safetensors.numpy import save_file
+
     modules = json.loads((target / "modules.json").read_text(encoding="utf-8"))
     folder = target / f"{len(modules)}_Dense"
     folder.mkdir()
-    from safetensors.numpy import save_file
-
-    save_file({"linear.weight": np.eye(64, 384, dtype=np.float32)}, folder / "model.safetensors", {"format": "pt"})
+    save_file({"linear.weight": matrix}, folder / "model.safetensors", {"format": "pt"})
     config = {
-        "in_features": 384,
-        "out_features": 64,
+        "in_features": matrix.shape[1],
+        "out_features": matrix.shape[0],
         "bias": False,
         "activation_function": "torch.nn.modules.linear.Identity",
     }
@@ -264,6 +270,7 @@ HARMS = (
     Harm("pooling changed", QUALITY, _pooling),
     Harm("wrong prompt", QUALITY, _prompt),
     Harm("casing kept", QUALITY, _casing),
+    Harm("lower-cased input", "", _lower_case),
     Harm("truncation to 32 tokens", QUALITY, _truncation),
     Harm("wrong tokenizer", QUALITY, _tokenizer),
     Harm("384 to 64 dimensions", LIMIT + "dimension", _smaller_vectors),

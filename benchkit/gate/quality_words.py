@@ -1,7 +1,7 @@
 """What a judged quality rule says to people: one line each, and what the suite can see at all.
 
     values of a rule ── tested · same_model · not_judged ──> sentence
-    detectable regressions of all rules ── power_sentence ──> "With 80 % power ..."
+    detectable regressions of all rules ── power_sentence ──> "With roughly 80 % power ..."
 
 Scores stand as points (times 100) with one decimal, as in every report, or more decimals where fewer would make a bound
 look like the margin that it is held against. Names are data and are not escaped here.
@@ -122,7 +122,7 @@ def power_sentence(seen: Sequence[Seen]) -> str:
     if not seen:
         return ""
     mean = [f"of {_caught(one)} points of the mean" for one in seen if one.is_mean]
-    said = [f"With 80 % power a regression {' and '.join([*mean, *_single(seen)])} would be caught."]
+    said = [f"With roughly 80 % power a regression {' and '.join([*mean, *_single(seen)])} would be caught."]
     short = max(seen, key=lambda one: one.items_needed / one.n_items)
     if short.items_needed > short.n_items:
         said.append(
