@@ -245,7 +245,8 @@ def test_equal_scores_say_what_the_suite_would_see_by_an_assumption():
     score = f"{100 * values(0).mean():.1f}"
     assert result.sentence == f"mean over 1 task: {score} against {score} points: no difference on any item"
     spread = float(draw_of(base).values.std())
-    assert f"With roughly 80 % power a regression of {100 * (1.6449 + 0.8416) * spread:.1f} points of the mean" in found.power
+    caught = f"{100 * (1.6449 + 0.8416) * spread:.1f}"
+    assert f"With roughly 80 % power a regression of {caught} points of the mean" in found.power
     assert "as if the scores of two models correlated by 0.5" in found.power
 
 
@@ -565,8 +566,8 @@ def test_power_names_the_mean_the_tasks_and_what_a_pass_takes():
         Seen("B", False, 0.09, False, 168, 640),
     ]
     assert power_sentence(seen) == (
-        "With roughly 80 % power a regression of 1.2 points of the mean and of 3.0 (A) to 9.0 points (B) of a single rule "
-        "would be caught. For an equally good model to pass as often, B needs about 640 items (now 168)."
+        "With roughly 80 % power a regression of 1.2 points of the mean and of 3.0 (A) to 9.0 points (B) of a single "
+        "rule would be caught. For an equally good model to pass as often, B needs about 640 items (now 168)."
     )
     assert power_sentence(seen[1:2]) == "With roughly 80 % power a regression of 3.0 points of A would be caught."
     assert power_sentence([]) == ""
