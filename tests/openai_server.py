@@ -14,11 +14,12 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from types import TracebackType
 from typing import Any
 
 import numpy as np
+from local_server import LocalServer
 from numpy.typing import NDArray
 
 Vectors = NDArray[np.float32]
@@ -90,8 +91,7 @@ class OpenAIServer:
             record.clear()
 
     def __enter__(self) -> OpenAIServer:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"endpoint": self}))
-        self._server.daemon_threads = True
+        self._server = LocalServer(type("Handler", (_Handler,), {"endpoint": self}))
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self._thread.start()
         return self

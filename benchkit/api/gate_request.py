@@ -20,7 +20,7 @@ from benchkit.api.scored import CHAMPION, is_file, read_champion, read_scores
 from benchkit.errors import SuiteError, UsageError
 from benchkit.gate.decide import exit_code, overall
 from benchkit.gate.limits import judge_limits
-from benchkit.gate.quality import judge_quality
+from benchkit.gate.quality import judge_quality, same_content
 from benchkit.gate.quality_targets import pair_cells, targets_of
 from benchkit.gate.space import judge_space
 from benchkit.runner.draw_cache import DrawCache
@@ -239,17 +239,6 @@ def judge_scores(
     """Judge the quality rules; draws that were made before are taken from the cache."""
     judged = judge_quality(candidate, baseline, policy.quality, draw=DrawCache(settings.cache_dir))
     return judged.results, judged.power
-
-
-def same_content(candidate: Scored, baseline: Scored) -> bool:
-    """Tell whether two models give one vector for one text, cut and stored alike."""
-    one, other = candidate.model, baseline.model
-    return (one.fingerprint, one.dimension, one.precision, one.similarity) == (
-        other.fingerprint,
-        other.dimension,
-        other.precision,
-        other.similarity,
-    )
 
 
 def with_label(spec: ModelSpec, taken: str) -> ModelSpec:

@@ -22,6 +22,8 @@ from benchkit.api.request import settings_of, suite_of
 from benchkit.api.scored import CHAMPION, read_scores
 from benchkit.errors import UsageError
 from benchkit.gate.comparable import check_comparable
+from benchkit.gate.cost import judge_cost
+from benchkit.gate.cost_ratio import stored_session
 from benchkit.runner.draw_cache import DrawCache
 from benchkit.settings import Settings
 from benchkit.store.uri import DATABASE_NAME
@@ -102,17 +104,13 @@ def _tracking_uri(request: GateRequest, settings: Settings) -> str | None:
 
 
 def _stored_costs(candidate: Scored, baseline: Scored, policy: Policy, request: GateRequest) -> tuple[RuleResult, ...]:
-    from benchkit.gate.cost import CostSession, judge_cost
-
-    why_none = "the two were not measured beside each other in one session; gate the model itself to have that done"
-    labels = (candidate.model.name, baseline.model.name)
-    sessions = []
-    for scored in (candidate, baseline):
-        cost, samples = scored.cost, scored.samples
-        if cost is not None and samples is not None and set(labels) <= set(samples.order):
-            sessions = [CostSession(cost, samples)]
-            break
+    """Judge costs where one session measured both models, which is what two results of one comparison keep."""
+    name = candidate.model.name
     if request.cost is False:
-        sessions, why_none = [], "costs are left out (--no-cost)"
-    must_judge = not policy.is_default and request.cost is not False
-    return judge_cost(sessions, *labels, policy.cost, why_none=why_none, must_judge=must_judge)
+        return judge_cost([], name, "", policy.cost, why_none="costs are left out (--no-cost)", must_judge=False)
+    found = stored_session(candidate, baseline)
+    if found is None:
+        why_none = "the two were not measured beside each other in one session; gate the model itself to have that done"
+        return judge_cost([], name, "", policy.cost, why_none=why_none, must_judge=not policy.is_default)
+    session, label = found
+    return judge_cost([session], name, label, policy.cost)

@@ -35,7 +35,7 @@ import numpy as np
 
 from benchkit.measure.latency import MIN_SAMPLES, N_RESAMPLES, fewest_calls, paired_ratio
 from benchkit.types.cost import CostFigure, CostReport, CostSamples, Sample, SampleKind
-from benchkit.types.gate import CostMetric
+from benchkit.types.gate import CostMetric, Scored
 
 # Without a control: more than the largest difference of two processes of one model that was seen, 4 %.
 NOISE_WITHOUT_CONTROL = math.log(1.05)
@@ -53,6 +53,50 @@ class CostSession:
 
     report: CostReport
     samples: CostSamples
+
+
+def stored_session(candidate: Scored, baseline: Scored) -> tuple[CostSession, str] | None:
+    """Return the session that measured both models beside each other, and the baseline's label in it.
+
+    Each of two stored results keeps what was measured of its own model. They are put together only where the same
+    session made both: times of two sessions are never held against each other, on one machine neither. None where
+    there is no such session.
+    """
+    new, old = candidate.cost, baseline.cost
+    if new is None or old is None or candidate.samples is None or baseline.samples is None:
+        return None
+    if _session_of(new) != _session_of(old):
+        return None
+    label = baseline.model.name
+    if label == candidate.model.name:
+        label = f"{label} (baseline)"
+    first, second = (_own(candidate.samples, candidate.model.name), _own(baseline.samples, baseline.model.name, label))
+    samples = CostSamples(
+        order=(candidate.model.name, label),
+        samples=first.samples + second.samples,
+        processes=first.processes + second.processes,
+        failures={**first.failures, **second.failures},
+    )
+    costs = (new.of(candidate.model.name), old.of(baseline.model.name))
+    models = tuple(replace(cost, model=name) for cost, name in zip(costs, samples.order, strict=True) if cost)
+    return CostSession(replace(new, models=models, ratios=(), control=()), samples), label
+
+
+def _session_of(report: CostReport) -> tuple[object, ...]:
+    """Return what no two sessions share."""
+    hardware = tuple(sorted(report.hardware.items()))
+    return report.measured_at, report.seconds, report.seed, report.level, report.device, hardware
+
+
+def _own(samples: CostSamples, model: str, label: str | None = None) -> CostSamples:
+    """Return what was measured of one model, under another label where one is given."""
+    name = label or model
+    return CostSamples(
+        order=(name,),
+        samples=tuple(replace(sample, model=name) for sample in samples.samples if sample.model == model),
+        processes=tuple(replace(process, model=name) for process in samples.processes if process.model == model),
+        failures={name: samples.failures[model]} if model in samples.failures else {},
+    )
 
 
 @dataclass(frozen=True, slots=True)

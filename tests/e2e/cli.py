@@ -28,7 +28,6 @@ import pytest
 
 COMMAND = Path(sys.executable).parent / "benchkit"
 TIMEOUT_S = 240.0
-UNHEARD_S = 60.0  # a process that is at a pause still, so long after an interrupt, has not heard it
 # What a user may have set and a test must not see.
 _UNSET = ("MLFLOW_TRACKING_URI", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "TERM", "TQDM_DISABLE", "HF_ENDPOINT")
 
@@ -114,21 +113,16 @@ class Running:
     def interrupt(self) -> subprocess.CompletedProcess[str]:
         """Send what Ctrl-C sends, and return how the process ended."""
         self.process.send_signal(signal.SIGINT)
-        try:
-            return self.finish(UNHEARD_S)
-        except subprocess.TimeoutExpired:
-            # Python drops a KeyboardInterrupt that comes while an object is finalised; a person would press again.
-            self.process.send_signal(signal.SIGINT)
-            return self.finish()
+        return self.finish()
 
     def kill(self) -> None:
         """End it as the system does when memory runs out: it can't do anything about it."""
         self.process.kill()
         self.process.communicate()
 
-    def finish(self, timeout: float = TIMEOUT_S) -> subprocess.CompletedProcess[str]:
+    def finish(self) -> subprocess.CompletedProcess[str]:
         """Wait for the end."""
-        stdout, stderr = self.process.communicate(timeout=timeout)
+        stdout, stderr = self.process.communicate(timeout=TIMEOUT_S)
         return subprocess.CompletedProcess(self.process.args, self.process.returncode, stdout, stderr)
 
 

@@ -512,6 +512,28 @@ def test_costs_of_an_unchanged_model_are_measured_and_pass(project: Path) -> Non
     assert all(rule["candidate"] > 0 for rule in costs)
 
 
+@pytest.mark.slow
+def test_costs_of_a_stored_comparison_are_judged_and_those_of_two_comparisons_are_not(project: Path) -> None:
+    quick = {"BENCHKIT_COST": "quick"}
+    for number in (1, 2):
+        args = ["compare", "./tiny", "./elsewhere/copy@dim=2", "--suite", "words.yaml", "--no-track", "--quiet"]
+        # Another seed is another session.
+        compared = call_benchkit([*args, "--seed", str(number)], project, quick)
+        assert compared.code == 0, compared.err
+        (folder,) = [found for found in (project / "mlruns" / "results").iterdir() if found.is_dir()]
+        folder.rename(project / f"compared-{number}")
+    saved = ["baseline", "save", "of-1.json", "--result", "compared-1", "--model", "./tiny"]
+    assert call_benchkit(saved, project).code == 0
+    policy = ("--policy", "latency.yaml")
+    (project / "latency.yaml").write_text(LATENCY, encoding="utf-8")
+    candidate = ("./elsewhere/copy@dim=2", "--baseline", "of-1.json")
+    one = reported(project, *candidate, "--result", "compared-1", *policy)
+    assert rules(one, "pass") == ["cost/query_latency_p50"]
+    two = reported(project, *candidate, "--result", "compared-2", *policy)
+    assert rules(two, "inconclusive") == ["cost/query_latency_p50"]
+    assert two["exit_code"] == 3
+
+
 @pytest.fixture
 def gone(project: Path, tmp_path: Path) -> Path:
     """Return a project whose baseline's model was deleted after its scores were saved."""

@@ -147,7 +147,9 @@ def spoilt(content: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "spoil", [cut, spoilt, lambda content: "", lambda content: "[]", lambda content: "\x00" * 10], ids=str
+    "spoil",
+    [cut, spoilt, lambda content: "", lambda content: "[]", lambda content: "\x00" * 10],
+    ids=["cut", "spoilt", "empty", "list", "zeros"],
 )
 def test_a_damaged_file_is_refused_wherever_it_stands(spoil: Callable[[str], str], project: Path) -> None:
     path = project / "base.json"

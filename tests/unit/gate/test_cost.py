@@ -12,9 +12,11 @@ from scipy import stats
 
 from benchkit.cost.summary import summarise
 from benchkit.gate.cost import CostSession, _Bound, _decided, _doubt, judge_cost, needs_confirmation
-from benchkit.gate.cost_ratio import TWO_SIDED, Beside, Ratio, pooled
+from benchkit.gate.cost_ratio import TWO_SIDED, Beside, Ratio, pooled, stored_session
+from benchkit.types.comparison import Environment, SuiteInfo
 from benchkit.types.cost import CostFigure, CostReport, CostSamples, ModelCost, ProcessFacts, Sample
-from benchkit.types.gate import CostRule, RuleResult
+from benchkit.types.gate import CostRule, RuleResult, Scored
+from benchkit.types.model import ModelMeta
 
 P50 = CostRule("query_latency_p50", max_ratio=1.10)
 P95 = CostRule("query_latency_p95", max_ratio=1.25)
@@ -695,3 +697,58 @@ def test_the_report_of_a_real_session_is_understood() -> None:
     # The ratio that the report tells, from the same calls.
     (told,) = [ratio for ratio in report.ratios if ratio.metric == "latency/query_cpu"]
     assert results[0].change == pytest.approx(told.ratio)
+
+
+# ------------------------------------------------------------ stored results
+
+
+def kept(measured: CostSession, label: str, *, name: str = "", **facts: object) -> Scored:
+    """Return what a stored result keeps of one model of a session."""
+    own = measured.report.of(label)
+    assert own is not None
+    samples = CostSamples(
+        (name or label,),
+        tuple(replace(s, model=name or label) for s in measured.samples.samples if s.model == label),
+        tuple(replace(p, model=name or label) for p in measured.samples.processes if p.model == label),
+    )
+    report = replace(measured.report, models=(replace(own, model=name or label),), **facts)  # type: ignore[arg-type]
+    meta = ModelMeta(name=name or label, id=label, revision=None, fingerprint=label, dimension=3)
+    suite, machine = SuiteInfo("s", "d", None), Environment({})
+    return Scored(meta, label, suite, (), machine, "", "a file", cost=report, samples=samples)
+
+
+def test_two_stored_results_of_one_session_are_judged_as_the_session_itself() -> None:
+    whole = session(cand(factor=1.2, memory=600.0))
+    found = stored_session(kept(whole, "cand"), kept(whole, "base"))
+    assert found is not None
+    joined, label = found
+    assert judge_cost([joined], "cand", label, DEFAULT) == judge_cost([whole], "cand", "base", DEFAULT)
+    assert [result.verdict for result in judge_cost([joined], "cand", label, DEFAULT)] == ["fail", "fail", "fail"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"measured_at": "2025-01-01T00:00:01+00:00"}, {"seconds": 2.0}, {"hardware": {"cpu": "another"}}, {"seed": 2}],
+    ids=lambda other: next(iter(other)),
+)
+def test_times_of_two_sessions_are_never_put_together(other: dict[str, object]) -> None:
+    whole = session()
+    assert stored_session(kept(whole, "cand"), kept(whole, "base")) is not None
+    assert stored_session(kept(whole, "cand"), kept(whole, "base", **other)) is None
+
+
+def test_two_stored_models_of_one_name_keep_apart() -> None:
+    whole = session(cand(factor=1.2))
+    found = stored_session(kept(whole, "cand", name="m"), kept(whole, "base", name="m"))
+    assert found is not None
+    joined, label = found
+    assert label == "m (baseline)"
+    (result,) = judge_cost([joined], "m", label, [P50])
+    assert result.verdict == "fail"
+    assert result.change == pytest.approx(1.2, rel=0.03)
+
+
+def test_a_result_without_costs_shares_no_session() -> None:
+    whole = session()
+    assert stored_session(replace(kept(whole, "cand"), cost=None), kept(whole, "base")) is None
+    assert stored_session(kept(whole, "cand"), replace(kept(whole, "base"), samples=None)) is None
