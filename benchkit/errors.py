@@ -4,7 +4,8 @@
     ├── UsageError        exit 2        a wrong argument, option or setting
     │   ├── SuiteError                  a suite file or the data that it names
     │   ├── ModelError                  a model that is unknown or can't be had or loaded
-    │   └── PluginError                 a plug-in that is missing, doubled or broken
+    │   ├── PluginError                 a plug-in that is missing, doubled or broken
+    │   └── SourceError                 production embeddings that can't be read, or that changed while they were read
     ├── TrackingError     exit 2        results can't be tracked (store/uri.py)
     ├── NotComparable     exit 4        a baseline that is missing, or isn't of the same suite, data, metric or prompts
     ├── CellFailed        exit 3        one model on one task has no score; the other cells go on
@@ -19,6 +20,7 @@ from collections.abc import Iterable
 
 EXIT_OK = 0
 EXIT_REGRESSION = 1
+EXIT_DRIFT = 1  # of `drift check`, where the policy is broken
 EXIT_USAGE = 2
 EXIT_CELL_FAILED = 3
 EXIT_INCONCLUSIVE = 3  # of a gate; a cell that failed makes a gate fail
@@ -46,6 +48,10 @@ class ModelError(UsageError):
 
 class PluginError(UsageError):
     """A plug-in is missing, registered twice or broken."""
+
+
+class SourceError(UsageError):
+    """Production embeddings can't be read: a file, a table or a server; says which, and what was found."""
 
 
 class CellFailed(BenchkitError):

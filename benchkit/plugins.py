@@ -1,22 +1,26 @@
 """From names to parts, through the entry points of installed packages; benchkit's own parts register the same way.
 
-    [project.entry-points."benchkit.models"]  name = "module:function"  ──> open_model(spec, context)
+    [project.entry-points."benchkit.models"]     name = "module:function"  ──> open_model(spec, context)
+    [project.entry-points."benchkit.detectors"]  name = "module:class"     ──> open_detector(name, **options)
 
 A name that two packages offer is an error that names both; a part that can't be imported names its package and reason.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from inspect import signature
 
-from benchkit.errors import PluginError
+from benchkit.errors import PluginError, UsageError
 from benchkit.models.names import did_you_mean, resolve_loader
+from benchkit.types.drift import DriftDetector
 from benchkit.types.model import ModelHandle, ModelSpec, OpenContext
 
 MODELS = "benchkit.models"
-GROUPS = (MODELS,)
+DETECTORS = "benchkit.detectors"
+GROUPS = (MODELS, DETECTORS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +46,7 @@ def open_model(spec: ModelSpec, context: OpenContext) -> ModelHandle:
         ModelError: no such model, or it can't be had.
         PluginError: no such loader, two of one name, or one that can't be imported.
     """
-    opener: Callable[[ModelSpec, OpenContext], ModelHandle] = load_plugin(MODELS, resolve_loader(spec))
-    handle = opener(spec, context)
+    handle = load_plugin(MODELS, resolve_loader(spec))(spec, context)
     if not isinstance(handle, ModelHandle):
         raise PluginError(
             f"the model plug-in {resolve_loader(spec)!r} returned {type(handle).__name__}, without `meta` and `load`"
@@ -51,7 +54,47 @@ def open_model(spec: ModelSpec, context: OpenContext) -> ModelHandle:
     return handle
 
 
-def load_plugin(group: str, name: str) -> Callable[..., ModelHandle]:
+def open_detector(name: str, **options: object) -> DriftDetector:
+    """Make a drift detector of that name.
+
+    Args:
+        options: What its constructor takes, such as `permutations=999`.
+
+    Raises:
+        PluginError: no such detector, two of one name, one that can't be imported, or that is no detector.
+        UsageError: it has no such option, or the option's value is out of range.
+    """
+    make = load_plugin(DETECTORS, name)
+    _check_options(name, make, options)
+    try:
+        detector = make(**options)
+    except (TypeError, ValueError) as exc:
+        raise UsageError(f"the detector {name!r} can't be made so: {exc}") from exc
+    if not isinstance(detector, DriftDetector):
+        raise PluginError(
+            f"the detector plug-in {name!r} made {type(detector).__name__}, "
+            "without `name`, `paper`, `has_p_value` and `compare`"
+        )
+    return detector
+
+
+def _check_options(name: str, make: Callable[..., object], options: Iterable[str]) -> None:
+    try:
+        parameters = signature(make).parameters.values()
+    except (TypeError, ValueError) as exc:
+        raise PluginError(f"the detector plug-in {name!r} is nothing that can be called with options: {exc}") from exc
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return
+    known = [parameter.name for parameter in parameters]
+    for option in options:
+        if option not in known:
+            raise UsageError(
+                f"the detector {name!r} has no option {option!r}.{did_you_mean(option, known)} "
+                f"Options: {', '.join(known) or 'none'}"
+            )
+
+
+def load_plugin(group: str, name: str) -> Callable[..., object]:
     """Import the part of that name.
 
     Raises:
@@ -65,7 +108,7 @@ def load_plugin(group: str, name: str) -> Callable[..., ModelHandle]:
     if len({(point.value, _origin(point)) for point in found}) > 1:
         raise PluginError(f"two packages offer the {group} plug-in {name!r}: {', '.join(sorted(map(_origin, found)))}")
     try:
-        loaded: Callable[..., ModelHandle] = found[0].load()
+        loaded: Callable[..., object] = found[0].load()
     except (ImportError, AttributeError) as exc:
         raise PluginError(f"the {group} plug-in {name!r} of {_origin(found[0])} can't be imported: {exc}") from exc
     return loaded

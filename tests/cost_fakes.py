@@ -26,6 +26,7 @@ class Behaviour:
         per_character_s: What a call takes, by characters.
         noise: Factor on the CPU time of a call, by the number of the call.
         fails_at: Number of the encode (from 0) that fails; "start" or "facts" for these.
+        fails_nth: Which of its processes fails, from 0: there is one in each half.
         raises: What is raised then.
     """
 
@@ -33,20 +34,27 @@ class Behaviour:
     noise: Callable[[int], float] = lambda number: 1.0
     fails_at: int | str | None = None
     fails_copy: int = 0
+    fails_nth: int = 0
     raises: BaseException | None = None
 
 
 @dataclass
 class World:
-    """All processes of a test, with what was done to them in its order."""
+    """All processes of a test, with what was done to them in its order.
+
+    Attributes:
+        by_start: Factor on all times of a process, by how many were there when it started.
+    """
 
     behaviours: dict[str, Behaviour] = field(default_factory=dict)
     clock: FakeClock = field(default_factory=FakeClock)
     log: list[tuple[str, int, str, object]] = field(default_factory=list)
     processes: list[FakeProcess] = field(default_factory=list)
+    by_start: Callable[[int], float] = lambda place: 1.0
 
     def open_process(self, spec: ModelSpec, copy: int) -> FakeProcess:
-        process = FakeProcess(self, spec.label, copy)
+        nth = sum((process.label, process.copy) == (spec.label, copy) for process in self.processes)
+        process = FakeProcess(self, spec.label, copy, nth)
         self.processes.append(process)
         return process
 
@@ -60,13 +68,16 @@ class FakeProcess:
     world: World
     label: str
     copy: int
+    nth: int
     started: bool = False
     closed: bool = False
     calls: int = 0
     threads: int | None = None
     most_alive: int = 0
+    factor: float = 1.0
 
     def start(self) -> ProcessFacts:
+        self.factor = self.world.by_start(len(self.world.alive))
         self.started = True
         self._fail_at("start")
         self.most_alive = len(self.world.alive)
@@ -83,7 +94,7 @@ class FakeProcess:
         number = self.calls
         self.calls += 1
         self._fail_at(number)
-        seconds = behaviour.per_character_s * sum(len(text) for text in source.texts[start:stop])
+        seconds = self.factor * behaviour.per_character_s * sum(len(text) for text in source.texts[start:stop])
         self.world.clock.now += seconds
         self.world.log.append((self.label, self.copy, "encode", (start, stop, self.threads)))
         return Timing(seconds, seconds * behaviour.noise(number), stop - start, None, None)
@@ -100,8 +111,9 @@ class FakeProcess:
         return self.world.behaviours.get(self.label, Behaviour())
 
     def _fail_at(self, moment: int | str) -> None:
-        if self._behaviour.fails_at == moment and self._behaviour.fails_copy == self.copy:
-            raise self._behaviour.raises or ProcessFailed(f"{self.label}: it broke")
+        behaviour = self._behaviour
+        if (behaviour.fails_at, behaviour.fails_copy, behaviour.fails_nth) == (moment, self.copy, self.nth):
+            raise behaviour.raises or ProcessFailed(f"{self.label}: it broke")
 
 
 def spec_of(label: str, *, loader: str = "sentence-transformers") -> ModelSpec:

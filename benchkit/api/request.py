@@ -134,7 +134,7 @@ def prepare(request: Request, *, on_stage: Callable[[str], None] = lambda _: Non
     context = OpenContext(device=device, offline=settings.offline, cache_dir=settings.cache_dir)
     models = _find_models(specs, context)
     on_stage(f"opening the tasks of {suite.name}")
-    tasks = _open_tasks(suite, settings)
+    tasks = open_tasks(suite, settings)
     return Prepared(
         request=request,
         settings=settings,
@@ -252,7 +252,12 @@ def _find_models(specs: Sequence[ModelSpec], context: OpenContext) -> tuple[Plan
     return tuple(found)
 
 
-def _open_tasks(suite: Suite, settings: Settings) -> tuple[OpenedTask, ...]:
+def open_tasks(suite: Suite, settings: Settings) -> tuple[OpenedTask, ...]:
+    """Open the tasks of a suite, those of its benchmarks too.
+
+    Raises:
+        SuiteError: all that is wrong with any of them.
+    """
     specs = list(suite.tasks)
     problems: list[str] = []
     for benchmark in suite.benchmarks:

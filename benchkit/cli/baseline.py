@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from benchkit.cli.budget import ENGINES
-from benchkit.cli.compare import FILE, check_targets
 from benchkit.cli.console import make_progress, say
 from benchkit.cli.interrupt import ends_in_order
+from benchkit.cli.options import FILE, check_targets
 from benchkit.errors import EXIT_INTERRUPTED, EXIT_OK, UsageError
 
 if TYPE_CHECKING:

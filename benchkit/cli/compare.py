@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from benchkit.cli.budget import ENGINES, budget_options
+from benchkit.cli.budget import budget_options
 from benchkit.cli.console import make_progress, say
 from benchkit.cli.interrupt import ends_at_once, ends_in_order
+from benchkit.cli.options import (
+    FILE,
+    STDOUT,
+    baseline_option,
+    check_targets,
+    json_option,
+    level_option,
+    machine_options,
+    quiet_option,
+    seed_option,
+    suite_option,
+    tracking_options,
+)
 from benchkit.cli.streams import drop_stdout
 from benchkit.errors import EXIT_CELL_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, UsageError
 
@@ -24,37 +36,22 @@ if TYPE_CHECKING:
     from benchkit.types.comparison import Comparison
     from benchkit.types.cost import Budget, CostChoice
 
-FILE = click.Path(dir_okay=False, path_type=Path)
-SEED = click.IntRange(0, 2**32 - 1)
-SEED.name = "whole number"  # click says "integer range"
-STDOUT = "-"
-
 
 @click.command("compare")
 @click.argument("models", nargs=-1, metavar="MODEL...")
-@click.option("--suite", metavar="NAME|PATH", help="Suite to run; without it the project's, else quickstart.")
-@click.option("--baseline", metavar="MODEL", help="The model that the others are held against.")
-@click.option("--json", "json_path", metavar="PATH|-", help="Write the result as JSON (schema_version 1).")
+@suite_option()
+@baseline_option
+@json_option("result")
 @click.option("--markdown", "markdown_path", type=FILE, metavar="PATH", help="Write the report as Markdown.")
 @click.option("--html", "html_path", type=FILE, metavar="PATH", help="Write the report as one HTML file.")
-@click.option("--tracking-uri", metavar="URI", help="MLflow store: sqlite:///..., http://..., postgresql://...")
-@click.option("--no-track", is_flag=True, help="Do not record the comparison in MLflow.")
-@click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|cuda:N", help="Where models run.")
-@click.option("--offline", is_flag=True, help="Touch no network.")
-@click.option(
-    "--engine", type=click.Choice(ENGINES), metavar="|".join(ENGINES), help="What computes the vectors [auto]."
-)
-@click.option(
-    "--cost",
-    type=click.Choice(["quick", "full"]),
-    metavar="quick|full",
-    help="How thoroughly costs are measured [quick].",
-)
+@tracking_options(store="MLflow store: sqlite:///..., http://..., postgresql://...", recorded="comparison")
+@machine_options
+@level_option("--cost")
 @click.option("--no-cost", is_flag=True, help="Do not measure latency, throughput and memory.")
 @budget_options
 @click.option("--dry-run", is_flag=True, help="Show what would be run, and stop.")
-@click.option("--quiet", is_flag=True, help="No progress; the report and errors only.")
-@click.option("--seed", type=SEED, metavar="N", help="Seed of the bootstrap [the suite's: 42].")
+@quiet_option
+@seed_option()
 def command(
     models: tuple[str, ...],
     suite: str | None,
@@ -150,25 +147,6 @@ def _tell_of(recorded: Recorded, *, quiet: bool) -> None:
         say(f"files: {recorded.folder}", quiet=quiet)
     if recorded.run is not None:
         say(f"MLflow: {recorded.run}", quiet=quiet)
-
-
-def check_targets(targets: Mapping[str, str | Path | None]) -> None:
-    """Refuse a file that can't be written before hours of work, not after.
-
-    Raises:
-        UsageError: it is a folder, or its folder isn't there or can't be written.
-    """
-    for option, target in targets.items():
-        if target is None or (option, target) == ("--json", STDOUT):
-            continue
-        path = Path(target)
-        folder = path.absolute().parent
-        if path.is_dir():
-            raise UsageError(f"{option}: a file is needed, got the folder {str(target) or '.'!r}")
-        if not folder.is_dir():
-            raise UsageError(f"{option} {path}: there is no folder {folder}; make it first, or name another")
-        if not os.access(folder, os.W_OK):
-            raise UsageError(f"{option} {path}: the folder {folder} can't be written; mend its rights or name another")
 
 
 def _deliver(comparison: Comparison, json_path: str | None, markdown_path: Path | None, html_path: Path | None) -> bool:

@@ -10,10 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchkit.cli.budget import ENGINES
-from benchkit.cli.compare import SEED, STDOUT, check_targets
 from benchkit.cli.console import say
 from benchkit.cli.interrupt import ends_at_once
+from benchkit.cli.options import (
+    STDOUT,
+    baseline_option,
+    check_targets,
+    json_option,
+    level_option,
+    machine_options,
+    quiet_option,
+    seed_option,
+    suite_option,
+)
 from benchkit.errors import EXIT_CELL_FAILED, EXIT_OK, UsageError
 
 if TYPE_CHECKING:
@@ -44,9 +53,9 @@ class Numbers(click.ParamType[tuple[float, ...]]):
 
 @click.command("cost")
 @click.argument("models", nargs=-1, metavar="MODEL...")
-@click.option("--suite", metavar="NAME|PATH", help="Suite whose texts are encoded; without it the project's.")
-@click.option("--baseline", metavar="MODEL", help="The model that the others are held against.")
-@click.option("--level", type=click.Choice(["quick", "full"]), metavar="quick|full", help="How thoroughly [quick].")
+@suite_option("Suite whose texts are encoded")
+@baseline_option
+@level_option("--level")
 @click.option("--refresh", is_flag=True, help="Measure again what was measured on this machine before.")
 @click.option("--against", type=click.Path(path_type=Path), metavar="RESULT.json", help="Show stored costs beside.")
 @click.option("--load", "is_load", is_flag=True, help="Open-loop load instead: requests arrive whatever is under way.")
@@ -54,14 +63,10 @@ class Numbers(click.ParamType[tuple[float, ...]]):
 @click.option("--utilisations", type=Numbers(1.0), metavar="U,U", help="Shares of the capacity [0.3,0.5,0.7].")
 @click.option("--slo-ms", type=click.FloatRange(0.0, min_open=True), metavar="MS", help="Latency that --load may take.")
 @click.option("--seconds", type=click.FloatRange(1.0, 60.0), metavar="S", help="Length of each rate of --load [10].")
-@click.option("--json", "json_path", metavar="PATH|-", help="Write the result as JSON.")
-@click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|cuda:N", help="Where models run.")
-@click.option(
-    "--engine", type=click.Choice(ENGINES), metavar="|".join(ENGINES), help="What computes the vectors [auto]."
-)
-@click.option("--offline", is_flag=True, help="Touch no network.")
-@click.option("--quiet", is_flag=True, help="No progress; the report and errors only.")
-@click.option("--seed", type=SEED, metavar="N", help="Seed of the draws [the suite's: 42].")
+@json_option("result")
+@machine_options
+@quiet_option
+@seed_option("draws")
 def command(
     models: tuple[str, ...],
     suite: str | None,
@@ -76,8 +81,8 @@ def command(
     seconds: float | None,
     json_path: str | None,
     device: str,
-    engine: str | None,
     offline: bool,
+    engine: str | None,
     quiet: bool,
     seed: int | None,
 ) -> int:

@@ -13,10 +13,19 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from benchkit.cli.budget import ENGINES
-from benchkit.cli.compare import FILE, SEED, STDOUT, check_targets
 from benchkit.cli.console import make_progress, say
 from benchkit.cli.interrupt import ends_in_order
+from benchkit.cli.options import (
+    FILE,
+    STDOUT,
+    check_targets,
+    json_option,
+    machine_options,
+    quiet_option,
+    seed_option,
+    suite_option,
+    tracking_options,
+)
 from benchkit.cli.streams import drop_stdout
 from benchkit.errors import EXIT_INTERRUPTED, EXIT_USAGE
 
@@ -31,10 +40,10 @@ FORMATS = ("auto", "github", "gitlab", "plain")
 @click.command("gate")
 @click.argument("candidate", required=False, metavar="[CANDIDATE]")
 @click.option("--baseline", required=True, metavar="champion|MODEL|FILE", help="What the candidate is held against.")
-@click.option("--suite", metavar="NAME|PATH", help="Suite to run; without it the project's, else quickstart.")
+@suite_option()
 @click.option("--policy", type=FILE, metavar="FILE", help="Rules; without it the suite's `gate:`, else the default.")
 @click.option("--result", type=click.Path(path_type=Path), metavar="FILE", help="Stored scores; no model is loaded.")
-@click.option("--json", "json_path", metavar="PATH|-", help="Write the report as JSON (schema_version 1).")
+@json_option("report")
 @click.option("--junit", type=FILE, metavar="PATH", help="Write the report as JUnit XML.")
 @click.option("--markdown", type=FILE, metavar="PATH", help="Write the report as Markdown, fit for a comment.")
 @click.option("--code-quality", type=FILE, metavar="PATH", help="Write GitLab's code-quality JSON.")
@@ -58,15 +67,10 @@ FORMATS = ("auto", "github", "gitlab", "plain")
     help="Whether INCONCLUSIVE blocks (exit 3) or only warns.",
 )
 @click.option("--no-cost", is_flag=True, help="Leave the cost rules out; nothing is measured.")
-@click.option("--tracking-uri", metavar="URI", help="MLflow store of the champion and of the gate's record.")
-@click.option("--no-track", is_flag=True, help="Do not record the gate in MLflow.")
-@click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|cuda:N", help="Where models run.")
-@click.option("--offline", is_flag=True, help="Touch no network.")
-@click.option(
-    "--engine", type=click.Choice(ENGINES), metavar="|".join(ENGINES), help="What computes the vectors [auto]."
-)
-@click.option("--quiet", is_flag=True, help="No progress; the report and errors only.")
-@click.option("--seed", type=SEED, metavar="N", help="Seed of the bootstrap [the suite's: 42].")
+@tracking_options(store="MLflow store of the champion and of the gate's record.", recorded="gate")
+@machine_options
+@quiet_option
+@seed_option()
 def command(
     candidate: str | None,
     baseline: str,

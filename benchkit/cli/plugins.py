@@ -15,5 +15,5 @@ def command() -> int:
     found = list_plugins()
     for plugin in found:
         state = f"broken: {plugin.problem}" if plugin.problem else "ok"
-        click.echo(f"{plugin.group}  {plugin.name:<22} {plugin.origin:<20} {state}")
+        click.echo(f"{plugin.group:<18} {plugin.name:<22} {plugin.origin:<20} {state}")
     return EXIT_USAGE if any(plugin.problem for plugin in found) else EXIT_OK

@@ -3,6 +3,7 @@
     round 0   B A A' C      one text, every process once
     round 1   A' C A B      the next text, another order
     ...                     noise of the machine lasts for longer than a round and hits all of them
+    round 1000000 ...       the second half of the session, with other processes
 
 A process that fails drops out and the others go on. What a call will take is foreseen from earlier calls, so that a
 model that is too slow for a step sits it out, instead of being cut off in the middle.
@@ -19,7 +20,7 @@ from typing import Literal, TypeVar
 
 from benchkit.cost.process import ModelProcess, ProcessFailed, Timing
 from benchkit.tasks.texts import counted_characters
-from benchkit.types.cost import LengthClass, ProcessFacts, Sample, SampleKind, TextSource
+from benchkit.types.cost import SECOND_HALF, LengthClass, ProcessFacts, Sample, SampleKind, TextSource
 
 # Which clock decides a ratio: CPU time is blind to other programs, and says nothing of work on a GPU.
 Clock = Literal["cpu_s", "wall_s"]
@@ -28,7 +29,7 @@ T = TypeVar("T")
 
 _Z95 = 1.96
 _CLEARLY = 2.0  # beyond this factor more pairs only sharpen a number that nobody needs sharper
-_ROUNDS_BETWEEN_LOOKS = 32
+_ROUNDS_BETWEEN_LOOKS = 16
 _LEAST_S = 1e-9  # a clock may not have moved during a very short call
 
 
@@ -80,6 +81,7 @@ class Interleaver:
 
     Attributes:
         children: The processes that are alive.
+        half: 0, or 1 in the second half of a session.
         samples: One for each call; a round has a number of its own, whatever its kind.
         failures: Why a process dropped out.
     """
@@ -88,6 +90,7 @@ class Interleaver:
         self.children: list[Child] = []
         self.samples: list[Sample] = []
         self.failures: dict[Child, str] = {}
+        self.half = 0
         self._rng = rng
         self._round = 0
 
@@ -104,6 +107,7 @@ class Interleaver:
     ) -> list[Child]:
         """Let each process among these encode source.texts[start:stop] once; return those that would take too long."""
         order = [child for child in among if child in self.children]
+        number = self._round + self.half * SECOND_HALF
         self._rng.shuffle(order)
         too_slow = []
         for child in order:
@@ -112,7 +116,7 @@ class Interleaver:
                 continue
             timing = self.attempt(child, lambda one: one.encode(source, start, stop))
             if timing is not None:
-                self.samples.append(_sample(child, kind, self._round, start, stop, timing, length_class))
+                self.samples.append(_sample(child, kind, number, start, stop, timing, length_class))
         self._round += 1
         return too_slow
 
@@ -125,12 +129,14 @@ class Interleaver:
         most: int,
         decides: Clock,
         tolerance: float,
+        first: int = 0,
         is_over: Callable[[], bool] = lambda: False,
     ) -> int:
         """Time single queries, one after the other, and return the number of rounds.
 
         Args:
             least, most: Rounds; from the least on, more are made only as long as a ratio isn't known to the tolerance.
+            first: Place of the first query; after the last one they begin again.
             is_over: Tells whether the time is up.
         """
         since = len(self.samples)
@@ -140,7 +146,7 @@ class Interleaver:
             looks = number >= least and (number - least) % _ROUNDS_BETWEEN_LOOKS == 0
             if looks and self.is_settled(since=since, clock=decides, tolerance=tolerance):
                 return number
-            row = number % len(queries.texts)
+            row = (first + number) % len(queries.texts)
             self.step("query", queries, row, row + 1, among=among)
         return most
 

@@ -16,14 +16,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from benchkit.cost.phases import Notice
 from benchkit.cost.plan import CostPlan
-from benchkit.cost.session import Notice, SessionRecord
+from benchkit.cost.session import SessionRecord
 from benchkit.embeddings.fingerprint import digest_json
 from benchkit.embeddings.whole import write_whole
 from benchkit.types.cost import CostSamples, ProcessFacts, Sample
 
 # Change it when the meaning of a stored sample changes; old files are then ignored.
-FORMAT = 1
+FORMAT = 2  # sessions of 1 were in one half
 # Libraries whose version can change how long a call takes.
 DECIDING_LIBRARIES = (
     "benchkit",

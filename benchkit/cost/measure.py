@@ -15,14 +15,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchkit.cost.kept import KeptSessions, cost_key
+from benchkit.cost.phases import Notice, Sources
 from benchkit.cost.plan import PLANS, CostPlan
 from benchkit.cost.process import ModelProcess
 from benchkit.cost.session import (
     MeasuredModel,
-    Notice,
     OpenProcess,
     SessionRecord,
-    Sources,
     choose_reference,
     now,
     run_session,
@@ -73,8 +72,8 @@ def measure_costs(
         tolerance: Rounds are added until ratios are known to this, as the plan of the level allows.
         refresh: Measure again.
         open_process: Makes the process of a model; None starts real ones.
-        reversed_start: Start the processes in the opposite order, the control first. Two sessions of both orders show
-            what of a ratio is due to the order.
+        reversed_start: Exchange the halves, so that the first one starts its processes in reverse. Two sessions of
+            both kinds show what of a ratio is due to time, as the halves of each show what is due to the order.
         split_identical: Measure models that are one and the same in processes of their own, to see by how much one
             model differs from itself, instead of sharing one measurement.
 

@@ -3,7 +3,8 @@
     "quick"  about 10 to 15 s for three models of MiniLM's size, beside the start of their processes
     "full"   about 60 to 90 s
 
-A limit of time is per process and is there for models that are slower than that; what it cuts is said in the report.
+Counts and times are of a whole session; each of its halves makes half of them (phases.py). A limit of time is per
+process and is there for models that are slower than that; what it cuts is said in the report.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class CostPlan:
         throughput_passes: Passes over the documents of each length class.
         class_texts, class_characters: Most texts and characters of a length class.
         remote_rounds, remote_passes: The same for an endpoint, where each call may cost money; it has no sweep.
-        query_s, sweep_s, throughput_s, remote_s: Limit of each phase, in seconds for each process in it.
+        query_s, sweep_s, throughput_s, remote_s: Limit of each phase, in seconds for each process in it at a time.
     """
 
     level: CostLevel

@@ -1,32 +1,32 @@
 """One session: every model in a process of its own, measured beside the others.
 
-    models ── plan_groups ── start ── warm up ──┬── single queries, one thread ───────────┐
-                  (again for each group)        ├── batch sweep ─┐ all threads            ├──> SessionRecord
-                                                ├── documents ───┘                        │
-                                                └── endpoints: few calls, for they cost ──┘
+    models ── plan_groups ── each group ──┬── half 0: start in order ──── phases.py ── end ──┬──> SessionRecord
+                                          └── half 1: start in reverse ── phases.py ── end ──┘
 
 One model, the reference, runs in two processes: their ratio (A/A) tells how much of any ratio is noise. A process that
-fails is recorded with its reason and the others go on; on Ctrl-C all of them end.
+was started earlier than another can be slower for its whole life, so that half of all calls are made by a second set of
+processes, started the other way round (measure/halves.py); where only one process is local, one half makes them all. A
+process that fails is recorded with its reason, isn't started again, and the others go on; on Ctrl-C all of them end.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from benchkit.cost.interleave import Child, Clock, Interleaver
+from benchkit.cost.phases import STAGE, Notice, Phases, Sources
 from benchkit.cost.plan import CostPlan
 from benchkit.cost.process import ModelProcess
 from benchkit.cost.room import Group, need_bytes, plan_groups
 from benchkit.models.names import resolve_loader
-from benchkit.types.cost import CostSamples, LengthClass, ProcessFacts, TextSource
+from benchkit.types.cost import CostSamples, ProcessFacts
 from benchkit.types.model import ModelMeta, ModelSpec
 
 REMOTE_LOADER = "openai"
-_STAGE = "measuring costs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,27 +43,6 @@ class MeasuredModel:
     @property
     def is_dense(self) -> bool:
         return self.meta.dimension is not None and not self.is_remote
-
-
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """The texts of a session: queries one by one, documents in batches, and documents by length class."""
-
-    queries: TextSource
-    documents: TextSource
-    classes: Mapping[LengthClass, TextSource]
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Something that a reader of the figures should know, of some models or of the whole session."""
-
-    text: str
-    models: tuple[str, ...] = ()
-
-    @property
-    def sentence(self) -> str:
-        return f"{', '.join(self.models)}: {self.text}" if self.models else self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +88,8 @@ def run_session(
         decides: The clock of these ratios.
         on_stage: Hears a few words at the start of each phase.
         clock: Of the phases' limits.
-        reversed_start: Start the processes in the opposite order, the control first: a process that is slower for its
-            whole life because it came first (3 to 4 % were seen once) is then another model's.
+        reversed_start: Exchange the halves: the processes of the first one start in reverse, those of the second in
+            order.
     """
     rng = random.Random(seed)
     session = _Session(models, sources, plan, open_process, tolerance, decides, on_stage, clock, rng, reversed_start)
@@ -120,7 +99,7 @@ def run_session(
     finally:
         session.close()
     seconds = clock() - started
-    return SessionRecord(session.collected(), tuple(session.notices), measured_at, seconds, session.is_complete)
+    return SessionRecord(session.collected(), tuple(session.notices), measured_at, seconds, not session.failed)
 
 
 def choose_reference(models: Sequence[MeasuredModel], baseline: str | None) -> str | None:
@@ -145,39 +124,6 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-class _Limit:
-    """The time of one phase, and what had to be left out for the lack of it."""
-
-    def __init__(self, clock: Callable[[], float], seconds: float) -> None:
-        self._clock = clock
-        self._end = clock() + seconds
-        self.left_out: dict[str, list[str]] = {}
-        self.planned = 0
-
-    @property
-    def left_s(self) -> float:
-        return self._end - self._clock()
-
-    @property
-    def is_over(self) -> bool:
-        return self.left_s <= 0
-
-    def leave_out(self, children: Sequence[Child], what: str) -> None:
-        for child in children:
-            self.left_out.setdefault(child.label, []).append(what)
-
-    def notices(self, phase: str, measured: Callable[[str], set[str]]) -> Iterator[Notice]:
-        """Yield what was left out, models with the same gaps together; `measured` tells what a model has after all."""
-        told: dict[str, list[str]] = {}
-        for label, steps in self.left_out.items():
-            missing = [step for step in dict.fromkeys(steps) if step not in measured(label)]
-            gaps = f"; not measured at all: {', '.join(missing)}" if missing else ""
-            text = f"the time for {phase} ran out, {len(steps)} of {self.planned} calls were left out{gaps}"
-            told.setdefault(text, []).append(label)
-        for text, labels in told.items():
-            yield Notice(text, tuple(labels))
-
-
 @dataclass(slots=True)
 class _Session:
     models: Sequence[MeasuredModel]
@@ -193,7 +139,7 @@ class _Session:
     notices: list[Notice] = field(default_factory=list)
     facts: list[ProcessFacts] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
-    is_complete: bool = True
+    failed: set[tuple[int, int]] = field(default_factory=set)  # by place and copy
     beside: Interleaver = field(init=False)
 
     def __post_init__(self) -> None:
@@ -205,10 +151,8 @@ class _Session:
         place = None if reference is None else labels.index(reference)
         groups = plan_groups(needs, reference=place, free_bytes=free_bytes)
         self._tell_of_groups(groups, labels, wants_control=reference is not None)
-        for group, following in zip(groups, (*groups[1:], None), strict=True):
-            self._start(group, place)
-            self._measure(place)
-            self._end(following, place)
+        for group in groups:
+            self._run_group(group, place)
 
     def collected(self) -> CostSamples:
         return CostSamples(
@@ -223,18 +167,52 @@ class _Session:
         while self.beside.children:
             self.beside.children.pop().process.close()
 
-    # ------------------------------------------------------------ processes
+    # ------------------------------------------------------------ groups and halves
 
-    def _start(self, group: Group, reference: int | None) -> None:
-        running = {(child.place, child.copy) for child in self.beside.children}
-        wanted = [(place, 0) for place in group.members]
-        if group.has_control and reference is not None:
-            wanted.append((reference, 1))
-        new = [(place, copy) for place, copy in wanted if (place, copy) not in running and not self._has_failed(place)]
-        if self.reversed_start:
-            new.reverse()
-        self.on_stage(f"{_STAGE}: starting {len(new)} process{'' if len(new) == 1 else 'es'}")
-        for place, copy in new:
+    def _run_group(self, group: Group, reference: int | None) -> None:
+        processes = self._processes(group, reference)
+        n_local = sum(not self.models[place].is_remote for place, _ in processes)
+        phases = Phases(
+            self.beside,
+            self.sources,
+            self.plan,
+            halves=2 if n_local > 1 else 1,
+            decides=self.decides,
+            tolerance=self.tolerance,
+            on_stage=self.on_stage,
+            clock=self.clock,
+        )
+        for half in range(phases.halves):
+            self.beside.half = half
+            self._start(processes, half)
+            phases.measure(half, reference)
+            self._end()
+        self.notices += phases.notices()
+
+    @staticmethod
+    def _processes(group: Group, reference: int | None) -> list[tuple[int, int]]:
+        """Return the processes of a group, by place and copy, in the order in which they start.
+
+        The reference comes first and the control last: two processes of one model then show all that the order of
+        starting can do between any two (measure/halves.py).
+        """
+        first = [place for place in group.members if place == reference]
+        others = [place for place in group.members if place != reference]
+        control = [(place, 1) for place in first if group.has_control]
+        return [*((place, 0) for place in (*first, *others)), *control]
+
+    def _start(self, processes: Sequence[tuple[int, int]], half: int) -> None:
+        wanted = [
+            (place, copy)
+            for place, copy in processes
+            if not self.failed & {(place, 0), (place, copy)} and not (half and self.models[place].is_remote)
+        ]
+        if bool(half) != self.reversed_start:
+            wanted.reverse()
+        again = " new" if half else ""
+        order = " in the opposite order" if half and len(wanted) > 1 else ""
+        self.on_stage(f"{STAGE}: starting {len(wanted)}{again} process{'' if len(wanted) == 1 else 'es'}{order}")
+        for place, copy in wanted:
             model = self.models[place]
             child = Child(self.open_process(model.spec, copy), place, copy, model.is_remote)
             # Before its start, so that an interrupt during it finds the process.
@@ -242,12 +220,8 @@ class _Session:
             child.started = self.beside.attempt(child, lambda one: one.process.start())
         self._keep_failures()
 
-    def _end(self, following: Group | None, reference: int | None) -> None:
-        """Let the processes go that the next group doesn't need."""
+    def _end(self) -> None:
         for child in list(self.beside.children):
-            stays = following is not None and child.place in following.members and following.has_control
-            if stays and child.place == reference:
-                continue
             facts = self.beside.attempt(child, lambda one: one.process.facts())
             if facts is not None:
                 self.facts.append(self._named(child, facts))
@@ -257,7 +231,7 @@ class _Session:
 
     def _keep_failures(self) -> None:
         for child, reason in self.beside.failures.items():
-            self.is_complete = False
+            self.failed.add((child.place, child.copy))
             if child.started is not None:
                 self.facts.append(self._named(child, child.started))
             if child.copy:
@@ -273,119 +247,9 @@ class _Session:
         first = facts.first_call_s if facts.first_call_s is not None else child.first_call_s
         return replace(facts, model=child.label, copy=child.copy, first_call_s=first)
 
-    def _has_failed(self, place: int) -> bool:
-        return self.models[place].spec.label in self.failures
-
     def _position(self, facts: ProcessFacts) -> tuple[int, int]:
         labels = [model.spec.label for model in self.models]
         return labels.index(facts.model), facts.copy
-
-    # ------------------------------------------------------------ phases
-
-    def _measure(self, reference: int | None) -> None:
-        local = [child for child in self.beside.children if not child.is_remote]
-        remote = [child for child in self.beside.children if child.is_remote]
-        if local:
-            self._single_queries(local)
-            self._many_texts([child for child in self._alive(local) if child.copy == 0])
-        if remote:
-            self._endpoints(remote, [child for child in local if child.place == reference and child.copy == 0])
-        self._keep_failures()
-
-    def _single_queries(self, children: Sequence[Child]) -> None:
-        self.on_stage(f"{_STAGE}: single queries")
-        self.beside.for_each(children, lambda child: child.process.set_threads(1))
-        self.beside.for_each(children, self._warm_up)
-        limit = _Limit(self.clock, self.plan.query_s * len(children))
-        done = self._rounds(children, limit, self.plan.rounds, self.plan.most_rounds)
-        cut = tuple(dict.fromkeys(child.label for child in self._alive(children)))
-        if done < self.plan.rounds and cut:
-            self.notices.append(Notice(f"{done} of {self.plan.rounds} queries were timed, then the time ran out", cut))
-
-    def _warm_up(self, child: Child) -> None:
-        """Make the first calls, which are not counted; fewer of a model that takes seconds for each."""
-        end = self.clock() + self.plan.query_s / 2
-        queries = self.sources.queries
-        calls = 1 if child.is_remote else self.plan.warm_up_calls
-        for number in range(calls):
-            row = number % len(queries.texts)
-            child.encode(queries, row, row + 1)
-            if self.clock() >= end:
-                return
-
-    def _rounds(self, children: Sequence[Child], limit: _Limit, least: int, most: int) -> int:
-        return self.beside.query_rounds(
-            self.sources.queries,
-            among=children,
-            least=least,
-            most=most,
-            decides=self.decides,
-            tolerance=self.tolerance,
-            is_over=lambda: limit.is_over,
-        )
-
-    def _many_texts(self, children: Sequence[Child]) -> None:
-        if not children:
-            return
-        self.beside.for_each(children, lambda child: child.process.set_threads(None))
-        # Not counted: it makes the threads.
-        self.beside.for_each(children, lambda child: child.encode(self.sources.documents, 0, 1))
-        self.on_stage(f"{_STAGE}: batches of {_listed(self.plan.batch_sizes)}")
-        self._sweep(children)
-        self.on_stage(f"{_STAGE}: documents by length")
-        limit = _Limit(self.clock, self.plan.throughput_s * len(children))
-        self._passes(children, limit, self.plan.throughput_passes)
-
-    def _sweep(self, children: Sequence[Child]) -> None:
-        documents = self.sources.documents
-        limit = _Limit(self.clock, self.plan.sweep_s * len(children))
-        for number in range(self.plan.sweep_passes):
-            for size in self.plan.batch_sizes:
-                # Other texts in each pass, the same for every model.
-                start = number * size % (len(documents.texts) - size + 1)
-                limit.planned += 1
-                late = self.beside.step(
-                    "batch", documents, start, start + size, among=children, within_s=limit.left_s / len(children)
-                )
-                limit.leave_out(late, str(size))
-        self.notices += limit.notices("the batch sweep", self._sizes_of)
-
-    def _passes(self, children: Sequence[Child], limit: _Limit, passes: int) -> None:
-        for _ in range(passes):
-            for name, source in self.sources.classes.items():
-                limit.planned += 1
-                late = self.beside.step(
-                    "throughput",
-                    source,
-                    0,
-                    len(source.texts),
-                    among=children,
-                    within_s=limit.left_s / len(children),
-                    length_class=name,
-                )
-                limit.leave_out(late, name)
-        self.notices += limit.notices("documents by length", self._classes_of)
-
-    def _endpoints(self, remote: Sequence[Child], reference: Sequence[Child]) -> None:
-        self.on_stage(f"{_STAGE}: {len(remote)} endpoint{'' if len(remote) == 1 else 's'}")
-        self.beside.for_each(reference, lambda child: child.process.set_threads(1))
-        self.beside.for_each(remote, self._warm_up)
-        limit = _Limit(self.clock, self.plan.remote_s * len(remote))
-        done = self._rounds([*remote, *reference], limit, self.plan.remote_rounds, self.plan.remote_rounds)
-        labels = tuple(child.label for child in self._alive(remote))
-        cut = f", then the time ran out (planned: {self.plan.remote_rounds})" if done < self.plan.remote_rounds else ""
-        if labels:
-            self.notices.append(Notice(f"an endpoint, so few calls were made: {done} single queries{cut}", labels))
-        self._passes(remote, limit, self.plan.remote_passes)
-
-    def _alive(self, children: Sequence[Child]) -> list[Child]:
-        return [child for child in children if child in self.beside.children]
-
-    def _sizes_of(self, label: str) -> set[str]:
-        return {str(s.texts) for s in self.beside.samples if s.model == label and s.kind == "batch"}
-
-    def _classes_of(self, label: str) -> set[str]:
-        return {str(s.length_class) for s in self.beside.samples if s.model == label and s.kind == "throughput"}
 
     def _tell_of_groups(self, groups: Sequence[Group], labels: Sequence[str], *, wants_control: bool) -> None:
         together = [group for group in groups if group.has_control]
@@ -402,7 +266,3 @@ class _Session:
         if alone:
             text = "measured alone, for the free memory does not hold it beside the others; no ratio with any of them"
             self.notices.append(Notice(text, alone))
-
-
-def _listed(sizes: Sequence[int]) -> str:
-    return f"{sizes[0]} to {sizes[-1]} texts"

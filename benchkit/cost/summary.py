@@ -5,8 +5,10 @@
                  └─ of one, measured twice ── the same ── steadiness ──────> control, unstable
     CostReport, CostReport ── check_comparable ──> refused where the hardware differs
 
-A figure that can't be made is left out, and a note of the model says why. While the control finds the machine unsteady
-by one clock, no ratio of that clock has a verdict.
+Figures are over all calls of both halves of the session. A model had a process in each half: of two load times the
+median is told, of two memory peaks the larger. A ratio is the mean of those of the halves (measure/halves.py). A figure
+that can't be made is left out, and a note of the model says why. While the control finds the machine unsteady by one
+clock, no ratio of that clock has a verdict.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from benchkit.measure.latency import (
     percentile,
     rate,
     steadiness,
+    typical_ratio,
     variation,
 )
 from benchkit.types.cost import (
@@ -215,16 +218,18 @@ class _Session:
     tolerance: float
     endpoints: frozenset[str]
     calls: dict[tuple[str, int, str], list[Sample]] = field(init=False, default_factory=dict)
+    start_orders: dict[str, float] = field(init=False, default_factory=dict)  # by what is paired
 
     def __post_init__(self) -> None:
         for sample in self.samples.samples:
             self.calls.setdefault((sample.model, sample.copy, sample.kind), []).append(sample)
+        self.start_orders.update({metric: self._start_order(metric) for metric in (WALL, CPU)})
 
     # ------------------------------------------------------------ two models
 
     def control(self, metric: str) -> Iterator[CostRatio]:
         """Yield the second process of a model against its first."""
-        for model in [model for model, copy, kind in self.calls if (copy, kind) == (1, "query")]:
+        for model in self._twice():
             yield from self._ratio((model, 1), (model, 0), metric)
 
     def ratios(self, candidate: str, baseline: str, metrics: Sequence[str]) -> Iterator[CostRatio]:
@@ -234,17 +239,33 @@ class _Session:
 
     def _ratio(self, first: tuple[str, int], second: tuple[str, int], metric: str) -> Iterator[CostRatio]:
         """Yield the ratio of two processes; nothing where they have too few rounds, or durations, in common."""
-        times = [self._by_round(process, metric) for process in (first, second)]
-        if len(times[0].keys() & times[1].keys()) < MIN_SAMPLES:
-            return
-        yield paired_ratio(
-            *times,
-            candidate=first[0],
-            baseline=second[0],
-            metric=metric,
-            tolerance=self.tolerance,
-            rng=self._rng(metric),
-        )
+        times = self._paired(first, second, metric)
+        if times is not None:
+            yield paired_ratio(
+                *times,
+                candidate=first[0],
+                baseline=second[0],
+                metric=metric,
+                tolerance=self.tolerance,
+                rng=self._rng(metric),
+                start_order=self.start_orders[metric],
+            )
+
+    def _start_order(self, metric: str) -> float:
+        """Return how much of a log ratio the order of starting may make up, by the control; 0 where there is none."""
+        pairs = [self._paired((model, 1), (model, 0), metric) for model in self._twice()]
+        found = [typical_ratio(*times, rng=self._rng(metric)).noise for times in pairs if times is not None]
+        return max(found, default=0.0)
+
+    def _twice(self) -> list[str]:
+        return [model for model, copy, kind in self.calls if (copy, kind) == (1, "query")]
+
+    def _paired(
+        self, first: tuple[str, int], second: tuple[str, int], metric: str
+    ) -> tuple[dict[int, float], dict[int, float]] | None:
+        """Return the durations of two processes by round; None where too few rounds have both."""
+        times = self._by_round(first, metric), self._by_round(second, metric)
+        return times if len(times[0].keys() & times[1].keys()) >= MIN_SAMPLES else None
 
     def _by_round(self, process: tuple[str, int], metric: str) -> dict[int, float]:
         """Return the durations of a process by round; none where its clock stood still, for they have no ratio."""
@@ -255,7 +276,7 @@ class _Session:
     # ------------------------------------------------------------ one model
 
     def cost(self, model: str, meta: ModelMeta | None) -> ModelCost:
-        facts = next((one for one in self.samples.processes if (one.model, one.copy) == (model, 0)), None)
+        facts = [one for one in self.samples.processes if (one.model, one.copy) == (model, 0)]
         calls = {kind: self.calls.get((model, 0, kind), []) for kind in ("query", "batch", "throughput")}
         is_local = model not in self.endpoints
         throughput = _Throughput(calls["throughput"], self._lengths())
@@ -270,7 +291,7 @@ class _Session:
             *(throughput.energy() if is_local else ()),
         ]
         reason = self.samples.failures.get(model, "")
-        is_measured = facts is not None or any(calls.values())
+        is_measured = bool(facts) or any(calls.values())
         notes = _Notes(facts, calls, throughput, meta, is_local)
         return ModelCost(
             model=model,
@@ -278,7 +299,7 @@ class _Session:
             figures=tuple(replace(figure, model=model) for figure in figures),
             reason=reason or ("" if is_measured else "nothing was measured"),
             notes=tuple(notes.sentences()) if is_measured else (),
-            engine=facts.engine if facts else None,
+            engine=facts[0].engine if facts else None,
         )
 
     def _latency(self, model: str, calls: Sequence[Sample], *, is_local: bool) -> Iterator[CostFigure]:
@@ -322,12 +343,11 @@ class _Session:
 # One group of figures
 
 
-def _start(facts: ProcessFacts | None) -> Iterator[CostFigure]:
-    if facts is None:
-        return
-    yield _figure("load/import_s", facts.import_s)
-    yield _figure("load/model_s", facts.load_s)
-    yield from _maybe("latency/first_call_ms", None if facts.first_call_s is None else 1e3 * facts.first_call_s)
+def _start(facts: Sequence[ProcessFacts]) -> Iterator[CostFigure]:
+    first_calls_s = [one.first_call_s for one in facts if one.first_call_s is not None]
+    yield from _middle("load/import_s", [one.import_s for one in facts])
+    yield from _middle("load/model_s", [one.load_s for one in facts])
+    yield from _middle("latency/first_call_ms", [1e3 * first_s for first_s in first_calls_s])
 
 
 def _batches(calls: Sequence[Sample]) -> Iterator[CostFigure]:
@@ -337,21 +357,20 @@ def _batches(calls: Sequence[Sample]) -> Iterator[CostFigure]:
         yield from _maybe(f"batch/{size}/texts_per_s", found, variation(durations))
 
 
-def _memory(facts: ProcessFacts | None) -> Iterator[CostFigure]:
-    if facts is None:
-        return
-    has_both = facts.peak_mib is not None and facts.import_mib is not None
+def _memory(facts: Sequence[ProcessFacts]) -> Iterator[CostFigure]:
     values = {
-        "model": facts.model_mib,
-        "import": facts.import_mib,
-        "peak": facts.peak_mib,
-        "encode": (facts.peak_mib or 0.0) - (facts.import_mib or 0.0) if has_both else None,
-        "uss": facts.uss_mib,
-        "cuda_allocated": facts.cuda_allocated_mib,
-        "cuda_reserved": facts.cuda_reserved_mib,
+        "model": [one.model_mib for one in facts],
+        "import": [one.import_mib for one in facts],
+        "peak": [one.peak_mib for one in facts],
+        "encode": [
+            None if one.peak_mib is None or one.import_mib is None else one.peak_mib - one.import_mib for one in facts
+        ],
+        "uss": [one.uss_mib for one in facts],
+        "cuda_allocated": [one.cuda_allocated_mib for one in facts],
+        "cuda_reserved": [one.cuda_reserved_mib for one in facts],
     }
-    for name, value in values.items():
-        yield from _maybe(f"memory/{name}_mib", value)
+    for name, told in values.items():
+        yield from _largest(f"memory/{name}_mib", [value for value in told if value is not None])
 
 
 class _Throughput:
@@ -422,7 +441,7 @@ class _Throughput:
 class _Notes:
     """Sentences on figures that could not be made."""
 
-    facts: ProcessFacts | None
+    facts: Sequence[ProcessFacts]
     calls: Mapping[str, Sequence[Sample]]
     throughput: _Throughput
     meta: ModelMeta | None
@@ -433,7 +452,7 @@ class _Notes:
             yield "computed by a server, whose CPU time, memory and energy can't be measured from here"
         yield from self._single_queries()
         yield from self._throughput()
-        if self.is_local and self.facts and self.facts.peak_mib is None:
+        if self.is_local and self.facts and all(one.peak_mib is None for one in self.facts):
             yield "memory was not measured: the process ended early, or this system doesn't tell its peak"
         if self.meta is not None and self.meta.dimension is None:
             yield "its vectors are sparse, so that their size depends on the text"
@@ -471,6 +490,18 @@ def _maybe(metric: str, found: Estimate | float | None, cv: float | None = None)
     """Yield the figure, if there is one."""
     if found is not None:
         yield _figure(metric, found, cv)
+
+
+def _middle(metric: str, values: Sequence[float]) -> Iterator[CostFigure]:
+    """Yield the median of what several processes of a model told, if any did."""
+    if values:
+        yield _figure(metric, median(values), variation(values))
+
+
+def _largest(metric: str, values: Sequence[float]) -> Iterator[CostFigure]:
+    """Yield the largest of what several processes of a model told, if any did."""
+    if values:
+        yield _figure(metric, Estimate(max(values), None, None, len(values)))
 
 
 def _figure(metric: str, found: Estimate | float, cv: float | None = None) -> CostFigure:

@@ -17,8 +17,9 @@ A time passes when its one-sided 95 % bound keeps the limit, fails when the whol
 inconclusive between. Memory and load time have no interval: the value decides. An absolute time passes at or below its
 limit, as in a budget; it fails when its interval lies beyond.
 
-A second session confirms, with new processes in the opposite order. Ratios of times are pooled, and fail only when each
-session alone lies beyond the limit as well; what has no interval, and absolute values, fail when they do in every
+A session is in two halves, with new processes in the opposite order in the second. A second session confirms, with new
+processes again, and the other order first. Ratios of times are pooled, and fail only when each session alone (both its
+halves together) lies beyond the limit as well; what has no interval, and absolute values, fail when they do in every
 session, for a busy machine makes them worse and never better.
 """
 
@@ -29,7 +30,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from benchkit.gate.cost_ratio import ONE_SIDED, TWO_SIDED, Beside, CostSession, Ratio, pooled
+from benchkit.gate.cost_ratio import Beside, CostSession
+from benchkit.measure.halves import ONE_SIDED, TWO_SIDED, Ratio, pooled
 from benchkit.types.cost import CostFigure
 from benchkit.types.gate import CostMetric, CostRule, RuleResult, RuleVerdict
 

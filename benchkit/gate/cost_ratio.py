@@ -1,8 +1,8 @@
 """How a time of one model compares with another's in a session, and what sessions say together. Pure arithmetic.
 
-    calls of both models, paired by round ── log ratio, standard error ──┐
-    one model in two processes (A/A) ─────── noise of a process ─────────┴─> Ratio ─┐
-                                                       of a second session, Ratio ──┴── pooled ──> Ratio
+    calls of both models, paired by round ── log ratio of each half ── over_halves ──┐
+    one model in two processes (A/A) ─────── start order, noise of a process ────────┴─> Ratio ─┐
+                                                                   of a second session, Ratio ──┴── pooled ──> Ratio
 
     latency     20 % trimmed mean of log ratios, query by query, with a bootstrap over rounds: a typical query
     tail        ratio of the two 95th percentiles (nearest rank); rounds are resampled, the same ones for both models
@@ -12,34 +12,34 @@ The clock is CPU time, which other programs hardly disturb: two processes of one
 of 0.8 % by CPU time, and of 3.4 % by wall time. It is wall time where the work isn't in this machine's CPU time, on a
 GPU or with an endpoint, and for the tail, which is about waiting.
 
-An interval is Student's for the sampling error and, added to it, the far end of the control's interval: a difference
-that two processes of the same model show as well is no finding. It is added and not combined as a variance, for within
-one session it isn't random: a process that was started first can be slower for its whole life. One control says little
-of how far processes differ in general, so that with a large process noise a limit is kept with less than 95 %. The
-control times single queries on one thread; its noise stands for that of throughput too.
+An interval is Student's for the sampling error and, added to it, the larger of two: what the halves of the session
+differ by beyond the order of starting (measure/halves.py), and the far end of the control's interval, over both halves
+as well: a difference that two processes of the same model show too is no finding. It is added and not combined as a
+variance, for within one session it isn't random. One control says little of how far processes differ in general, so
+that with a large process noise a limit is kept with less than 95 %. The control times single queries on one thread; its
+noise stands for that of throughput too. The tail is taken over both halves at once: a half has too few calls for one.
 
-Sessions are averaged. The second one has new processes, started in the opposite order, so that what the order did has
-the other sign, and process noise averages out: what counts of it is the larger of two, the controls' and the standard
-deviation between sessions, by sqrt(number of sessions).
+Sessions are averaged (`pooled`). The second one has new processes, and its halves the other order of starting first, so
+that process noise averages out, and so does what changes from the first half of a session to the second.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Literal
 
 import numpy as np
 
-from benchkit.measure.latency import MIN_SAMPLES, N_RESAMPLES, fewest_calls, paired_ratio
+from benchkit.measure.halves import TWO_SIDED, Ratio, over_halves
+from benchkit.measure.latency import MIN_SAMPLES, N_RESAMPLES, fewest_calls, typical_ratio
 from benchkit.types.cost import CostFigure, CostReport, CostSamples, Sample, SampleKind
 from benchkit.types.gate import CostMetric, Scored
 
 # Without a control: more than the largest difference of two processes of one model that was seen, 4 %.
 NOISE_WITHOUT_CONTROL = math.log(1.05)
-ONE_SIDED, TWO_SIDED = 0.95, 0.975  # quantiles of 95 % bounds and intervals
 
 Clock = Literal["cpu_s", "wall_s"]
 Times = Mapping[int, float]  # by round
@@ -100,43 +100,6 @@ def _own(samples: CostSamples, model: str, label: str | None = None) -> CostSamp
 
 
 @dataclass(frozen=True, slots=True)
-class Ratio:
-    """Candidate / baseline, on a logarithmic scale.
-
-    Attributes:
-        error: Standard error of sampling, with its degrees of freedom.
-        n: Pairs of calls.
-        noise: How far two processes of one model may lie apart.
-        each: What each session says alone.
-    """
-
-    log: float
-    error: float
-    freedom: float
-    n: int
-    noise: float = 0.0
-    each: tuple[float, ...] = ()
-
-    @property
-    def value(self) -> float:
-        return math.exp(self.log)
-
-    def margin(self, quantile: float) -> float:
-        from scipy.special import stdtrit
-
-        return float(stdtrit(self.freedom, quantile)) * self.error + self.noise
-
-    def interval(self, quantile: float) -> tuple[float, float]:
-        """Return both ends of the ratio's interval.
-
-        >>> Ratio(0.0, 0.0, 1.0, 10, noise=math.log(2)).interval(TWO_SIDED)
-        (0.5, 2.0)
-        """
-        margin = self.margin(quantile)
-        return math.exp(self.log - margin), math.exp(self.log + margin)
-
-
-@dataclass(frozen=True, slots=True)
 class Beside:
     """Two models in one session."""
 
@@ -172,7 +135,9 @@ class Beside:
             return Ratio(0.0, 0.0, 1.0, len(self.calls(self.candidate, "query")), each=(0.0,))
         clock = self.clock(metric)
         found = _ESTIMATES[metric](self, clock)
-        return found if isinstance(found, str) else replace(found, noise=self._noise(clock), each=(found.log,))
+        if isinstance(found, str):
+            return found
+        return replace(found, noise=max(found.noise, self._process_noise(clock)), each=(found.log,))
 
     def calls(self, label: str, kind: SampleKind, copy: int = 0) -> dict[int, Sample]:
         samples = self.session.samples.samples
@@ -191,32 +156,42 @@ class Beside:
         by_wall, by_cpu = (self.figure(label, f"latency/{name}/mean_ms") for name in ("query", "query_cpu"))
         return by_wall is not None and by_cpu is None
 
-    def _noise(self, clock: Clock) -> float:
+    def start_order(self, clock: Clock) -> float:
+        """Return how much of a log ratio the order of starting may make up, by the control; 0 where it can't tell."""
+        found = self._control(clock)
+        return 0.0 if isinstance(found, str) else found.noise
+
+    def _process_noise(self, clock: Clock) -> float:
         """Return how far the control's interval reaches from "the same"."""
+        found = self._control(clock)
+        return NOISE_WITHOUT_CONTROL if isinstance(found, str) else abs(found.log) + _sampling(found)
+
+    def _control(self, clock: Clock) -> Ratio | str:
+        """Return how a model's second process compares with its first; the noise is all that their halves differ by."""
         twice = next((s.model for s in self.session.samples.samples if (s.copy, s.kind) == (1, "query")), None)
         if twice is None:
-            return NOISE_WITHOUT_CONTROL
-        found = _typical(self.queries(twice, clock, 1), self.queries(twice, clock), self.rng)
-        return NOISE_WITHOUT_CONTROL if isinstance(found, str) else abs(found.log) + found.margin(TWO_SIDED)
+            return "no model was measured twice"
+        return _typical(self.queries(twice, clock, 1), self.queries(twice, clock), self.rng)
 
 
 # ------------------------------------------------------------ one session
 
 
+def _sampling(ratio: Ratio) -> float:
+    """Return the margin of the sampling alone."""
+    return replace(ratio, noise=0.0).margin(TWO_SIDED)
+
+
 def _latency(beside: Beside, clock: Clock) -> Ratio | str:
     first, second = (beside.queries(label, clock) for label in beside.pair)
-    return _typical(first, second, beside.rng)
+    return _typical(first, second, beside.rng, start_order=beside.start_order(clock))
 
 
-def _typical(candidate: Times, baseline: Times, rng: np.random.Generator) -> Ratio | str:
-    """Return the trimmed mean of log ratios, with the error that its bootstrap interval tells."""
-    from scipy.special import stdtrit
-
+def _typical(candidate: Times, baseline: Times, rng: np.random.Generator, *, start_order: float = 0.0) -> Ratio | str:
+    """Return the trimmed mean of log ratios, or why there is none."""
     if why := _why_none(candidate, baseline, MIN_SAMPLES):
         return why
-    found = paired_ratio(candidate, baseline, candidate="", baseline="", metric="", tolerance=0.0, rng=rng)
-    half_width, freedom = math.log(found.ci_high / found.ci_low) / 2, found.n - 1
-    return Ratio(math.log(found.ratio), half_width / float(stdtrit(freedom, TWO_SIDED)), freedom, found.n)
+    return typical_ratio(candidate, baseline, rng=rng, start_order=start_order)
 
 
 def _tail(beside: Beside, clock: Clock) -> Ratio | str:
@@ -243,14 +218,22 @@ def _why_none(candidate: Times, baseline: Times, least: int) -> str:
 def _throughput(beside: Beside, clock: Clock) -> Ratio | str:
     first, second = (beside.calls(label, "throughput") for label in beside.pair)
     classes = {str(call.length_class) for call in (*first.values(), *second.values())}
-    times = {
-        number: (getattr(first[number], clock), getattr(second[number], clock)) for number in first if number in second
-    }
-    if times and min(map(min, times.values())) <= 0:
+    pairs = [(first[number], second[number]) for number in first.keys() & second.keys()]
+    if any(getattr(call, clock) <= 0 for pair in pairs for call in pair):
         return _TOO_COARSE
+    halves = [_rate([pair for pair in pairs if pair[0].half == half], classes, clock) for half in (0, 1)]
+    known = [half for half in halves if isinstance(half, Ratio)]
+    if known:
+        return over_halves(known, start_order=beside.start_order(clock))
+    return _rate(pairs, classes, clock)
+
+
+def _rate(pairs: Sequence[tuple[Sample, Sample]], classes: Set[str], clock: Clock) -> Ratio | str:
+    """Return the ratio of texts per second over these passes, all length classes alike, or why there is none."""
     strata: dict[str, list[float]] = {}
-    for number, (candidate_s, baseline_s) in times.items():
-        strata.setdefault(str(first[number].length_class), []).append(math.log(baseline_s / candidate_s))
+    for candidate, baseline in sorted(pairs, key=lambda pair: pair[0].round):
+        log = math.log(getattr(baseline, clock) / getattr(candidate, clock))
+        strata.setdefault(str(candidate.length_class), []).append(log)
     if not strata:
         return "no documents were timed on both models in turn"
     if missing := classes - strata.keys():
@@ -278,26 +261,3 @@ _ESTIMATES: Mapping[CostMetric, Callable[[Beside, Clock], Ratio | str]] = {
     "query_latency_p95": _tail,
     "throughput": _throughput,
 }
-
-
-# ------------------------------------------------------------ several sessions
-
-
-def pooled(ratios: Sequence[Ratio]) -> Ratio:
-    """Return what sessions say together.
-
-    >>> both = pooled([Ratio(0.1, 0.03, 9, 10, 0.02, (0.1,)), Ratio(0.3, 0.04, 9, 10, 0.02, (0.3,))])
-    >>> round(both.log, 6), both.error, round(both.noise, 6)  # sqrt(.03² + .04²) / 2; sd .1414 / sqrt(2)
-    (0.2, 0.025, 0.1)
-    """
-    if len(ratios) == 1:
-        return ratios[0]
-    logs = [ratio.log for ratio in ratios]
-    return Ratio(
-        log=fmean(logs),
-        error=math.sqrt(sum(ratio.error**2 for ratio in ratios)) / len(ratios),
-        freedom=sum(ratio.freedom for ratio in ratios),
-        n=sum(ratio.n for ratio in ratios),
-        noise=max(fmean(ratio.noise for ratio in ratios), stdev(logs)) / math.sqrt(len(ratios)),
-        each=tuple(logs),
-    )

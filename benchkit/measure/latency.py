@@ -3,7 +3,7 @@
     calls of one model ──┬─ percentile, mean, median ──> Estimate
                          └─ variation ─────────────────> standard deviation / mean
     passes over parts of a corpus ── rate ─────────────> Estimate
-    calls of two models, paired by round ── paired_ratio ──> CostRatio, with its verdict
+    calls of two models, paired by round ── typical_ratio ──> Ratio ── paired_ratio ──> CostRatio, with its verdict
     one model in two processes (A/A) ─── paired_ratio ──> CostRatio ── steadiness ──> "" or why there is no verdict
 
 Percentile p of n durations is the nearest rank: the smallest of them that at least p % do not exceed, number
@@ -20,7 +20,9 @@ A ratio of two models is the 20 % trimmed mean of log ratios, one for each round
 noise that lasts for longer than a round is in both calls and cancels, and a call that something hit alone is trimmed.
 Its interval is a bootstrap over rounds; as in bootstrap.py the draws are spread by sqrt(n / (n - 1)) * t / z, with
 n - 1 degrees of freedom, since few rounds would give too narrow an interval otherwise: of 10 normal rounds it would
-hold the truth in 93 % (in 97 % with the factor), of 48 in 94 % (95 %).
+hold the truth in 93 % (in 97 % with the factor), of 48 in 94 % (95 %). Its width is laid around the ratio, half to each
+side. The halves of a session (round numbers tell them) have other processes, so each half has a ratio of its own, and
+halves.py makes one of the two.
 
 Sources: David and Nagaraja, "Order Statistics", 3rd ed. 2003, section 7.1 (intervals of percentiles); Welch, "The
 Generalization of 'Student's' Problem when Several Different Population Variances are Involved", Biometrika 34 (1947)
@@ -37,7 +39,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchkit.types.cost import CostRatio, RatioVerdict
+from benchkit.measure.halves import TWO_SIDED, Ratio, over_halves
+from benchkit.types.cost import CostRatio, RatioVerdict, half_of
 
 N_RESAMPLES = 2000  # an end of the interval is then known to 3 % of its width
 # Fewer calls than this have no bootstrap interval, and fewer pairs no ratio: four of ten are trimmed.
@@ -202,6 +205,34 @@ def _half_width(passes: Sequence[Floats]) -> float:
 # Two models
 
 
+def typical_ratio(
+    candidate_s: Mapping[int, float],
+    baseline_s: Mapping[int, float],
+    *,
+    rng: np.random.Generator,
+    start_order: float = 0.0,
+) -> Ratio:
+    """Return candidate / baseline over the rounds that both were called in, as a logarithm.
+
+    A half of the session with fewer than MIN_SAMPLES common rounds has no ratio of its own and is left out; where both
+    are as short, their rounds are taken together.
+
+    Args:
+        candidate_s, baseline_s: Duration of the call, by round.
+        start_order: How far the order of starting may set the halves apart (`halves.over_halves`).
+
+    Raises:
+        ValueError: fewer than MIN_SAMPLES common rounds, or a duration that isn't above 0.
+    """
+    rounds = sorted(candidate_s.keys() & baseline_s.keys())
+    if len(rounds) < MIN_SAMPLES:
+        raise ValueError(f"a ratio needs {MIN_SAMPLES} common rounds, got {len(rounds)}")
+    halves = [[number for number in rounds if half_of(number) == half] for half in (0, 1)]
+    long_enough = [half for half in halves if len(half) >= MIN_SAMPLES] or [rounds]
+    logs = [_log_ratios(candidate_s, baseline_s, half) for half in long_enough]
+    return over_halves([_typical(half, rng) for half in logs], start_order=start_order)
+
+
 def paired_ratio(
     candidate_s: Mapping[int, float],
     baseline_s: Mapping[int, float],
@@ -211,34 +242,24 @@ def paired_ratio(
     metric: str,
     tolerance: float,
     rng: np.random.Generator,
+    start_order: float = 0.0,
 ) -> CostRatio:
-    """Return candidate / baseline over the rounds that both were called in.
+    """Return candidate / baseline over the rounds that both were called in, with its verdict.
 
     Args:
         candidate_s, baseline_s: Duration of the call, by round.
         tolerance: Ratios of 1 / (1 + tolerance) to 1 + tolerance count as the same.
+        start_order: How far the order of starting may set the halves apart (`halves.over_halves`).
 
     Raises:
-        ValueError: fewer than MIN_SAMPLES common rounds, a duration that isn't above 0, or a negative tolerance.
+        ValueError: as `typical_ratio`, or a negative tolerance.
     """
     if tolerance < 0:
         raise ValueError(f"the tolerance should be 0 or more, got {tolerance}")
-    logs = _log_ratios(candidate_s, baseline_s)
-    n = len(logs)
-    cut = int(TRIMMED * n)
-    centre = float(_trimmed_means(logs[None, :], cut)[0])
-    drawn = _resampled(logs, lambda rows: _trimmed_means(rows, cut), rng)
-    low, high = _spread_ends(centre, drawn, n)
-    return CostRatio(
-        candidate=candidate,
-        baseline=baseline,
-        metric=metric,
-        ratio=math.exp(centre),
-        ci_low=math.exp(low),
-        ci_high=math.exp(high),
-        n=n,
-        verdict=ratio_verdict(math.exp(low), math.exp(high), tolerance),
-    )
+    found = typical_ratio(candidate_s, baseline_s, rng=rng, start_order=start_order)
+    low, high = found.interval(TWO_SIDED)
+    verdict = ratio_verdict(low, high, tolerance)
+    return CostRatio(candidate, baseline, metric, found.value, low, high, found.n, verdict)
 
 
 def ratio_verdict(low: float, high: float, tolerance: float) -> RatioVerdict:
@@ -280,14 +301,23 @@ def steadiness(control: CostRatio, *, tolerance: float) -> str:
     return ""
 
 
-def _log_ratios(candidate_s: Mapping[int, float], baseline_s: Mapping[int, float]) -> Floats:
-    rounds = sorted(candidate_s.keys() & baseline_s.keys())
-    if len(rounds) < MIN_SAMPLES:
-        raise ValueError(f"a ratio needs {MIN_SAMPLES} common rounds, got {len(rounds)}")
+def _log_ratios(candidate_s: Mapping[int, float], baseline_s: Mapping[int, float], rounds: Sequence[int]) -> Floats:
     first, second = (_checked([of[number] for number in rounds]) for of in (candidate_s, baseline_s))
     if min(first.min(), second.min()) <= 0:
         raise ValueError("a ratio needs durations above 0; the clock is too coarse for such short calls")
     return np.log(first / second)
+
+
+def _typical(logs: Floats, rng: np.random.Generator) -> Ratio:
+    """Return the trimmed mean, with the error that the width of its bootstrap interval tells."""
+    from scipy.special import stdtrit
+
+    n = len(logs)
+    cut = int(TRIMMED * n)
+    centre = float(_trimmed_means(logs[None, :], cut)[0])
+    drawn = _resampled(logs, lambda rows: _trimmed_means(rows, cut), rng)
+    low, high = _spread_ends(centre, drawn, n)
+    return Ratio(centre, (high - low) / 2 / float(stdtrit(n - 1, TWO_SIDED)), n - 1, n)
 
 
 def _trimmed_means(rows: Floats, cut: int) -> Floats:

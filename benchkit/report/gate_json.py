@@ -11,17 +11,10 @@ so is what is not a number. docs/gate.schema.json is made from the forms below.
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, is_dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
-
-from benchkit.errors import UsageError
 from benchkit.report import gate_words
-from benchkit.report.json_form import ModelForm, SuiteForm
+from benchkit.report.forms import FileKind, Form, ModelForm, SuiteForm, number_of, plain, record_of, records_of
 from benchkit.types.comparison import Environment, SuiteInfo
 from benchkit.types.gate import (
     CostMetric,
@@ -45,28 +38,18 @@ from benchkit.types.gate import (
 from benchkit.types.model import ModelMeta
 
 SCHEMA_VERSION: Literal[1] = 1
-_DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_SHOWN_PROBLEMS = 5  # of a file that doesn't fit; the first few say what kind of file it is
+_FILE = FileKind(name="gate", full_name="gate of benchkit", task="gate", version=SCHEMA_VERSION)
 _MIXED = ("baseline", "new_queries_on_old_vectors", "all_re_embedded")
 
-Record = TypeVar("Record")
 
-
-class _Form(BaseModel):
-    # As in json_form: "61.2" in quotes is not a number, and a key that would be lost must not look as if it were read.
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
-
-
-class QualityRuleForm(_Form):
+class QualityRuleForm(Form):
     on: str
     margin: float
     """Largest regression that is accepted, in score units: 0.01 is one point."""
     severity: Severity
 
 
-class CostRuleForm(_Form):
+class CostRuleForm(Form):
     metric: CostMetric
     max_ratio: float | None
     min_ratio: float | None
@@ -75,7 +58,7 @@ class CostRuleForm(_Form):
     severity: Severity
 
 
-class LimitRulesForm(_Form):
+class LimitRulesForm(Form):
     dimension_equal: bool
     max_dimension: int | None
     max_bytes_per_vector: int | None
@@ -86,7 +69,7 @@ class LimitRulesForm(_Form):
     normalized: Literal["same_as_baseline", "yes"] | None
 
 
-class PolicyForm(_Form):
+class PolicyForm(Form):
     quality: list[QualityRuleForm]
     cost: list[CostRuleForm]
     limits: LimitRulesForm
@@ -94,7 +77,7 @@ class PolicyForm(_Form):
     source: str
 
 
-class RuleForm(_Form):
+class RuleForm(Form):
     id: str
     """Unique in a report: "quality/task:STSB", "cost/peak_memory"."""
     group: RuleGroup
@@ -122,13 +105,13 @@ class RuleForm(_Form):
     confirmed: bool
 
 
-class MixedForm(_Form):
+class MixedForm(Form):
     baseline: float | None
     new_queries_on_old_vectors: float | None
     all_re_embedded: float | None
 
 
-class SpaceForm(_Form):
+class SpaceForm(Form):
     n_texts: int
     n_queries: int
     n_documents: int
@@ -143,13 +126,13 @@ class SpaceForm(_Form):
     sentence: str
 
 
-class NeighbourForm(_Form):
+class NeighbourForm(Form):
     text: str
     score: float | None
     correct: bool | None
 
 
-class LostForm(_Form):
+class LostForm(Form):
     item: str
     place: str
     """ "split/subset"."""
@@ -163,7 +146,7 @@ class LostForm(_Form):
     found_after: list[NeighbourForm]
 
 
-class SliceForm(_Form):
+class SliceForm(Form):
     name: str
     n: int
     change: float | None
@@ -171,7 +154,7 @@ class SliceForm(_Form):
     high: float | None
 
 
-class ExplanationForm(_Form):
+class ExplanationForm(Form):
     rule: str
     task: str
     change: float | None
@@ -181,7 +164,7 @@ class ExplanationForm(_Form):
     items: list[LostForm]
 
 
-class GateForm(_Form):
+class GateForm(Form):
     """What a gate asked of a candidate, what it was held against, and what was found."""
 
     schema_version: Literal[1]
@@ -216,12 +199,12 @@ class GateForm(_Form):
 
 def gate_json_schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of a gate's file."""
-    return {"$schema": _DIALECT, **GateForm.model_json_schema(mode="serialization"), "title": "benchkit gate"}
+    return _FILE.json_schema(GateForm)
 
 
 def gate_to_dict(report: GateReport) -> dict[str, Any]:
     """Return a gate as plain JSON values, checked against the forms above."""
-    found = _plain(report)
+    found = plain(report)
     found["environment"] = found["environment"]["values"]
     if found["space"] is not None:
         mixed = found["space"]["mixed_scores"]
@@ -243,18 +226,13 @@ def gate_from_dict(data: object) -> GateReport:
     Raises:
         UsageError: another schema version, or a key or value that doesn't fit.
     """
-    _check_version(data)
-    try:
-        form = GateForm.model_validate(data)
-    except ValidationError as error:
-        raise UsageError(_problems(error)) from error
-    found = form.model_dump(exclude={"schema_version", "headline"})
+    found = _FILE.read(GateForm, data).model_dump(exclude={"schema_version", "headline"})
     return GateReport(
         **{
             **found,
-            "rules": _all(RuleResult, found["rules"]),
-            "candidate": _record(ModelMeta, found["candidate"]),
-            "baseline": _record(ModelMeta, found["baseline"]),
+            "rules": records_of(RuleResult, found["rules"]),
+            "candidate": record_of(ModelMeta, found["candidate"]),
+            "baseline": record_of(ModelMeta, found["baseline"]),
             "suite": SuiteInfo(**found["suite"]),
             "policy": _policy(found["policy"]),
             "environment": Environment(found["environment"]),
@@ -265,80 +243,24 @@ def gate_from_dict(data: object) -> GateReport:
     )
 
 
-# --- there
-
-
-def _plain(value: Any) -> Any:
-    """Return a record as JSON values; not-a-number is null, and half a surrogate pair, which UTF-8 lacks, is "?"."""
-    if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, Mapping):
-        return {_plain(key): _plain(entry) for key, entry in value.items()}
-    if isinstance(value, tuple):
-        return [_plain(entry) for entry in value]
-    if isinstance(value, np.generic):  # a count or a p-value that comes straight from an array
-        value = value.item()
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
-
-
-# --- and back
-
-
-def _check_version(data: object) -> None:
-    if not isinstance(data, Mapping):
-        raise UsageError(f"not a gate of benchkit: expected a JSON object, got {type(data).__name__}")
-    if "schema_version" not in data:
-        raise UsageError(f"not a gate of benchkit: it has no schema_version (supported: {SCHEMA_VERSION})")
-    found = data["schema_version"]
-    if type(found) is not int or found != SCHEMA_VERSION:
-        raise UsageError(
-            f"the gate has schema_version {found!r}; this benchkit supports {SCHEMA_VERSION}. "
-            "Read it with the benchkit that wrote it, or run the gate again"
-        )
-
-
-def _problems(error: ValidationError) -> str:
-    said = [f"{_place(problem['loc'])}: {problem['msg'].lower()}" for problem in error.errors()]
-    more = [f"and {len(said) - _SHOWN_PROBLEMS} more"] if len(said) > _SHOWN_PROBLEMS else []
-    return "not a gate of schema_version 1: " + "; ".join(said[:_SHOWN_PROBLEMS] + more)
-
-
-def _place(location: Sequence[int | str]) -> str:
-    parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in location]
-    return "".join(parts).removeprefix(".")
-
-
-def _record(kind: Callable[..., Record], row: Mapping[str, Any]) -> Record:
-    """Return the dataclass of a row: lists are tuples again."""
-    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in row.items()})
-
-
-def _all(kind: Callable[..., Record], rows: Sequence[Mapping[str, Any]]) -> tuple[Record, ...]:
-    return tuple(_record(kind, row) for row in rows)
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
-
-
 def _policy(row: dict[str, Any]) -> Policy:
-    rules = {"quality": _all(QualityRule, row["quality"]), "cost": _all(CostRule, row["cost"])}
-    return Policy(**{**row, **rules, "limits": _record(LimitRules, row["limits"])})
+    rules = {"quality": records_of(QualityRule, row["quality"]), "cost": records_of(CostRule, row["cost"])}
+    return Policy(**{**row, **rules, "limits": record_of(LimitRules, row["limits"])})
 
 
 def _space(row: dict[str, Any]) -> SpaceReport:
-    mixed = {task: tuple(_number(scores[name]) for name in _MIXED) for task, scores in row["mixed_scores"].items()}
+    mixed = {task: tuple(number_of(scores[name]) for name in _MIXED) for task, scores in row["mixed_scores"].items()}
     return SpaceReport(**{**row, "mixed_scores": mixed})
 
 
 def _explanation(row: dict[str, Any]) -> Explanation:
-    slices = [{**part, "change": _number(part["change"])} for part in row["slices"]]
+    slices = [{**part, "change": number_of(part["change"])} for part in row["slices"]]
     items = tuple(map(_lost_item, row["items"]))
-    return Explanation(**{**row, "change": _number(row["change"]), "slices": _all(SliceLoss, slices), "items": items})
+    return Explanation(
+        **{**row, "change": number_of(row["change"]), "slices": records_of(SliceLoss, slices), "items": items}
+    )
 
 
 def _lost_item(row: dict[str, Any]) -> LostItem:
-    found = {key: _all(Neighbour, row[key]) for key in ("found_before", "found_after")}
-    return LostItem(**{**row, **found, "loss": _number(row["loss"])})
+    found = {key: records_of(Neighbour, row[key]) for key in ("found_before", "found_after")}
+    return LostItem(**{**row, **found, "loss": number_of(row["loss"])})

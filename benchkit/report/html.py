@@ -9,15 +9,11 @@ load from elsewhere, so that even a text that slips through could do nothing. Th
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import math
-from collections.abc import Iterable, Sequence
-from functools import cache
-from html import escape as escape_html
-from importlib.resources import files
+from collections.abc import Sequence
 
-from benchkit.report import cost_view, pictures, words
+from benchkit.report import cost_view, page, pictures, words
+from benchkit.report.page import document, escape
 from benchkit.report.view import (
     WorstOfTask,
     cells_by_place,
@@ -40,7 +36,6 @@ _OPEN_TASKS = 12  # a longer table of differences by task is folded up
 
 def render_html(comparison: Comparison) -> str:
     """Return the comparison as a self-contained page."""
-    style = _style()
     sections = (
         _head(comparison),
         _warnings(comparison),
@@ -53,91 +48,7 @@ def render_html(comparison: Comparison) -> str:
         _models(comparison),
         _environment(comparison),
     )
-    body = "\n".join(section for section in sections if section)
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{_policy(style)}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="referrer" content="no-referrer">
-<title>{escape(comparison.suite.name)}: which embedding model?</title>
-<style>{style}</style>
-</head>
-<body>
-<main>
-{body}
-</main>
-</body>
-</html>
-"""
-
-
-def escape(text: str) -> str:
-    """Return text of the data for use between tags or in a quoted attribute."""
-    return escape_html(words.plain(text), quote=True)
-
-
-@cache
-def _style() -> str:
-    return files("benchkit.report").joinpath("report.css").read_text(encoding="utf-8")
-
-
-def _policy(style: str) -> str:
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-
-
-# --- small pieces of HTML; texts come escaped
-
-
-def _section(title: str, *parts: str) -> str:
-    return "\n".join([f"<section>\n<h2>{title}</h2>", *(part for part in parts if part), "</section>"])
-
-
-def _cell(content: str, css: str = "", *, tag: str = "td", scope: str = "", text: bool = False) -> str:
-    # dir: Arabic and Persian texts read from the right, whatever stands beside them.
-    given = [("class", css), ("scope", scope), ("dir", "auto" if text else "")]
-    attributes = "".join(f' {key}="{value}"' for key, value in given if value)
-    return f"<{tag}{attributes}>{content}</{tag}>"
-
-
-def _heading(content: str, css: str = "") -> str:
-    return _cell(content, css, tag="th", scope="col")
-
-
-def _first(content: str) -> str:
-    return _cell(content, tag="th", scope="row")
-
-
-def _number(content: str) -> str:
-    return _cell(content, "number")
-
-
-def _text(content: str) -> str:
-    return _cell(escape(content), "text", text=True)
-
-
-def _small(content: str) -> str:
-    return f'<span class="small">{content}</span>' if content else ""
-
-
-def _table(label: str, headings: Sequence[str], rows: Iterable[str], css: str = "") -> str:
-    """Return a table that scrolls in its own frame; it can be reached and named without a mouse."""
-    kind = f"scroll {css}".rstrip()
-    return "\n".join(
-        [
-            f'<div class="{kind}" role="region" tabindex="0" aria-label="{label}">\n<table>',
-            f"<thead><tr>{''.join(headings)}</tr></thead>\n<tbody>",
-            *rows,
-            "</tbody>\n</table>\n</div>",
-        ]
-    )
-
-
-def _row(cells: Iterable[str], css: str = "") -> str:
-    kind = f' class="{css}"' if css else ""
-    return f"<tr{kind}>{''.join(cells)}</tr>"
+    return document(f"{comparison.suite.name}: which embedding model?", sections)
 
 
 # --- sections
@@ -175,7 +86,7 @@ def _warnings(comparison: Comparison) -> str:
 def _summary(comparison: Comparison) -> str:
     types, costs = task_types(comparison), cost_view.columns(comparison)
     numbers = ["mean", "rank", *costs, *map(escape, types), "dimensions", "bytes per vector", "parameters"]
-    headings = [_heading("model"), *(_heading(title, "number") for title in numbers)]
+    headings = [page.heading("model"), *(page.heading(title, "number") for title in numbers)]
     rows = [
         _summary_row(comparison, row, types, [figures[place] for figures in costs.values()])
         for place, row in enumerate(summaries(comparison))
@@ -184,7 +95,7 @@ def _summary(comparison: Comparison) -> str:
     said += [f"{cost_view.COLUMN_NOTE}."] if costs else []
     said += [f"Pareto: {cost_view.FRONT_NOTE}."] if comparison.pareto else []
     note = f'<p class="note">{" ".join(map(escape, said))}</p>'
-    return _section("Summary", _table("Summary", headings, rows), note, *_budget(comparison))
+    return page.section("Summary", page.table("Summary", headings, rows), note, *_budget(comparison))
 
 
 def _budget(comparison: Comparison) -> list[str]:
@@ -202,16 +113,18 @@ def _summary_row(
     taken, over = row.model == comparison.recommendation.model, row.model in cost_view.over_budget(comparison)
     tags = (("recommended", taken), ("Pareto", row.model in comparison.pareto), ("breaks the budget", over))
     cells = [
-        _first(escape(row.model) + "".join(f' <span class="tag">{text}</span>' for text, is_so in tags if is_so)),
-        _number(words.points(row.mean_score) + _small(words.span(row.interval))),
-        _number(words.rank(row)),
-        *(_number(words.figure(found) + _small(words.figure_span(found))) for found in costs),
-        *(_number(words.type_words(comparison, row, kind)) for kind in types),
-        _number(words.count(meta.dimension)),
-        _number(words.count(meta.bytes_per_vector)),
-        _number(words.parameters(meta.parameters)),
+        page.row_heading(
+            escape(row.model) + "".join(f' <span class="tag">{text}</span>' for text, is_so in tags if is_so)
+        ),
+        page.number(words.points(row.mean_score) + page.small(words.span(row.interval))),
+        page.number(words.rank(row)),
+        *(page.number(words.figure(found) + page.small(words.figure_span(found))) for found in costs),
+        *(page.number(words.type_words(comparison, row, kind)) for kind in types),
+        page.number(words.count(meta.dimension)),
+        page.number(words.count(meta.bytes_per_vector)),
+        page.number(words.parameters(meta.parameters)),
     ]
-    return _row(cells, "taken" if taken else "over" if over else "")
+    return page.row(cells, "taken" if taken else "over" if over else "")
 
 
 def _quality_cost(comparison: Comparison) -> str:
@@ -227,7 +140,7 @@ def _quality_cost(comparison: Comparison) -> str:
         f"Up is better, left is cheaper. {bars}; models of one size stand side by side.",
         pictures.without_place(comparison),
     )
-    return _section("Quality and cost", latency, size) if latency or size else ""
+    return page.section("Quality and cost", latency, size) if latency or size else ""
 
 
 def _figure(picture: str, said: str, beside: Sequence[str]) -> str:
@@ -244,58 +157,63 @@ def _costs(comparison: Comparison) -> str:
     said = f"<p>{escape(cost_view.session_words(cost))}</p>"
     items = "\n".join(f"<li>{escape(note)}</li>" for note in cost_view.notes(cost))
     notes = f'<ul class="note">\n{items}\n</ul>' if items else ""
-    ratios = [_table("Paired latency", _ratio_headings(), map(_ratio_row, cost.ratios))] if cost.ratios else []
+    ratios = [page.table("Paired latency", _ratio_headings(), map(_ratio_row, cost.ratios))] if cost.ratios else []
     how = [f'<p class="note">{escape(cost_view.ratio_note(cost))}</p>'] if cost.ratios else []
-    return _section("Costs", said, *ratios, *how, _figures(comparison), notes)
+    return page.section("Costs", said, *ratios, *how, _figures(comparison), notes)
 
 
 def _ratio_headings() -> list[str]:
-    texts = map(_heading, ("model", "against", "verdict", "paired"))
-    return [*texts, *(_heading(title, "number") for title in ("ratio", "95 % interval", "n"))]
+    texts = map(page.heading, ("model", "against", "verdict", "paired"))
+    return [*texts, *(page.heading(title, "number") for title in ("ratio", "95 % interval", "n"))]
 
 
 def _ratio_row(found: CostRatio) -> str:
-    return _row(
+    return page.row(
         [
-            _first(escape(found.candidate)),
-            _cell(escape(found.baseline)),
-            _cell(found.verdict, found.verdict),
-            _cell(escape(cost_view.time_words(found))),
-            _number(words.ratio(found.ratio)),
-            _number(words.ratio_span(found)),
-            _number(words.count(found.n)),
+            page.row_heading(escape(found.candidate)),
+            page.cell(escape(found.baseline)),
+            page.cell(found.verdict, found.verdict),
+            page.cell(escape(cost_view.time_words(found))),
+            page.number(words.ratio(found.ratio)),
+            page.number(words.ratio_span(found)),
+            page.number(words.count(found.n)),
         ]
     )
 
 
 def _figures(comparison: Comparison) -> str:
     """Return every figure of every model: a line for each metric, under the name that JSON and MLflow have for it."""
-    headings = [_heading("metric"), *(_heading(escape(row.model)) for row in summaries(comparison))]
+    headings = [page.heading("metric"), *(page.heading(escape(row.model)) for row in summaries(comparison))]
     rows = [
-        _row([_first(escape(line.metric) + _small(escape(line.unit))), *map(_figure_cell, line.figures)])
+        page.row(
+            [page.row_heading(escape(line.metric) + page.small(escape(line.unit))), *map(_figure_cell, line.figures)]
+        )
         for line in cost_view.lines(comparison)
     ]
-    table = _table("Figures of cost by model", headings, rows, "map")
+    table = page.table("Figures of cost by model", headings, rows, "map")
     return f"<details open>\n<summary>All figures</summary>\n{table}\n</details>" if rows else ""
 
 
 def _figure_cell(found: CostFigure | None) -> str:
     if found is None:
         return f'<td class="absent">{words.ABSENT}</td>'
-    return _cell(words.figure(found) + _small(words.figure_span(found)))
+    return page.cell(words.figure(found) + page.small(words.figure_span(found)))
 
 
 def _map(comparison: Comparison) -> str:
     cells, order = cells_by_place(comparison), [row.model for row in summaries(comparison)]
     low, high = _heat_range(comparison)
-    headings = [_heading("task"), *(_heading(escape(model)) for model in order)]
+    headings = [page.heading("task"), *(page.heading(escape(model)) for model in order)]
     rows = [
-        _row(
-            [_first(_task_heading(comparison, task)), *(_heat(cells.get((model, task)), low, high) for model in order)]
+        page.row(
+            [
+                page.row_heading(_task_heading(comparison, task)),
+                *(_heat(cells.get((model, task)), low, high) for model in order),
+            ]
         )
         for task in task_names(comparison)
     ]
-    return _section("Tasks", _legend(low, high), _table("Scores by task and model", headings, rows, "map"))
+    return page.section("Tasks", _legend(low, high), page.table("Scores by task and model", headings, rows, "map"))
 
 
 def _task_heading(comparison: Comparison, task: str) -> str:
@@ -303,7 +221,7 @@ def _task_heading(comparison: Comparison, task: str) -> str:
     metric = next((cell.main_metric for cell in found if cell.main_metric), None)
     n_items = next((cell.n_items for cell in found if cell.n_items is not None), None)
     facts = [found[0].type, *([metric] if metric else []), *([f"n = {n_items}"] if n_items is not None else [])]
-    return escape(task) + _small(escape(" · ".join(facts)))
+    return escape(task) + page.small(escape(" · ".join(facts)))
 
 
 def _heat_range(comparison: Comparison) -> tuple[float, float]:
@@ -322,7 +240,7 @@ def _heat(scored: ScoredCell | None, low: float, high: float) -> str:
         return f'<td class="absent" title="{reason}">{said}</td>'
     # Rounded first: 0.6 between 0.3 and 0.9 is the middle, although its quotient is 0.4999...
     step = min(_HEAT_STEPS - 1, int(round((score - low) / (high - low) * _HEAT_STEPS, 6)))
-    return _cell(said + _small(words.span(scored.interval)), f"heat{step}")
+    return page.cell(said + page.small(words.span(scored.interval)), f"heat{step}")
 
 
 def _legend(low: float, high: float) -> str:
@@ -343,27 +261,27 @@ def _differences(comparison: Comparison) -> str:
         "Verdicts are at the 5 % level after Holm&#x27;s correction."
     )
     note = f'<p class="note">{decided}</p>'
-    return _section("Differences", figure, note, _mean_pairs(comparison), _pairs_by_task(comparison))
+    return page.section("Differences", figure, note, _mean_pairs(comparison), _pairs_by_task(comparison))
 
 
 def _mean_pairs(comparison: Comparison) -> str:
-    numbers = [_heading(title, "number") for title in ("difference", "95 % interval", "p", "p (Holm)")]
-    headings = [*(_heading(title) for title in ("model", "against", "verdict on the mean")), *numbers]
+    numbers = [page.heading(title, "number") for title in ("difference", "95 % interval", "p", "p (Holm)")]
+    headings = [*(page.heading(title) for title in ("model", "against", "verdict on the mean")), *numbers]
     rows = [_pair_row(pair) for pair in comparison.pairs if pair.task == MEAN]
-    return _table("Differences on the mean", headings, rows) if rows else ""
+    return page.table("Differences on the mean", headings, rows) if rows else ""
 
 
 def _pair_row(pair: PairResult) -> str:
-    absent = f"not compared{_small(escape(pair.reason))}"
-    return _row(
+    absent = f"not compared{page.small(escape(pair.reason))}"
+    return page.row(
         [
-            _first(escape(pair.candidate)),
-            _cell(escape(pair.baseline)),
-            _cell(pair.verdict, pair.verdict) if pair.delta is not None else _cell(absent),
-            _number(words.signed_points(pair.delta)),
-            _number(words.signed_span(pair.interval) or words.ABSENT),
-            _number(words.p_words(pair.p_value)),
-            _number(words.p_words(pair.p_holm)),
+            page.row_heading(escape(pair.candidate)),
+            page.cell(escape(pair.baseline)),
+            page.cell(pair.verdict, pair.verdict) if pair.delta is not None else page.cell(absent),
+            page.number(words.signed_points(pair.delta)),
+            page.number(words.signed_span(pair.interval) or words.ABSENT),
+            page.number(words.p_words(pair.p_value)),
+            page.number(words.p_words(pair.p_holm)),
         ]
     )
 
@@ -374,11 +292,14 @@ def _pairs_by_task(comparison: Comparison) -> str:
         return ""
     found = pairs_against(comparison, against)
     others = [row.model for row in summaries(comparison) if row.model != against]
-    headings = [_heading("task"), *(_heading(escape(other)) for other in others)]
-    rows = [_row([_first(escape(task)), *(_pair_cell(found.get((other, task))) for other in others)]) for task in tasks]
+    headings = [page.heading("task"), *(page.heading(escape(other)) for other in others)]
+    rows = [
+        page.row([page.row_heading(escape(task)), *(_pair_cell(found.get((other, task))) for other in others)])
+        for task in tasks
+    ]
     title = f"Against {escape(against)}, by task"
     opened = " open" if len(tasks) <= _OPEN_TASKS else ""
-    return f"<details{opened}>\n<summary>{title}</summary>\n{_table(title, headings, rows, 'map')}\n</details>"
+    return f"<details{opened}>\n<summary>{title}</summary>\n{page.table(title, headings, rows, 'map')}\n</details>"
 
 
 def _pair_cell(pair: PairResult | None) -> str:
@@ -386,7 +307,7 @@ def _pair_cell(pair: PairResult | None) -> str:
         reason = escape(pair.reason) if pair is not None else ""
         return f'<td class="absent" title="{reason}">{words.ABSENT}</td>'
     said = f"{words.signed_points(pair.delta)} {pair.verdict}"
-    return _cell(said + _small(words.signed_span(pair.interval)), pair.verdict)
+    return page.cell(said + page.small(words.signed_span(pair.interval)), pair.verdict)
 
 
 def _worst(comparison: Comparison) -> str:
@@ -396,43 +317,47 @@ def _worst(comparison: Comparison) -> str:
             opened = " open" if row.model == comparison.recommendation.model else ""
             table = _worst_table(row.model, worst)
             folds.append(f"<details{opened}>\n<summary>{escape(row.model)}</summary>\n{table}\n</details>")
-    return _section("Where each model did worst", *folds) if folds else ""
+    return page.section("Where each model did worst", *folds) if folds else ""
 
 
 def _worst_table(model: str, worst: Sequence[WorstOfTask]) -> str:
-    headings = [_heading("task"), _heading("score", "number"), *map(_heading, ("item", "expected", "found"))]
+    headings = [
+        page.heading("task"),
+        page.heading("score", "number"),
+        *map(page.heading, ("item", "expected", "found")),
+    ]
     rows = [
-        _row(
+        page.row(
             [
-                _first(escape(task) + _small(escape(item.item))),
-                _number(words.points(item.value)),
-                *map(_text, (item.text, item.expected, item.found)),
+                page.row_heading(escape(task) + page.small(escape(item.item))),
+                page.number(words.points(item.value)),
+                *map(page.text_cell, (item.text, item.expected, item.found)),
             ]
         )
         for task, item in worst
     ]
-    return _table(f"Worst items of {escape(model)}", headings, rows)
+    return page.table(f"Worst items of {escape(model)}", headings, rows)
 
 
 def _models(comparison: Comparison) -> str:
     texts = ("model", "from", "revision", "fingerprint", "licence", "precision", "engine", "notes")
     numbers = ("longest input", "memory")
-    headings = [*map(_heading, texts), *(_heading(title, "number") for title in numbers)]
-    return _section("Models", _table("Models", headings, map(_model_row, comparison.models)))
+    headings = [*map(page.heading, texts), *(page.heading(title, "number") for title in numbers)]
+    return page.section("Models", page.table("Models", headings, map(_model_row, comparison.models)))
 
 
 def _model_row(meta: ModelMeta) -> str:
     memory = words.ABSENT if meta.memory_bytes is None else f"{meta.memory_bytes / 2**20:.0f} MiB"
-    return _row(
+    return page.row(
         [
-            _first(escape(meta.name)),
-            *(_cell(escape(value or words.ABSENT), "code") for value in (meta.id, meta.revision, meta.fingerprint)),
-            _cell(escape(meta.license or words.ABSENT)),
-            _cell(meta.precision),
-            _cell(escape(meta.engine or words.ABSENT)),
-            _text(" ".join(meta.notes)),
-            _number(words.count(meta.max_seq_length)),
-            _number(memory),
+            page.row_heading(escape(meta.name)),
+            *(page.cell(escape(value or words.ABSENT), "code") for value in (meta.id, meta.revision, meta.fingerprint)),
+            page.cell(escape(meta.license or words.ABSENT)),
+            page.cell(meta.precision),
+            page.cell(escape(meta.engine or words.ABSENT)),
+            page.text_cell(" ".join(meta.notes)),
+            page.number(words.count(meta.max_seq_length)),
+            page.number(memory),
         ]
     )
 
@@ -445,6 +370,10 @@ def _environment(comparison: Comparison) -> str:
         "suite digest": comparison.suite.digest,
         **{key: value for key, value in values.items() if key != "command"},
     }
-    rows = [_row([_first(escape(key)), _cell(escape(value), text=True)]) for key, value in facts.items()]
+    rows = [
+        page.row([page.row_heading(escape(key)), page.cell(escape(value), text=True)]) for key, value in facts.items()
+    ]
     command = f"<p>Run it again:</p>\n<pre>{escape(values['command'])}</pre>" if "command" in values else ""
-    return _section("How to reproduce", command, _table("Environment", [_heading("fact"), _heading("value")], rows))
+    return page.section(
+        "How to reproduce", command, page.table("Environment", [page.heading("fact"), page.heading("value")], rows)
+    )

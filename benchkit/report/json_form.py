@@ -15,14 +15,24 @@ forms below.
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass
-from typing import Any, Literal, TypeVar
+from collections.abc import Mapping
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field
 
 from benchkit.errors import UsageError
+from benchkit.report.forms import (
+    FileKind,
+    Form,
+    ModelForm,
+    Record,
+    SuiteForm,
+    fields_of,
+    number_of,
+    plain,
+    record_of,
+    records_of,
+)
 from benchkit.types.comparison import (
     Comparison,
     Environment,
@@ -44,58 +54,14 @@ from benchkit.types.cost import (
     ModelCost,
     RatioVerdict,
 )
-from benchkit.types.model import ModelMeta, Precision, Similarity
+from benchkit.types.model import ModelMeta
 from benchkit.types.result import CellResult, CellStatus, WorstItem
 
 SCHEMA_VERSION: Literal[1] = 1
-_DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_SHOWN_PROBLEMS = 5  # of a file that doesn't fit; the first few say what kind of file it is
-
-Record = TypeVar("Record")
-Form = TypeVar("Form", bound=BaseModel)
+_FILE = FileKind(name="result", full_name="benchkit result", task="comparison", version=SCHEMA_VERSION)
 
 
-class _Form(BaseModel):
-    # strict: "61.2" in quotes is not a number. extra: a key that we would lose must not look as if it were read.
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
-
-
-class SuiteForm(_Form):
-    name: str
-    digest: str
-    path: str | None
-    description: str
-    limited: bool
-    """Whether documents or items were left out, so that scores can't be set beside published ones."""
-
-
-class ModelForm(_Form):
-    name: str
-    """The label that every other list uses."""
-    id: str
-    revision: str | None
-    fingerprint: str
-    """Hash of all that decides the vectors before truncation and quantisation."""
-    dimension: int | None
-    precision: Precision
-    bytes_per_vector: int | None
-    parameters: int | None
-    memory_bytes: int | None
-    license: str | None
-    similarity: Similarity
-    normalized: bool
-    max_seq_length: int | None
-    uses_role: bool
-    languages: list[str]
-    training_tasks: list[str]
-    notes: list[str]
-    engine: str | None = None
-    """What computed the vectors that were scored."""
-
-
-class WorstForm(_Form):
+class WorstForm(Form):
     item: str
     value: float | None
     text: str
@@ -103,7 +69,7 @@ class WorstForm(_Form):
     found: str
 
 
-class CellForm(_Form):
+class CellForm(Form):
     model: str
     task: str
     type: str
@@ -130,7 +96,7 @@ class CellForm(_Form):
     engine: str | None = None
 
 
-class SummaryForm(_Form):
+class SummaryForm(Form):
     model: str
     mean_score: float | None
     """Null when the model lacks the score of a task: a mean over fewer tasks would not be comparable."""
@@ -143,7 +109,7 @@ class SummaryForm(_Form):
     missing: list[str]
 
 
-class PairForm(_Form):
+class PairForm(Form):
     candidate: str
     baseline: str
     task: str
@@ -159,12 +125,12 @@ class PairForm(_Form):
     reason: str
 
 
-class RecommendationForm(_Form):
+class RecommendationForm(Form):
     model: str | None
     reason: str
 
 
-class CostForm(_Form):
+class CostForm(Form):
     model: str
     metric: str
     """Path and unit: "latency/query/p95_ms"."""
@@ -179,7 +145,7 @@ class CostForm(_Form):
     """Standard deviation of these measurements, divided by their mean."""
 
 
-class CostStatusForm(_Form):
+class CostStatusForm(Form):
     model: str
     status: CostStatus
     reason: str
@@ -187,7 +153,7 @@ class CostStatusForm(_Form):
     engine: str | None
 
 
-class CostRatioForm(_Form):
+class CostRatioForm(Form):
     candidate: str
     baseline: str
     metric: str
@@ -199,7 +165,7 @@ class CostRatioForm(_Form):
     verdict: RatioVerdict
 
 
-class CostSessionForm(_Form):
+class CostSessionForm(Form):
     level: CostLevel
     device: str
     hardware: dict[str, str]
@@ -220,16 +186,16 @@ class CostSessionForm(_Form):
     from_cache: bool
 
 
-class BudgetForm(_Form):
+class BudgetForm(Form):
     max_p95_ms: float | None = None
     max_memory_mib: float | None = None
     max_bytes_per_vector: int | None = None
     max_dim: int | None = None
-    licenses: list[str] = []
+    licenses: list[str] = Field(default=[])
     """Empty where every licence is allowed."""
 
 
-class ComparisonForm(_Form):
+class ComparisonForm(Form):
     """Several embedding models on one suite, as benchkit found them."""
 
     schema_version: Literal[1]
@@ -250,15 +216,15 @@ class ComparisonForm(_Form):
     seconds: float
     warnings: list[str]
     interrupted: bool
-    cost: list[CostForm] = []
+    cost: list[CostForm] = Field(default=[])
     """What the models cost on this machine, model by model; empty where it wasn't measured."""
     cost_session: CostSessionForm | None = None
     budget: BudgetForm = BudgetForm()
-    pareto: list[str] = []
+    pareto: list[str] = Field(default=[])
     """Models that no other model beats in quality and in every cost at once."""
 
 
-class CostOnlyForm(_Form):
+class CostOnlyForm(Form):
     """What embedding models cost on one machine; the same two keys are part of a whole result."""
 
     schema_version: Literal[1]
@@ -268,12 +234,12 @@ class CostOnlyForm(_Form):
 
 def result_json_schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of a result file."""
-    return {"$schema": _DIALECT, **ComparisonForm.model_json_schema(mode="serialization"), "title": "benchkit result"}
+    return _FILE.json_schema(ComparisonForm)
 
 
 def to_dict(comparison: Comparison) -> dict[str, Any]:
     """Return a comparison as plain JSON values, checked against the forms above."""
-    found = _plain(comparison)
+    found = plain(comparison, keys_of=_keys)
     found["environment"] = found["environment"]["values"]
     found["cells"] = [_one_cell(cell) for cell in found["cells"]]
     found["cost"], found["cost_session"] = _one_cost(found["cost"])
@@ -288,7 +254,7 @@ def render_json(comparison: Comparison) -> str:
 
 def cost_to_dict(report: CostReport) -> dict[str, Any]:
     """Return costs without scores as plain JSON values: "cost" and "cost_session" as in a whole result."""
-    figures, session = _one_cost(_plain(report))
+    figures, session = _one_cost(plain(report, keys_of=_keys))
     found = {"schema_version": SCHEMA_VERSION, "cost": figures, "cost_session": session}
     return CostOnlyForm.model_validate(found).model_dump()
 
@@ -299,12 +265,11 @@ def cost_from_dict(data: object) -> CostReport:
     Raises:
         UsageError: another schema version, a key or value that doesn't fit, or a result without costs.
     """
-    _check_version(data)
-    assert isinstance(data, Mapping)
-    if data.get("cost_session") is None:
+    found = _FILE.versioned(data)
+    if found.get("cost_session") is None:
         raise UsageError("the result has no costs: they were not measured (--no-cost), or the benchkit was older")
-    form: type[CostOnlyForm | ComparisonForm] = ComparisonForm if "cells" in data else CostOnlyForm
-    report = _cost_report(_valid(form, data))
+    form: type[CostOnlyForm | ComparisonForm] = ComparisonForm if "cells" in found else CostOnlyForm
+    report = _cost_report(_FILE.read(form, found))
     assert report is not None
     return report
 
@@ -315,50 +280,32 @@ def from_dict(data: object) -> Comparison:
     Raises:
         UsageError: another schema version, or a key or value that doesn't fit.
     """
-    _check_version(data)
-    form = _valid(ComparisonForm, data)
+    form = _FILE.read(ComparisonForm, data)
     found = form.model_dump(exclude={"schema_version", "cost", "cost_session"})
     return Comparison(
         **{
             **found,
             "suite": SuiteInfo(**found["suite"]),
             "environment": Environment(found["environment"]),
-            "models": tuple(_record(ModelMeta, row) for row in found["models"]),
+            "models": records_of(ModelMeta, found["models"]),
             "cells": tuple(_scored_cell(row) for row in found["cells"]),
             "summary": tuple(_summary(row) for row in found["summary"]),
-            "pairs": tuple(_record(PairResult, row) for row in found["pairs"]),
+            "pairs": tuple(_with_interval(PairResult, row) for row in found["pairs"]),
             "recommendation": Recommendation(**found["recommendation"]),
             "warnings": tuple(found["warnings"]),
             "cost": _cost_report(form),
-            "budget": _tupled(Budget, found["budget"]),
+            "budget": record_of(Budget, found["budget"]),
             "pareto": tuple(found["pareto"]),
         }
     )
 
 
-def _plain(value: Any) -> Any:
-    """Return a record as JSON values; not-a-number is null, and half a surrogate pair, which UTF-8 lacks, is "?"."""
-    if is_dataclass(value):
-        return _plain_record(value)
-    if isinstance(value, Mapping):
-        return {_plain(key): _plain(entry) for key, entry in value.items()}
-    if isinstance(value, tuple):
-        return [_plain(entry) for entry in value]
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
-
-
-def _plain_record(record: Any) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for field in fields(record):
-        value = getattr(record, field.name)
-        if field.name == "interval":
-            found["ci_low"], found["ci_high"] = (
-                (None, None) if value is None else (_plain(value.low), _plain(value.high))
-            )
-        elif field.name != "items":
-            found[field.name] = _plain(value)
+def _keys(record: Any) -> dict[str, Any]:
+    """Return what a record is written as: an interval by its two ends, and no scores of single items."""
+    found = {name: value for name, value in fields_of(record).items() if name != "items"}
+    if "interval" in found:
+        interval = found.pop("interval")
+        found["ci_low"], found["ci_high"] = (None, None) if interval is None else (interval.low, interval.high)
     return found
 
 
@@ -376,69 +323,30 @@ def _one_cost(cost: dict[str, Any] | None) -> tuple[list[dict[str, Any]], dict[s
     return figures, cost
 
 
-def _check_version(data: object) -> None:
-    if not isinstance(data, Mapping):
-        raise UsageError(f"not a benchkit result: expected a JSON object, got {type(data).__name__}")
-    if "schema_version" not in data:
-        raise UsageError(f"not a benchkit result: it has no schema_version (supported: {SCHEMA_VERSION})")
-    found = data["schema_version"]
-    if type(found) is not int or found != SCHEMA_VERSION:
-        raise UsageError(
-            f"the result has schema_version {found!r}; this benchkit supports {SCHEMA_VERSION}. "
-            "Read it with the benchkit that wrote it, or run the comparison again"
-        )
-
-
-def _valid(form: type[Form], data: object) -> Form:
-    try:
-        return form.model_validate(data)
-    except ValidationError as error:
-        raise UsageError(_problems(error)) from error
-
-
-def _problems(error: ValidationError) -> str:
-    said = [f"{_place(problem['loc'])}: {problem['msg'].lower()}" for problem in error.errors()]
-    more = [f"and {len(said) - _SHOWN_PROBLEMS} more"] if len(said) > _SHOWN_PROBLEMS else []
-    return "not a result of schema_version 1: " + "; ".join(said[:_SHOWN_PROBLEMS] + more)
-
-
-def _place(location: Sequence[int | str]) -> str:
-    parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in location]
-    return "".join(parts).removeprefix(".")
-
-
-def _record(kind: type[Record], row: Mapping[str, Any]) -> Record:
+def _with_interval(kind: type[Record], row: Mapping[str, Any]) -> Record:
     """Return the dataclass that a flat row came from: lists are tuples again, the two ends an interval."""
     values = dict(row)
     if "ci_low" in row:
         values["interval"] = _interval(values.pop("ci_low"), values.pop("ci_high"))
-    return _tupled(kind, values)
-
-
-def _tupled(kind: type[Record], row: Mapping[str, Any]) -> Record:
-    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in row.items()})
+    return record_of(kind, values)
 
 
 def _interval(low: float | None, high: float | None) -> Interval | None:
     return None if low is None or high is None else Interval(low, high)
 
 
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
-
-
 def _numbers(values: Mapping[str, float | None]) -> dict[str, float]:
-    return {key: _number(value) for key, value in values.items()}
+    return {key: number_of(value) for key, value in values.items()}
 
 
 def _summary(row: Mapping[str, Any]) -> ModelSummary:
-    return _record(ModelSummary, {**row, "by_type": _numbers(row["by_type"])})
+    return _with_interval(ModelSummary, {**row, "by_type": _numbers(row["by_type"])})
 
 
 def _scored_cell(row: dict[str, Any]) -> ScoredCell:
     interval = _interval(row.pop("ci_low"), row.pop("ci_high"))
-    worst = [WorstItem(**{**item, "value": _number(item["value"])}) for item in row["worst"]]
-    return ScoredCell(_record(CellResult, {**row, "scores": _numbers(row["scores"]), "worst": worst}), interval)
+    worst = [WorstItem(**{**item, "value": number_of(item["value"])}) for item in row["worst"]]
+    return ScoredCell(_with_interval(CellResult, {**row, "scores": _numbers(row["scores"]), "worst": worst}), interval)
 
 
 def _cost_report(form: ComparisonForm | CostOnlyForm) -> CostReport | None:
@@ -451,6 +359,6 @@ def _cost_report(form: ComparisonForm | CostOnlyForm) -> CostReport | None:
     if form.cost_session is None:
         return None
     session = form.cost_session.model_dump()
-    models = [_tupled(ModelCost, {**row, "figures": by_model[row["model"]]}) for row in session["models"]]
+    models = [record_of(ModelCost, {**row, "figures": by_model[row["model"]]}) for row in session["models"]]
     ratios = {kind: [CostRatio(**row) for row in session[kind]] for kind in ("ratios", "control")}
-    return _tupled(CostReport, {**session, **ratios, "models": models})
+    return record_of(CostReport, {**session, **ratios, "models": models})

@@ -262,11 +262,11 @@ def pair_sentence(pair: PairResult, margin: float) -> str:
         "same": f"{first} and {second} are the same within {margin_words(margin)} {where}",
         "inconclusive": f"{first} and {second} can't be told apart {where}",
     }[pair.verdict]
-    p = "" if pair.p_holm is None else f", p {_p_equals(pair.p_holm)} after Holm's correction"
+    p = "" if pair.p_holm is None else f", p {p_equals(pair.p_holm)} after Holm's correction"
     return f"{said}: {difference_words(pair)}{p}."
 
 
-def _p_equals(p: float) -> str:
+def p_equals(p: float) -> str:
     text = p_words(p)
     return f"< {text[1:]}" if text.startswith("<") else f"= {text}"
 

@@ -21,6 +21,19 @@ SampleKind = Literal["query", "batch", "throughput"]
 RatioVerdict = Literal["cheaper", "dearer", "same", "inconclusive"]
 LengthClass = Literal["short", "medium", "long"]
 
+# Rounds of the second half of a session count from here; a half has some thousand at most. The number tells the half,
+# and no field of its own, so that every file with rounds has the halves too, and an older file has a first half alone.
+SECOND_HALF = 1_000_000
+
+
+def half_of(number: int) -> int:
+    """Return the half of its session that a round was in: 0, or 1 for the processes that were started in reverse.
+
+    >>> half_of(191), half_of(SECOND_HALF + 191)
+    (0, 1)
+    """
+    return int(number >= SECOND_HALF)
+
 
 @dataclass(frozen=True, slots=True)
 class TextSource:
@@ -40,7 +53,8 @@ class Sample:
         copy: 0, or 1 for the second process of the same model (the A/A control).
         kind: "query" is one text at a time on one thread; "batch" a step of the batch sweep; "throughput" a pass over
             documents of one length class.
-        round: Calls of all models with one round and one kind were made right after each other, in random order.
+        round: Calls of all models with one round and one kind were made right after each other, in random order; from
+            SECOND_HALF on they were made in the second half of the session.
         item: Position of the text (or of the first text) in its source.
         texts: Texts in the call.
         tokens: Tokens in it as the model reads them (after truncation); None without a tokenizer.
@@ -60,6 +74,11 @@ class Sample:
     cpu_s: float
     length_class: LengthClass | None = None
     energy_j: float | None = None
+
+    @property
+    def half(self) -> int:
+        """0, or 1 in the second half of the session, of other processes."""
+        return half_of(self.round)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +120,7 @@ class CostSamples:
 
     Attributes:
         order: Labels of the models, in the order of the comparison.
+        processes: A model has one for each half of the session, in that order, and in each group that it was in.
         failures: Why a model has no or not all samples, by label.
     """
 

@@ -60,10 +60,15 @@ def commands() -> Iterator[tuple[str, click.Command]]:
     for name in COMMANDS:
         found = cli.get_command(context, name)  # type: ignore[attr-defined]
         assert found is not None
-        if isinstance(found, click.Group):
-            yield from ((f"benchkit {name} {part}", sub) for part, sub in sorted(found.commands.items()))
-        else:
-            yield f"benchkit {name}", found
+        yield from _within(f"benchkit {name}", found)
+
+
+def _within(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    if not isinstance(command, click.Group):
+        yield name, command
+        return
+    for part, sub in sorted(command.commands.items()):
+        yield from _within(f"{name} {part}", sub)
 
 
 def command_reference() -> str:

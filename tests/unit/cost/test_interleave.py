@@ -10,7 +10,7 @@ import pytest
 from cost_fakes import Behaviour, World, spec_of
 
 from benchkit.cost.interleave import Child, Interleaver, is_decided
-from benchkit.types.cost import TextSource
+from benchkit.types.cost import SECOND_HALF, TextSource
 
 SOURCE = TextSource("t", "STS", None, ("x" * 10, "y" * 20, "z" * 100_000))
 
@@ -80,3 +80,23 @@ def test_a_process_that_is_gone_is_left_out_of_a_round() -> None:
     beside.for_each(children, lambda child: child.process.start())
     beside.step("query", SOURCE, 0, 1, among=children)
     assert [sample.model for sample in beside.samples] == ["a"]
+
+
+def test_rounds_of_the_second_half_have_numbers_of_their_own_and_go_on_with_the_queries() -> None:
+    world = World()
+    child = Child(world.open_process(spec_of("a"), 0), 0)  # type: ignore[arg-type]
+    beside = Interleaver(random.Random(0))
+    beside.children = [child]
+    child.process.start()
+    queries = TextSource("t", "STS", None, ("x" * 10, "y" * 20, "z" * 30))
+
+    def rounds(first: int) -> int:
+        return beside.query_rounds(
+            queries, among=[child], least=2, most=2, decides="cpu_s", tolerance=0.05, first=first
+        )
+
+    assert rounds(0) == 2
+    beside.half = 1
+    assert rounds(2) == 2
+    assert [(sample.half, sample.item) for sample in beside.samples] == [(0, 0), (0, 1), (1, 2), (1, 0)]
+    assert [sample.round for sample in beside.samples] == [0, 1, SECOND_HALF + 2, SECOND_HALF + 3]

@@ -10,8 +10,9 @@ import pytest
 
 from benchkit.cost import kept as kept_module
 from benchkit.cost.kept import KeptSessions, cost_key
+from benchkit.cost.phases import Notice
 from benchkit.cost.plan import PLANS
-from benchkit.cost.session import Notice, SessionRecord
+from benchkit.cost.session import SessionRecord
 from benchkit.types.cost import CostSamples, ProcessFacts, Sample
 
 SAMPLES = (

@@ -77,6 +77,11 @@ def measure(
     )
 
 
+def doubled(processes: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Return them once for each half of a session."""
+    return [one for one in processes for _ in (0, 1)]
+
+
 def test_costs_of_all_models_are_reported_with_the_samples_behind_them(task: OpenedTask, tmp_path: Path) -> None:
     costs = measure([model("a"), model("b")], [task], tmp_path, baseline="a")
     assert [(cost.model, cost.status) for cost in costs.report.models] == [("a", "ok"), ("b", "ok")]
@@ -187,13 +192,14 @@ def test_variants_of_one_model_share_one_process(task: OpenedTask, tmp_path: Pat
         variant("b@dim=2", "b", Variant(truncate_dim=2)),
     ]
     costs = measure(models, [task], tmp_path, world, baseline="a")
-    assert sorted((p.label, p.copy) for p in world.processes) == [("a", 0), ("a", 1), ("b", 0)]
+    assert sorted((p.label, p.copy) for p in world.processes) == doubled([("a", 0), ("a", 1), ("b", 0)])
 
     def times(label: str) -> list[float]:
         return [s.wall_s for s in costs.samples.samples if s.model == label]
 
     assert times("b") == times("b@int8") == times("b@dim=2") != []
-    assert [p.model for p in costs.samples.processes] == ["a", "a", "b", "b@int8", "b@dim=2"]
+    told = [(p.model, p.copy) for p in costs.samples.processes]
+    assert sorted(told) == sorted(doubled([("a", 0), ("a", 1), ("b", 0), ("b@int8", 0), ("b@dim=2", 0)]))
     notes = {cost.model: cost.notes for cost in costs.report.models}
     converted = "cutting and converting vectors after the encode is not in its latency and throughput"
     assert converted not in notes["b"]
@@ -223,7 +229,7 @@ def test_a_reversed_start_is_kept_beside_the_other_and_never_taken_for_it(task: 
         measure(models, [task], tmp_path, world, baseline="b", reversed_start=is_reversed)
         for world, is_reversed in zip(worlds, (True, True, False), strict=True)
     ]
-    assert [(p.label, p.copy) for p in worlds[0].processes] == [("b", 1), ("b", 0), ("a", 0)]
+    assert [(p.label, p.copy) for p in worlds[0].processes][:3] == [("b", 1), ("a", 0), ("b", 0)]
     assert [world.processes for world in worlds[1:]] == [[], []]
     assert [costs.report.from_cache for costs in found] == [False, True, True]
 
@@ -232,10 +238,10 @@ def test_identical_models_are_measured_apart_when_asked_to(task: OpenedTask, tmp
     models = [model("a", fingerprint="same"), model("b", fingerprint="same")]
     shared = World()
     measure(models, [task], tmp_path, shared, baseline="b")
-    assert sorted((p.label, p.copy) for p in shared.processes) == [("a", 0), ("a", 1)]
+    assert sorted((p.label, p.copy) for p in shared.processes) == doubled([("a", 0), ("a", 1)])
     apart = World({"b": Behaviour(per_character_s=0.002)})
     costs = measure(models, [task], tmp_path, apart, baseline="b", split_identical=True)
-    assert sorted((p.label, p.copy) for p in apart.processes) == [("a", 0), ("b", 0), ("b", 1)]
+    assert sorted((p.label, p.copy) for p in apart.processes) == doubled([("a", 0), ("b", 0), ("b", 1)])
     assert [ratio.ratio for ratio in costs.report.ratios] == pytest.approx([0.5, 0.5])
     assert not any(cost.notes and "measured together" in cost.notes[0] for cost in costs.report.models)
     assert [ratio.ratio for ratio in measure(models, [task], tmp_path, baseline="b").report.ratios] == [1.0, 1.0]
@@ -282,8 +288,10 @@ def test_real_processes_are_measured_and_found_again(task: OpenedTask, tmp_path:
     costs = measure_costs(asked, [task], baseline="bm25", **options)
     assert [(cost.model, cost.status) for cost in costs.report.models] == [("tfidf", "ok"), ("bm25", "ok")]
     assert {ratio.metric for ratio in costs.report.control} == {"latency/query_cpu", "latency/query"}
-    assert [(p.model, p.copy) for p in costs.samples.processes] == [("tfidf", 0), ("bm25", 0), ("bm25", 1)]
+    expected = doubled([("tfidf", 0), ("bm25", 0), ("bm25", 1)])
+    assert [(p.model, p.copy) for p in costs.samples.processes] == expected
     assert all(p.peak_mib and p.first_call_s for p in costs.samples.processes)
+    assert [sum(s.half == half for s in costs.samples.samples if s.kind != "query") for half in (0, 1)] == [24, 24]
     warm = measure_costs(asked, [task], baseline="bm25", **options)
     assert warm.report.from_cache
     assert warm.samples == costs.samples
@@ -300,12 +308,17 @@ def test_an_interrupt_leaves_no_process_and_keeps_nothing(task: OpenedTask, tmp_
 def test_phases_are_told_in_their_order(task: OpenedTask, tmp_path: Path) -> None:
     told: list[str] = []
     measure([model("a"), model("b")], [task], tmp_path, on_stage=told.append)
-    assert told == [
-        "measuring costs: reading the suite's texts",
-        "measuring costs: starting 3 processes",
+    phases = [
         "measuring costs: single queries",
         "measuring costs: batches of 1 to 32 texts",
         "measuring costs: documents by length",
+    ]
+    assert told == [
+        "measuring costs: reading the suite's texts",
+        "measuring costs: starting 3 processes",
+        *phases,
+        "measuring costs: starting 3 new processes in the opposite order",
+        *phases,
     ]
 
 

@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 
 from benchkit.cost.summary import CPU, FIGURES, WALL, check_comparable, deciding_metric, describe, summarise
 from benchkit.errors import UsageError
-from benchkit.types.cost import CostReport, CostSamples, LengthClass, ModelCost, Price, ProcessFacts, Sample
+from benchkit.types.cost import (
+    SECOND_HALF,
+    CostReport,
+    CostSamples,
+    LengthClass,
+    ModelCost,
+    Price,
+    ProcessFacts,
+    Sample,
+)
 from benchkit.types.model import ModelMeta
 
 LENGTHS: tuple[LengthClass, ...] = ("short", "medium", "long")
@@ -277,6 +286,31 @@ def test_start_and_memory_are_what_the_process_told():
     assert (found.figure("memory/peak_mib").n, found.figure("memory/peak_mib").ci_low) == (1, None)
 
 
+def test_of_two_processes_the_median_of_the_start_is_told_and_the_larger_memory():
+    first = ProcessFacts("m", 0, 4.0, 0.5, first_call_s=0.08, import_mib=494.0, peak_mib=617.0, uss_mib=550.0)
+    second = ProcessFacts("m", 0, 3.0, 0.3, first_call_s=0.06, import_mib=484.0, peak_mib=610.0, uss_mib=560.0)
+    found = cost(processes=[first, facts("m", 1, peak_mib=999.0), second])
+    expected = {
+        "load/import_s": 3.5,
+        "load/model_s": 0.4,
+        "latency/first_call_ms": 70.0,
+        "memory/import_mib": 494.0,
+        "memory/peak_mib": 617.0,
+        "memory/encode_mib": 126.0,  # of one process: 610 - 484
+        "memory/uss_mib": 560.0,
+    }
+    assert {metric: value(found, metric) for metric in expected} == pytest.approx(expected)
+    assert {found.figure(metric).n for metric in expected} == {2}
+    assert {found.figure(metric).ci_low for metric in expected} == {None}
+    assert found.figure("load/import_s").cv == pytest.approx(math.sqrt(0.5) / 3.5)
+
+
+def test_a_process_that_ended_early_leaves_the_memory_to_the_other_one():
+    found = cost(processes=[facts("m", peak_mib=617.0), facts("m")])
+    assert (value(found, "memory/peak_mib"), found.figure("memory/peak_mib").n) == (617.0, 1)
+    assert not any("memory was not measured" in note for note in found.notes)
+
+
 def test_what_was_not_told_is_left_out_and_never_zero():
     found = cost(processes=[facts("m", peak_mib=600.0)], models=[make_model("m", dimension=None)])
     assert [figure.metric for figure in found.figures] == ["load/import_s", "load/model_s", "memory/peak_mib"]
@@ -404,6 +438,49 @@ def test_an_unsteady_control_makes_the_session_unstable_and_takes_every_verdict(
     assert found.warnings == ()
     assert [ratio.verdict for ratio in found.ratios] == ["inconclusive"] * 2
     assert found.ratios[0].ratio == pytest.approx(1.5, rel=0.01)  # the number stays
+
+
+def in_halves(factor: float, order: float) -> list[Sample]:
+    """Return a session in two halves, in which the first process to start is slower than the last by a logarithm."""
+    made = []
+    for half, sign in enumerate((1, -1)):
+        calls = session(factor * math.exp(-sign * order / 2), control=math.exp(-sign * order))
+        kept = [sample for sample in calls if sample.round % 2 == half]
+        made += [replace(sample, round=sample.round + half * SECOND_HALF) for sample in kept]
+    return made
+
+
+def test_what_the_order_of_starting_did_cancels_over_the_halves():
+    found = report(in_halves(1.09, 0.05), order=("base", "cand"), baseline="base")
+    assert found.unstable == ""
+    assert found.control[0].ratio == pytest.approx(1.0, rel=0.005)
+    assert [(ratio.verdict, ratio.n) for ratio in found.ratios] == [("dearer", 64)] * 2
+    for ratio in found.ratios:
+        assert ratio.ratio == pytest.approx(1.09, rel=0.01)
+        assert ratio.ci_high / ratio.ci_low < 1.02  # that the halves lie 5 % apart is no noise
+    first = [sample for sample in in_halves(1.09, 0.05) if sample.half == 0]
+    assert report(first, order=("base", "cand"), baseline="base").unstable.startswith("two processes of base should")
+
+
+def test_the_figures_are_those_of_all_calls_of_both_halves():
+    made = in_halves(1.0, 0.05)
+    found = report(made, order=("base", "cand")).of("cand")
+    durations = sorted(1e3 * sample.wall_s for sample in made if sample.model == "cand")
+    assert value(found, "latency/query/p50_ms") == pytest.approx(durations[31])
+    assert found.figure("latency/query/p50_ms").n == 64
+
+
+def test_without_a_control_and_in_one_half_the_order_of_starting_widens_the_interval():
+    whole = in_halves(1.0, 0.05)
+    without = [sample for sample in whole if sample.copy == 0]
+    (cpu, _) = report(without, order=("base", "cand"), baseline="base").ratios
+    assert math.log(cpu.ci_high / cpu.ci_low) / 2 == pytest.approx(0.025, abs=0.005)  # half of 5 % between its halves
+    # A candidate that was there in the first half only: the control tells what the order may have done.
+    early = [sample for sample in whole if (sample.model, sample.half) != ("cand", 1)]
+    (cpu, _) = report(early, order=("base", "cand"), baseline="base").ratios
+    assert (cpu.n, cpu.ratio) == (32, pytest.approx(math.exp(-0.025), rel=0.005))
+    assert math.log(cpu.ci_high / cpu.ci_low) / 2 == pytest.approx(0.05, abs=0.006)
+    assert cpu.verdict == "inconclusive"
 
 
 def test_wall_time_that_is_too_noisy_leaves_cpu_time_to_decide():

@@ -12,9 +12,10 @@ from scipy import stats
 
 from benchkit.cost.summary import summarise
 from benchkit.gate.cost import CostSession, _Bound, _decided, _doubt, judge_cost, needs_confirmation
-from benchkit.gate.cost_ratio import TWO_SIDED, Beside, Ratio, pooled, stored_session
+from benchkit.gate.cost_ratio import Beside, stored_session
+from benchkit.measure.halves import TWO_SIDED, Ratio, pooled
 from benchkit.types.comparison import Environment, SuiteInfo
-from benchkit.types.cost import CostFigure, CostReport, CostSamples, ModelCost, ProcessFacts, Sample
+from benchkit.types.cost import SECOND_HALF, CostFigure, CostReport, CostSamples, ModelCost, ProcessFacts, Sample
 from benchkit.types.gate import CostRule, RuleResult, Scored
 from benchkit.types.model import ModelMeta
 
@@ -450,6 +451,118 @@ def test_a_clock_that_stands_still_gives_no_ratio() -> None:
         assert one(broken, rule).sentence.endswith("the clock of this system is too coarse for calls as short as these")
 
 
+# ------------------------------------------------------------ two halves
+
+
+def in_halves(first: CostSession, second: CostSession) -> CostSession:
+    """Return two sessions as the halves of one."""
+    later = tuple(replace(s, round=s.round + SECOND_HALF) for s in second.samples.samples)
+    samples = replace(first.samples, samples=first.samples.samples + later)
+    return CostSession(first.report, replace(samples, processes=first.samples.processes + second.samples.processes))
+
+
+def mirrored(
+    factor: float = 1.0, *, order: float = 0.0, noise: float = 0.0, rng: np.random.Generator | None = None
+) -> CostSession:
+    """Return a session in two halves whose first process (base) is slower than the last (its control) by an amount.
+
+    The amount is a logarithm, and the candidate stands between the two.
+    """
+    rng = rng or np.random.default_rng(3)
+    halves = [
+        session(
+            cand(factor=factor * math.exp(-sign * order / 2)),
+            control_factor=math.exp(-sign * order),
+            noise=noise,
+            rounds=32,
+            passes=3,
+            rng=rng,
+        )
+        for sign in (1, -1)
+    ]
+    return in_halves(*halves)
+
+
+@pytest.mark.parametrize("rule", [P50, RATE], ids=lambda rule: rule.metric)
+def test_what_the_order_of_starting_did_cancels_over_the_halves_and_widens_no_interval(rule: CostRule) -> None:
+    result = one(mirrored(1.04, order=0.05), rule)
+    exact = 1.04 if rule is P50 else 1 / 1.04
+    assert (result.change, result.low, result.high) == pytest.approx((exact, exact, exact))
+    assert result.n == (64 if rule is P50 else 18)
+    assert result.verdict == "pass"
+    # In the first half alone the control tells of 5 %, and the limit could not be shown to be kept.
+    half = mirrored(1.04, order=0.05)
+    samples = tuple(s for s in half.samples.samples if s.half == 0)
+    alone = one(CostSession(half.report, replace(half.samples, samples=samples)), replace(P50, max_ratio=1.05))
+    assert alone.verdict == "inconclusive"
+    assert one(half, replace(P50, max_ratio=1.05)).verdict == "pass"
+
+
+def test_what_the_halves_differ_by_beyond_the_order_of_starting_is_noise() -> None:
+    # The candidate's halves lie 0.10 apart, those of the control 0.04: 0.05 - 0.02 to both sides.
+    halves = [
+        session(cand(factor=math.exp(0.05 * sign)), control_factor=math.exp(0.02 * sign), noise=0.0) for sign in (1, -1)
+    ]
+    result = one(in_halves(*halves), P50)
+    assert (result.low, result.change, result.high) == pytest.approx((math.exp(-0.03), 1.0, math.exp(0.03)))
+
+
+def test_the_control_of_a_session_is_over_both_halves_as_well() -> None:
+    # 1 % and 3 %: the control is off by 2 %, and 1 % of each half is what the order may do.
+    halves = [session(cand(factor=1.04), control_factor=math.exp(log), noise=0.0) for log in (0.01, 0.03)]
+    result = one(in_halves(*halves), P50)
+    assert (result.low, result.high) == pytest.approx((1.04 * math.exp(-0.02), 1.04 * math.exp(0.02)))
+
+
+def test_two_halves_are_one_session_and_confirm_nothing() -> None:
+    result = one(mirrored(1.2, noise=0.01), P50)
+    assert (result.verdict, result.confirmed) == ("fail", False)
+    assert "64 queries in turn)" in result.sentence
+    both = one([mirrored(1.2, noise=0.01), mirrored(1.2, noise=0.01)], P50)
+    assert (both.verdict, both.confirmed) == ("fail", True)
+    assert "128 queries in turn, 2 sessions)" in both.sentence
+
+
+def test_each_session_over_its_halves_has_to_lie_beyond_the_limit_for_a_fail() -> None:
+    # Far from both limits, but the halves of the first session lie on both sides of it.
+    apart = in_halves(session(cand(factor=1.5), noise=0.0), session(cand(factor=1.05), noise=0.0))
+    ratio = Beside(apart, "cand", "base").ratio("query_latency_p50")
+    assert isinstance(ratio, Ratio)
+    assert ratio.each == pytest.approx((math.log(1.5 * 1.05) / 2,))
+    assert one(apart, P50).verdict == "inconclusive"  # 1.05 to 1.5
+    assert one([mirrored(1.3), mirrored(1.05)], P50).verdict == "inconclusive"
+
+
+@pytest.mark.parametrize("order", [0.0, 0.05])
+def test_an_unchanged_model_passes_and_a_slow_one_fails_whatever_the_order_of_starting_did(order: float) -> None:
+    for rng in rngs(20):
+        sessions = [mirrored(order=sign * order, noise=0.01, rng=rng) for sign in (1, -1)]
+        assert [result.verdict for result in judge(sessions[0], P50, RATE)] == ["pass", "pass"]
+        assert [result.verdict for result in judge(sessions, P50, RATE)] == ["pass", "pass"]
+        slow = [mirrored(1.2, order=sign * order, noise=0.01, rng=rng) for sign in (1, -1)]
+        assert [result.verdict for result in judge(slow, P50, RATE)] == ["fail", "fail"]
+
+
+def test_the_tail_is_that_of_all_calls_of_both_halves() -> None:
+    found = in_halves(*(session(noise=0.05, rounds=50, rng=rng) for rng in rngs(2)))
+    walls = [
+        sorted(s.wall_s for s in found.samples.samples if (s.model, s.copy, s.kind) == (label, 0, "query"))
+        for label in ("cand", "base")
+    ]
+    assert one(found, P95).change == pytest.approx(walls[0][94] / walls[1][94])
+
+
+def test_documents_of_a_half_that_was_cut_short_leave_the_other_and_what_the_order_may_do() -> None:
+    found = mirrored(1.04, order=0.05)
+    samples = tuple(
+        s for s in found.samples.samples if (s.half, s.kind) != (1, "throughput") or s.length_class != "long"
+    )
+    result = one(CostSession(found.report, replace(found.samples, samples=samples)), RATE)
+    first = math.log(1.04) - 0.025
+    assert (result.n, result.change) == (9, pytest.approx(math.exp(-first)))
+    assert (result.low, result.high) == pytest.approx((math.exp(-first - 0.05), math.exp(-first + 0.05)))
+
+
 # ------------------------------------------------------------ two sessions
 
 
@@ -724,6 +837,13 @@ def test_two_stored_results_of_one_session_are_judged_as_the_session_itself() ->
     joined, label = found
     assert judge_cost([joined], "cand", label, DEFAULT) == judge_cost([whole], "cand", "base", DEFAULT)
     assert [result.verdict for result in judge_cost([joined], "cand", label, DEFAULT)] == ["fail", "fail", "fail"]
+
+
+def test_a_stored_session_keeps_its_halves() -> None:
+    whole = mirrored(1.2, order=0.05, noise=0.01)
+    found = stored_session(kept(whole, "cand"), kept(whole, "base"))
+    assert found is not None
+    assert judge_cost([found[0]], "cand", found[1], DEFAULT) == judge_cost([whole], "cand", "base", DEFAULT)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from benchkit.errors import UsageError
 from benchkit.store.cost_samples import read_cost_samples, write_cost_samples
-from benchkit.types.cost import CostSamples, ProcessFacts, Sample
+from benchkit.types.cost import SECOND_HALF, CostSamples, ProcessFacts, Sample
 
 QUERY = Sample("小模型", 1, "query", 3, 7, 1, 12, 12, 0.00831, 0.0081)
 BATCH = Sample("m@dim=128", 0, "batch", 0, 0, 256, None, None, 1.25, 2.5, length_class="long", energy_j=12.5)
@@ -30,6 +30,15 @@ def test_a_session_of_failures_alone_comes_back(tmp_path: Path) -> None:
     session = CostSamples(("m",), (), (), {"m": "crashed"})
     write_cost_samples(tmp_path / "costs.parquet", session)
     assert read_cost_samples(tmp_path / "costs.parquet") == session
+
+
+def test_the_half_of_a_call_and_both_processes_of_a_model_come_back(tmp_path: Path) -> None:
+    later = Sample("m", 0, "query", SECOND_HALF + 3, 7, 1, 12, 12, 0.0079, 0.0078)
+    session = CostSamples(("m",), (QUERY, later), (FACTS, FACTS))
+    write_cost_samples(tmp_path / "costs.parquet", session)
+    found = read_cost_samples(tmp_path / "costs.parquet")
+    assert found == session
+    assert [sample.half for sample in found.samples] == [0, 1]
 
 
 SECONDS = st.floats(0.0, 1e6)

@@ -1,0 +1,201 @@
+"""A baseline of embeddings, learnt once: where its rows lie, how much windows of them vary by chance.
+
+    vectors (N, d) ─┬─ 25 % (at most 20,000) ── fit_frame ──> Frame
+                    └─ the rest ─┬─ sketch_rows ──> sums: the baseline
+                                 └─ at most 20,000 ── build_table ──> NullTable           all three: Reference
+    vectors (n, d) of production ── sketch ──> Sketch, to be merged, stored and judged (judge.py)
+
+Cost: 3 to 6 CPU-seconds for 20,000 rows of 768 dimensions, then one pass over the rest. Size: 0.9 MB there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchkit.drift.frame import Frame, fit_frame
+from benchkit.drift.measure_rows import MAX_NORM, measure_rows
+from benchkit.drift.null import NullTable, between_windows, build_table
+from benchkit.drift.sketch import Sketch, empty_sketch, sketch_rows
+from benchkit.drift.statistics import Yardstick
+
+MIN_ROWS = 100
+FRAME_SHARE = 0.25
+MOST_ROWS = 20_000
+READ_ROWS = 65_536
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """A baseline; see the module.
+
+    Attributes:
+        rows: How many rows it was learnt from.
+        n_windows: Historical windows that its null knows; 0 takes rows as independent.
+        yardstick: Frame, sums of the rows that the frame does not know, variances.
+        null: Sizes of windows by chance.
+    """
+
+    rows: int
+    n_windows: int
+    yardstick: Yardstick
+    null: NullTable
+
+    @property
+    def frame(self) -> Frame:
+        return self.yardstick.frame
+
+    @property
+    def baseline(self) -> Sketch:
+        """Sums of the rows that windows are compared with."""
+        return self.yardstick.baseline
+
+    @property
+    def dimension(self) -> int:
+        return self.frame.dimension
+
+    @property
+    def cluster_shares(self) -> NDArray[np.float64]:
+        """Share of the baseline's rows nearest to each centroid (k,)."""
+        shares: NDArray[np.float64] = self.baseline.clusters / self.baseline.rows
+        return shares
+
+    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Return everything as arrays, by names with dots."""
+        arrays: dict[str, NDArray[np.generic]] = {"rows": np.array(self.rows), "n_windows": np.array(self.n_windows)}
+        for field in fields(Frame):
+            arrays[f"frame.{field.name}"] = np.asarray(getattr(self.frame, field.name))
+        for name, values in self.baseline.to_arrays().items():
+            arrays[f"baseline.{name}"] = values
+        arrays["variances"] = self.yardstick.variances
+        for field in fields(NullTable):
+            arrays[f"null.{field.name}"] = getattr(self.null, field.name)
+        return arrays
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Reference:
+        """Return the reference that `to_arrays` gave.
+
+        Raises:
+            ValueError: an array is missing, or arrays do not fit together.
+        """
+        try:
+            frame = Frame(**{field.name: _plain(arrays[f"frame.{field.name}"]) for field in fields(Frame)})
+            null = NullTable(**{field.name: np.asarray(arrays[f"null.{field.name}"]) for field in fields(NullTable)})
+            variances = np.asarray(arrays["variances"], np.float32)
+            rows, n_windows = (int(np.asarray(arrays[name]).item()) for name in ("rows", "n_windows"))
+        except KeyError as exc:
+            raise ValueError(f"not a reference: without {exc.args[0]}") from exc
+        prefix = "baseline."
+        sums = {name.removeprefix(prefix): values for name, values in arrays.items() if name.startswith(prefix)}
+        reference = cls(rows, n_windows, Yardstick(frame, Sketch.from_arrays(sums), variances), null)
+        reference._check_shapes()
+        return reference
+
+    def _check_shapes(self) -> None:
+        frame, expected = self.frame, empty_sketch(self.frame).shape
+        columns = {frame.directions.shape[1], frame.centroids.shape[1], frame.dead.shape[1], frame.dimension}
+        n_features = self.yardstick.blocks[-1].stop
+        table = (len(self.null.window_sizes), 8, len(self.null.ranks))
+        if (
+            len(columns) > 1
+            or self.baseline.shape != expected
+            or len(self.yardstick.variances) != n_features
+            or self.null.values.shape != table
+        ):
+            raise ValueError("not a reference: its arrays do not fit together")
+
+
+def _plain(values: NDArray[np.generic]) -> Any:
+    """Return an array, or the number in it."""
+    array = np.asarray(values)
+    return array.item() if array.ndim == 0 else array
+
+
+def fit(
+    vectors: NDArray[np.floating] | NDArray[np.int8], *, groups: NDArray[np.generic] | None = None, seed: int = 0
+) -> Reference:
+    """Learn a baseline.
+
+    Args:
+        vectors: (N, d), N >= 100, finite; a memory map will do, rows are read once or twice.
+        groups: Historical window of each row (N,), eight windows at least: then what windows differed by in the past
+            (weekdays, sessions) is no drift. None takes rows as independent.
+        seed: Of the split into frame and baseline, and of the drawn windows.
+
+    Raises:
+        ValueError: too few rows or windows, rows that aren't finite or all the same, no matrix.
+    """
+    _check(vectors, groups)
+    rng = np.random.default_rng(seed)
+    n_rows = len(vectors)
+    order = rng.permutation(n_rows)
+    n_frame = min(int(n_rows * FRAME_SHARE), MOST_ROWS)
+    of_frame, held = np.sort(order[:n_frame]), np.sort(order[n_frame : n_frame + MOST_ROWS])
+    held_rows = _take(vectors, held)
+    frame = fit_frame(_take(vectors, of_frame), held_rows, rng)
+    baseline = empty_sketch(frame)
+    for part in _without(vectors, of_frame):
+        baseline = baseline + sketch_rows(frame, part)
+    features = _features(frame, held_rows)
+    yardstick = Yardstick(frame, baseline, features.var(axis=0, dtype=np.float64).astype(np.float32))
+    offsets = None if groups is None else between_windows(yardstick, features[:-1], np.asarray(groups)[held])
+    null = build_table(yardstick, features, offsets, baseline.rows, rng)
+    return Reference(n_rows, 0 if offsets is None else len(offsets), yardstick, null)
+
+
+def assign(reference: Reference, vectors: NDArray[np.generic]) -> NDArray[np.int64]:
+    """Return the cluster (n,) of each row (n, d), as `Sketch.clusters` counts them.
+
+    Raises:
+        ValueError: the rows are of another dimension.
+    """
+    found = [block.cluster.copy() for block in measure_rows(reference.frame, vectors)]
+    return np.concatenate(found) if found else np.zeros(0, np.int64)
+
+
+def _check(vectors: NDArray[np.generic], groups: NDArray[np.generic] | None) -> None:
+    if vectors.ndim != 2 or not vectors.shape[1]:
+        raise ValueError(f"a baseline is a matrix (rows, dimensions), got the shape {vectors.shape}")
+    if len(vectors) < MIN_ROWS:
+        raise ValueError(f"a baseline needs at least {MIN_ROWS} rows, got {len(vectors)}")
+    if groups is not None and np.shape(groups) != (len(vectors),):
+        raise ValueError(
+            f"groups: one window for each of {len(vectors)} rows is needed, got the shape {np.shape(groups)}"
+        )
+    for start in range(0, len(vectors), READ_ROWS):
+        if not np.isfinite(vectors[start : start + READ_ROWS]).all():
+            raise ValueError("the baseline has rows that are not finite; leave them out")
+
+
+def _take(vectors: NDArray[np.generic], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    return np.asarray(vectors[rows], dtype=np.float32)
+
+
+def _without(vectors: NDArray[np.generic], left_out: NDArray[np.int64]) -> Iterator[NDArray[np.generic]]:
+    """Yield blocks of the rows that are not left out."""
+    kept = np.ones(len(vectors), bool)
+    kept[left_out] = False
+    for start in range(0, len(vectors), READ_ROWS):
+        yield vectors[start : start + READ_ROWS][kept[start : start + READ_ROWS]]
+
+
+def _features(frame: Frame, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return what a sketch has the sums of, row by row, minus the mean, and one row more (n + 1, F).
+
+    That row has a norm far from all others and is average else. Unit vectors all have one norm; by the rule of
+    succession another one, which no row has shown, is as likely as one row in n + 1, and not impossible.
+    """
+    blocks = []
+    for block in measure_rows(frame, rows):
+        clusters = np.eye(len(frame.centroids), dtype=np.float32)[block.cluster]
+        novelty = np.eye(len(frame.edges) + 1, dtype=np.float32)[block.novelty]
+        blocks.append(np.hstack([frame.project(block.centred), block.squares, clusters, novelty, block.norm]))
+    features = np.vstack([*blocks, np.mean(np.vstack(blocks), axis=0, dtype=np.float64)], dtype=np.float32)
+    centred: NDArray[np.float32] = features - features[-1]
+    centred[-1, -2:] += MAX_NORM, MAX_NORM**2
+    return centred

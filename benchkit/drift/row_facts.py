@@ -1,0 +1,98 @@
+"""What one row says of itself: how long it is, whether it is finite, and a hash of its bits.
+
+    vectors (n, d) ─ chunks ─┬─ row_lengths ──> lengths (n,), finite (n,)
+                             └─ row_hashes ──> uint64 (n,)
+
+A row's hash is multilinear over its 32-bit words, sum of a_i * w_i mod 2^64 with fixed random odd a_i, then mixed: two
+rows that differ share a hash with a chance of about 2^-33 at the worst and 2^-63 as a rule. Words of 64 bits would take
+half the time, but rows that differ in high bits only, as rows of zeros and ones do, would then share theirs often.
+
+Sources: Lemire and Kaser, "Strongly Universal String Hashing is Fast", The Computer Journal 57 (2014), multilinear;
+Steele et al., "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014, the finaliser.
+Cost: of 1M x 768 float32 about 0.3 core-seconds for the lengths and 0.5 for the hashes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+DTYPES: Final = ("float16", "float32", "float64", "int8", "uint8")
+_CHUNK_BYTES = 1 << 21  # within a core's cache; smaller chunks cost more calls than they save
+_MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
+
+
+def check_vectors(vectors: NDArray[np.generic]) -> int:
+    """Return which of `DTYPES` the vectors are.
+
+    Raises:
+        ValueError: not two-dimensional, or another type.
+    """
+    if vectors.ndim != 2:
+        raise ValueError(f"vectors should be (rows, dimension), got an array of shape {vectors.shape}")
+    name = vectors.dtype.newbyteorder("=").name
+    if name not in DTYPES:
+        raise ValueError(f"vectors should be {', '.join(DTYPES)}, got {vectors.dtype}")
+    return DTYPES.index(name)
+
+
+def chunks(vectors: NDArray[np.generic]) -> Iterator[NDArray[Any]]:
+    """Yield some rows at a time, contiguous and in this machine's byte order."""
+    rows, width = vectors.shape
+    step = max(1, _CHUNK_BYTES // max(1, width * vectors.dtype.itemsize))
+    native = vectors.dtype.newbyteorder("=")
+    for start in range(0, rows, step):
+        yield np.ascontiguousarray(vectors[start : start + step], dtype=native)
+
+
+def row_lengths(chunk: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Euclidean lengths (n,) and which rows are finite (n,); of the others the length is 0."""
+    values = chunk if chunk.dtype == np.float64 else chunk.astype(np.float32, copy=False)
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = np.einsum("ij,ij->i", values, values).astype(np.float64)
+    lengths = np.sqrt(squares, out=np.zeros_like(squares), where=squares > 0)
+    finite = np.isfinite(squares)
+    # A square outside these is not finite, zero, or may have lost digits to the number format: again, in full.
+    low, high = (1e-30, 1e30) if values.dtype == np.float32 else (1e-280, 1e280)
+    odd = np.flatnonzero(~((squares > low) & (squares < high)))
+    if len(odd):
+        finite[odd] = np.isfinite(values[odd]).all(axis=1)
+        lengths[odd] = 0.0
+        odd = odd[finite[odd]]
+        lengths[odd] = _scaled_lengths(values[odd].astype(np.float64))
+    return lengths, finite
+
+
+def _scaled_lengths(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    largest = np.abs(rows).max(axis=1, initial=0.0)
+    scaled = rows / np.where(largest > 0, largest, 1.0)[:, None]
+    with np.errstate(over="ignore"):
+        lengths: NDArray[np.float64] = largest * np.sqrt(np.einsum("ij,ij->i", scaled, scaled))
+    # No further than the number format goes: the length of such a row may lie beyond it.
+    return np.minimum(lengths, np.finfo(np.float64).max)
+
+
+def row_hashes(chunk: NDArray[Any]) -> NDArray[np.uint64]:
+    """Return a hash of the bits of each row, the same on every machine and in every version: (n,)."""
+    raw = chunk.view(np.uint8).reshape(len(chunk), -1)
+    if spare := -raw.shape[1] % 4:
+        raw = np.pad(raw, ((0, 0), (0, spare)))
+    words = np.ascontiguousarray(raw).view(np.uint32)
+    # Sums and products of unsigned integers wrap, which is arithmetic mod 2^64: exact in any order.
+    mixed: NDArray[np.uint64] = np.einsum(
+        "ij,j->i", words, _multipliers(words.shape[1]), dtype=np.uint64, casting="unsafe"
+    )
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * _MIX[0]
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * _MIX[1]
+    return mixed ^ (mixed >> np.uint64(31))
+
+
+@cache
+def _multipliers(words: int) -> NDArray[np.uint64]:
+    # NumPy promises that a bit generator's raw stream stays; it makes no such promise for distributions.
+    raw: NDArray[np.uint64] = np.random.Philox(key=0x62656E63686B6974).random_raw(words)
+    return np.bitwise_or(raw, np.uint64(1))

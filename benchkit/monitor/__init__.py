@@ -1,0 +1,56 @@
+"""The drift monitor as a library: what `benchkit drift` does, for services, scripts and notebooks.
+
+>>> from benchkit.monitor import EmbeddingLog, CheckRequest, check
+>>> with EmbeddingLog("embeddings", model="minilm") as log:  # doctest: +SKIP
+...     log.record(vector, text=text)
+>>> check(CheckRequest("embeddings", "june")).report.severity  # doctest: +SKIP
+'ok'
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__all__ = [
+    "BaselineRequest",
+    "CheckRequest",
+    "DriftPolicy",
+    "EmbeddingLog",
+    "LogStats",
+    "WatchRequest",
+    "check",
+    "create",
+    "history",
+    "known_baselines",
+    "watch",
+]
+
+if TYPE_CHECKING:
+    from benchkit.monitor.log import EmbeddingLog, LogStats
+    from benchkit.monitor.project import BaselineRequest, CheckRequest, check, create, history, known_baselines
+    from benchkit.monitor.watch import WatchRequest, watch
+    from benchkit.types.drift import DriftPolicy
+
+_HOMES = {
+    "benchkit.monitor.log": ("EmbeddingLog", "LogStats"),
+    "benchkit.monitor.project": (
+        "BaselineRequest",
+        "CheckRequest",
+        "check",
+        "create",
+        "history",
+        "known_baselines",
+    ),
+    "benchkit.monitor.watch": ("WatchRequest", "watch"),
+    "benchkit.types.drift": ("DriftPolicy",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that a service that only records loads nothing else."""
+    from importlib import import_module
+
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(module), name)
+    raise AttributeError(f"module 'benchkit.monitor' has no attribute {name!r}")

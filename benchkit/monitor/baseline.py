@@ -1,0 +1,150 @@
+"""The baseline of a drift monitor: what production looked like when it was right.
+
+    Source ── sample of its rows ── fit ──> Reference ─┐
+              health and scores of every row          ─┼─> Baseline ── save_as ──> one file ── load ──> the same
+    texts + model ── canaries ─────────────────────────┘
+
+Texts are kept only where they were asked for: canaries, and examples of clusters under `keep_texts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchkit.drift.canary_set import Canaries
+from benchkit.drift.health import Health
+from benchkit.drift.reference import Reference
+from benchkit.drift.scores import ScoreBaseline
+from benchkit.errors import NotComparable, UsageError
+from benchkit.monitor.window import Judged, part_of
+from benchkit.store.drift_baseline import KeptBaseline, load_baseline, save_baseline
+from benchkit.types.drift import BaselineInfo, ColumnNames
+
+FORM = 1
+USUAL = ColumnNames()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Baseline:
+    """What windows are held against.
+
+    Attributes:
+        reference: Frame, sums and null of the distribution.
+        health: Of every row of the source, not of a sample only.
+        canaries: Texts that are embedded again at each check; None without any.
+        examples: A few texts of each cluster, where these were asked for.
+        columns: How the columns of the source were named.
+        segment_by: "segment", "role" or "".
+        segments: References of the largest segments.
+        rows_per_s: Usual volume; None where rows have no times.
+        model_spec: Name under which the model can be loaded again; "" where nobody said.
+    """
+
+    info: BaselineInfo
+    reference: Reference
+    health: Health
+    scores: ScoreBaseline | None = None
+    canaries: Canaries | None = None
+    examples: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    columns: ColumnNames = USUAL
+    segment_by: str = ""
+    segments: Mapping[str, Reference] = field(default_factory=dict)
+    rows_per_s: float | None = None
+    model_spec: str = ""
+
+    def judged(self, *, keep_texts: bool) -> Judged:
+        """Return what decides how a window is counted."""
+        return Judged(self.reference, self.scores, self.segment_by, self.segments, keep_texts)
+
+
+def save_as(baseline: Baseline, folder: Path, *, replaces: bool = False) -> Baseline:
+    """Write a baseline under its name, and return it with its digest and size.
+
+    Raises:
+        UsageError: there is one of that name already, the name isn't one, or the file can't be written.
+    """
+    kept = save_baseline(
+        folder, baseline.info.name, KeptBaseline(_facts(baseline), _arrays(baseline)), replaces=replaces
+    )
+    return replace(baseline, info=replace(baseline.info, digest=kept.digest, bytes=kept.bytes))
+
+
+def load(folder: Path, name: str) -> Baseline:
+    """Read a baseline.
+
+    Raises:
+        NotComparable: there is none of that name, or it is of another version.
+        UsageError: the file is damaged.
+    """
+    kept = load_baseline(folder, name)
+    facts = kept.facts
+    if facts.get("form") != FORM:
+        raise NotComparable(
+            f"the baseline {name!r} has form {facts.get('form')!r}, and this benchkit reads {FORM}; renew it: "
+            f"benchkit drift baseline renew {name} --from SOURCE"
+        )
+    try:
+        return _from_kept(kept)
+    except (AttributeError, KeyError, TypeError, ValueError) as exc:
+        raise UsageError(
+            f"the baseline {name!r} in {folder} is damaged ({exc}); renew it: "
+            f"benchkit drift baseline renew {name} --from SOURCE"
+        ) from exc
+
+
+def _facts(baseline: Baseline) -> dict[str, Any]:
+    info = asdict(baseline.info)
+    # Of the file itself, which doesn't hold them.
+    del info["digest"], info["bytes"]
+    return {
+        "form": FORM,
+        "info": info,
+        "columns": asdict(baseline.columns),
+        "segment_by": baseline.segment_by,
+        "segments": list(baseline.segments),
+        "rows_per_s": baseline.rows_per_s,
+        "model_spec": baseline.model_spec,
+        "canary_texts": None if baseline.canaries is None else list(baseline.canaries.texts),
+        "examples": {str(cluster): list(texts) for cluster, texts in baseline.examples.items()},
+    }
+
+
+def _arrays(baseline: Baseline) -> dict[str, NDArray[Any]]:
+    parts: dict[str, Mapping[str, NDArray[Any]]] = {
+        "reference": baseline.reference.to_arrays(),
+        "health": baseline.health.to_arrays(),
+        "scores": {} if baseline.scores is None else baseline.scores.to_arrays(),
+        "canaries": {} if baseline.canaries is None else baseline.canaries.to_arrays(),
+    }
+    for place, reference in enumerate(baseline.segments.values()):
+        parts[f"segment/{place}"] = reference.to_arrays()
+    return {f"{name}/{key}": np.asarray(array) for name, part in parts.items() for key, array in part.items()}
+
+
+def _from_kept(kept: KeptBaseline) -> Baseline:
+    facts, arrays = kept.facts, kept.arrays
+    scores, canaries = part_of(arrays, "scores"), part_of(arrays, "canaries")
+    known = {entry.name for entry in fields(BaselineInfo)}
+    info = BaselineInfo(**{key: value for key, value in facts["info"].items() if key in known})
+    return Baseline(
+        info=replace(info, digest=kept.digest, bytes=kept.bytes),
+        reference=Reference.from_arrays(part_of(arrays, "reference")),
+        health=Health.from_arrays(part_of(arrays, "health")),
+        scores=ScoreBaseline.from_arrays(scores) if scores else None,
+        canaries=Canaries.from_arrays(canaries, facts["canary_texts"]) if canaries else None,
+        examples={int(cluster): tuple(texts) for cluster, texts in facts["examples"].items()},
+        columns=ColumnNames(**facts["columns"]),
+        segment_by=facts["segment_by"],
+        segments={
+            name: Reference.from_arrays(part_of(arrays, f"segment/{place}"))
+            for place, name in enumerate(facts["segments"])
+        },
+        rows_per_s=facts["rows_per_s"],
+        model_spec=facts["model_spec"],
+    )

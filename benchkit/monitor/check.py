@@ -1,0 +1,274 @@
+"""One window against a baseline: what is counted is judged, explained, and put into a report.
+
+Source ── rows of the window ── Window ─┐
+Baseline ───────────────────────────────┼── judge_window ──> DriftReport
+canaries, embedded now ── Harm ─────────┘
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import numpy as np
+
+from benchkit.drift.canary import measure_harm
+from benchkit.drift.explain import changed_clusters, keywords
+from benchkit.drift.findings import findings
+from benchkit.drift.judge import dead_rms, judge
+from benchkit.drift.scores import judge_scores
+from benchkit.drift.sequential import p_to_e
+from benchkit.drift.verdict import conclude
+from benchkit.errors import NotComparable, SourceError
+from benchkit.measure.decide import holm
+from benchkit.monitor.baseline import Baseline
+from benchkit.monitor.live_model import LiveModel
+from benchkit.monitor.window import Judged, Window, empty_window, window_of
+from benchkit.types.drift import (
+    ClusterChange,
+    DriftPolicy,
+    DriftReport,
+    Evidence,
+    Harm,
+    HealthFinding,
+    Rows,
+    SegmentResult,
+    StatisticResult,
+    WindowInfo,
+)
+
+_EXAMPLES_SHOWN = 3
+_CLUSTERS_SHOWN = 8
+_OWN_SHARE, _OWN_EXCESS = 0.5, 0.3  # from which rows are taken for the baseline's own; above what repeats by nature
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What else is known of a window.
+
+    Attributes:
+        usual_rows: Rows in a usual window of this length; None where nobody knows.
+        harm: Of canaries embedded now; None without.
+        evidence: Of the windows of a watch so far, this one included; None in a single check.
+        segments: By segment, of a watch: evidence so far; a single check corrects p-values instead.
+    """
+
+    source: str
+    number: int = 0
+    usual_rows: float | None = None
+    harm: Harm | None = None
+    evidence: Evidence | None = None
+    segments: tuple[SegmentResult, ...] | None = None
+    notes: tuple[str, ...] = ()
+
+
+def collect(baseline: Baseline, batches: Iterable[Rows], *, keep_texts: bool = False) -> Window:
+    """Return the window of all rows of some batches.
+
+    Raises:
+        NotComparable: the rows have another dimension or another model than the baseline.
+    """
+    judged = baseline.judged(keep_texts=keep_texts)
+    window = empty_window(judged)
+    for rows in batches:
+        if len(rows):
+            window = window + counted(baseline, judged, rows)
+    return window
+
+
+def counted(baseline: Baseline, judged: Judged, rows: Rows, *, late: int = 0) -> Window:
+    """Return the window of some rows.
+
+    Raises:
+        NotComparable: they have another dimension or another model than the baseline.
+    """
+    info = baseline.info
+    if rows.vectors.shape[1] != info.dimension:
+        raise NotComparable(
+            f"the rows have {rows.vectors.shape[1]} dimensions and the baseline {info.name!r} has {info.dimension}: "
+            "another model, or a cut one; compare the two with `benchkit drift models`, or make a new baseline"
+        )
+    if rows.fingerprint and info.fingerprint and rows.fingerprint != info.fingerprint:
+        raise NotComparable(
+            f"the rows say that they are of the model {rows.model or 'without a name'} ({rows.fingerprint[:12]}) and "
+            f"the baseline {info.name!r} is of {info.model or 'another'} ({info.fingerprint[:12]}); make a baseline of "
+            "that model, or roll back"
+        )
+    return window_of(judged, rows, late=late)
+
+
+def ask_canaries(baseline: Baseline, model: LiveModel) -> Harm:
+    """Embed the baseline's canaries with the model that runs now, and say what the change does.
+
+    Raises:
+        NotComparable: the baseline has no canaries, or the model gives another dimension.
+        ModelError: the model failed.
+        SourceError: it gave NaN or infinity.
+    """
+    canaries = baseline.canaries
+    if canaries is None:
+        raise NotComparable(
+            f"the baseline {baseline.info.name!r} has no canaries; renew it with --canary and --model to have "
+            "the model asked"
+        )
+    vectors = model.encode(canaries.texts, canaries.roles)
+    if vectors.shape[1] != baseline.info.dimension:
+        raise NotComparable(
+            f"the model {model.spec} gives {vectors.shape[1]} dimensions and the baseline {baseline.info.name!r} has "
+            f"{baseline.info.dimension}: it isn't the baseline's model; roll it back, or re-embed and make a new "
+            "baseline"
+        )
+    try:
+        return measure_harm(canaries, vectors)
+    except ValueError as exc:
+        raise SourceError(f"the model {model.spec} can't be judged by its canaries: {exc}") from exc
+
+
+def judge_window(baseline: Baseline, window: Window, policy: DriftPolicy, about: Circumstances) -> DriftReport:
+    """Say what a window is."""
+    health = _health(baseline, window, policy, about)
+    p_value, statistics = _statistics(baseline, window, policy)
+    harm = _with_scores(baseline, window, about.harm)
+    concluded = conclude(
+        policy=policy,
+        health=health,
+        p_value=p_value,
+        evidence=about.evidence,
+        harm=harm,
+        statistics=statistics,
+        is_watch=about.evidence is not None,
+    )
+    return DriftReport(
+        baseline=baseline.info,
+        window=WindowInfo(about.source, window.rows, _time(window.start), _time(window.end), about.number),
+        policy=policy,
+        kind=concluded.kind,
+        severity=concluded.severity,
+        reason=concluded.reason,
+        advice=concluded.advice,
+        breaks_policy=concluded.breaks_policy,
+        p_value=p_value,
+        checked_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        health=health,
+        statistics=statistics,
+        evidence=about.evidence,
+        harm=harm,
+        clusters=_clusters(baseline, window) if p_value is not None else (),
+        segments=about.segments if about.segments is not None else segments_of(baseline, window, policy),
+        notes=(*_notes(baseline, window, policy), *about.notes),
+    )
+
+
+def window_p(baseline: Baseline, window: Window, policy: DriftPolicy) -> float | None:
+    """Return the p-value of a window; None where it has too few rows for a test."""
+    return _statistics(baseline, window, policy)[0]
+
+
+def _health(baseline: Baseline, window: Window, policy: DriftPolicy, about: Circumstances) -> tuple[HealthFinding, ...]:
+    dead = dead_rms(baseline.reference, window.sketch) if window.sketch.rows else None
+    return findings(window.health, baseline.health, policy=policy, dead=dead, usual_rows=about.usual_rows)
+
+
+def _statistics(
+    baseline: Baseline, window: Window, policy: DriftPolicy
+) -> tuple[float | None, tuple[StatisticResult, ...]]:
+    if window.sketch.rows < policy.min_rows or own_share(baseline, window) is not None:
+        return None, ()
+    found = judge(baseline.reference, window.sketch, tolerance=policy.tolerance)
+    return found.p_value, found.statistics
+
+
+def own_share(baseline: Baseline, window: Window) -> float | None:
+    """Return the share of a window's rows that the baseline was made of; None of a window that can be tested.
+
+    Rows that the frame was fitted on lie nearer to it than new ones, so that a window of them looks strange though
+    nothing changed. Rows that repeat are in both by nature: what the baseline has of such rows is expected.
+    """
+    share = window.health.share_in(baseline.health)
+    if share is None or share < _OWN_SHARE:
+        return None
+    repeated, _ = baseline.health.duplicates_in(baseline.health.good)
+    return share if share > repeated + _OWN_EXCESS else None
+
+
+def _with_scores(baseline: Baseline, window: Window, harm: Harm | None) -> Harm | None:
+    if baseline.scores is None or window.scores is None or not window.scores.n:
+        return harm
+    share, p_value = judge_scores(baseline.scores, window.scores)
+    return replace(harm or Harm(), low_score_share=share, low_score_p=p_value)
+
+
+def _clusters(baseline: Baseline, window: Window) -> tuple[ClusterChange, ...]:
+    reference = baseline.reference
+    changed = changed_clusters(reference.cluster_shares, reference.baseline.rows, window.sketch.clusters)
+    everywhere = [text for texts in window.texts.values() for text in texts.values()]
+    return tuple(_explained(baseline, window, change, everywhere) for change in changed[:_CLUSTERS_SHOWN])
+
+
+def _explained(baseline: Baseline, window: Window, change: ClusterChange, everywhere: Sequence[str]) -> ClusterChange:
+    texts = list(window.texts.get(change.cluster, {}).values())
+    return replace(
+        change,
+        keywords=keywords(texts, everywhere) if texts else (),
+        examples=tuple(texts[:_EXAMPLES_SHOWN]),
+        baseline_examples=baseline.examples.get(change.cluster, ())[:_EXAMPLES_SHOWN],
+    )
+
+
+def segments_of(baseline: Baseline, window: Window, policy: DriftPolicy) -> tuple[SegmentResult, ...]:
+    """Test each segment of a single check against its own past; Holm's correction over those that were tested."""
+    p_values = segment_p_values(baseline, window, policy)
+    corrected = holm(list(p_values.values()))
+    return tuple(
+        SegmentResult(
+            segment=name,
+            rows=window.segment_rows.get(name, 0),
+            p_value=p_value,
+            e_value=None if p_value is None else p_to_e(p_value),
+            is_alarm=adjusted is not None and adjusted <= policy.false_alarms,
+        )
+        for (name, p_value), adjusted in zip(p_values.items(), corrected, strict=True)
+    )
+
+
+def segment_p_values(baseline: Baseline, window: Window, policy: DriftPolicy) -> dict[str, float | None]:
+    """Return the p-value of each segment of a window; None of one too small, or without a reference of its own."""
+    found: dict[str, float | None] = {}
+    for name in sorted(window.segment_rows):
+        sums = window.segments.get(name)
+        tested = sums is not None and sums.rows >= policy.min_rows
+        found[name] = (
+            judge(baseline.segments[name], sums, tolerance=policy.tolerance).p_value if tested and sums else None
+        )
+    return found
+
+
+def _notes(baseline: Baseline, window: Window, policy: DriftPolicy) -> list[str]:
+    notes = []
+    if window.sketch.rows < policy.min_rows:
+        notes.append(
+            f"{window.sketch.rows} rows are too few for a test ({policy.min_rows} at least): only the vectors "
+            "themselves were looked at"
+        )
+    own = own_share(baseline, window)
+    if own is not None:
+        notes.append(
+            f"about {own:.0%} of the rows are those that the baseline was made of, which can't be tested against it: "
+            "check rows that came later"
+        )
+    if window.late:
+        notes.append(f"{window.late} rows came later than their window had been closed, and were counted in this one")
+    missing = [name for name in baseline.segments if not window.segment_rows.get(name)] if window.rows else []
+    if missing:
+        notes.append(f"no row of the segments {', '.join(missing)}")
+    if baseline.info.n_windows == 0:
+        notes.append(
+            "the baseline takes rows as independent; where days or sessions differ, make it from rows with times over "
+            "eight days or more"
+        )
+    return notes
+
+
+def _time(time: np.datetime64 | None) -> str:
+    return "" if time is None else f"{np.datetime_as_string(time, unit='s')}Z"

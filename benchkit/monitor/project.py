@@ -1,0 +1,290 @@
+"""Where a project keeps its monitor, and the two steps that every command takes: make a baseline, check a window.
+
+settings ── folder_of ──> mlruns/drift/ ── baselines/NAME.safetensors
+                                       └── state.db (history, watches)
+create · check ──> DriftReport, kept in the history and in MLflow
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from benchkit.errors import BenchkitError, UsageError
+from benchkit.monitor import baseline as baselines
+from benchkit.monitor.baseline import USUAL, Baseline
+from benchkit.monitor.canary_texts import FROM_SOURCE, CanaryTexts, canaries_of_suite, read_canaries
+from benchkit.monitor.check import Circumstances, ask_canaries, collect, judge_window
+from benchkit.monitor.create import CreateRequest, create_baseline
+from benchkit.monitor.live_model import LiveModel, encoded
+from benchkit.monitor.window import Window, pack
+from benchkit.report.drift_json import drift_from_dict, drift_to_dict
+from benchkit.settings import Settings, load_settings
+from benchkit.sources.open import open_source
+from benchkit.sources.windows import select
+from benchkit.store.drift_baseline import list_baselines, path_of
+from benchkit.store.drift_state import DriftState
+from benchkit.types.drift import BaselineInfo, ColumnNames, DriftPolicy, DriftReport, Harm, Rows, Source
+
+STATE = "state.db"
+DEFAULT_POLICY = DriftPolicy()
+
+
+def settings_here() -> Settings:
+    """Return the settings of the current folder."""
+    return load_settings(Path.cwd(), os.environ)
+
+
+def folder_of(settings: Settings) -> Path:
+    """Return the monitor's folder of a project."""
+    return settings.mlruns_dir / "drift"
+
+
+def baselines_of(settings: Settings) -> Path:
+    """Return the folder of a project's baselines."""
+    return folder_of(settings) / "baselines"
+
+
+def open_state(settings: Settings) -> DriftState:
+    """Open the history of a project, and make it where there is none.
+
+    Raises:
+        UsageError: it can't be used.
+    """
+    return DriftState(folder_of(settings) / STATE)
+
+
+# ------------------------------------------------------------ baselines
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineRequest:
+    """A baseline as it was asked for.
+
+    Attributes:
+        source: A path, glob, URL or database; see sources.open.
+        canary: A file of texts, a suite, or "source" for texts of the source itself; None for none.
+        history: Length of a window of the past: "auto", "none", "1h", "1d", "1w".
+        replaces: Whether a baseline of that name may be there already.
+    """
+
+    name: str
+    source: str
+    model: str | None = None
+    canary: str | None = None
+    columns: ColumnNames = USUAL
+    segment_by: str = ""
+    keep_texts: bool = False
+    history: str = "auto"
+    dimension: int | None = None
+    query: str | None = None
+    device: str = "auto"
+    offline: bool | None = None
+    replaces: bool = False
+    seed: int = 0
+
+
+def create(request: BaselineRequest, *, settings: Settings | None = None) -> BaselineInfo:
+    """Make a baseline and keep it.
+
+    Raises:
+        UsageError: a wrong name or option, or one of that name is there already.
+        SourceError: the source can't be read.
+        ModelError: the model can't be had.
+    """
+    here = settings or settings_here()
+    folder = baselines_of(here)
+    # A wrong name is told before the source is read.
+    if path_of(folder, request.name).exists() and not request.replaces:
+        raise UsageError(
+            f"there is a baseline {request.name!r} already; renew it with `benchkit drift baseline renew "
+            f"{request.name}`, or take another name"
+        )
+    source = open_source(request.source, columns=request.columns, dimension=request.dimension, query=request.query)
+    model = _opened(request.model, request.device, request.offline)
+    made = create_baseline(
+        source,
+        CreateRequest(
+            name=request.name,
+            columns=request.columns,
+            segment_by=request.segment_by,
+            canary=_canary_texts(request.canary),
+            canary_of_source=request.canary == FROM_SOURCE,
+            keep_texts=request.keep_texts,
+            history=request.history,
+            seed=request.seed,
+        ),
+        model=model,
+    )
+    return baselines.save_as(made, folder, replaces=request.replaces).info
+
+
+def _canary_texts(name: str | None) -> CanaryTexts | None:
+    if name is None or name == FROM_SOURCE:
+        return None
+    path = Path(name)
+    is_text = path.suffix.lower() in (".txt", ".jsonl")
+    return read_canaries(path) if is_text else canaries_of_suite(name)
+
+
+def _opened(spec: str | None, device: str, offline: bool | None) -> LiveModel | None:
+    return None if spec is None else LiveModel.open(spec, device=device, offline=offline)
+
+
+def load_baseline(name: str, *, settings: Settings | None = None) -> Baseline:
+    """Read a baseline of the project.
+
+    Raises:
+        NotComparable: there is none of that name, or it is of another version.
+        UsageError: it is damaged.
+    """
+    return baselines.load(baselines_of(settings or settings_here()), name)
+
+
+def known_baselines(settings: Settings | None = None) -> list[BaselineInfo]:
+    """Return the baselines of the project; one that is damaged is left out."""
+    folder = baselines_of(settings or settings_here())
+    found = []
+    for name in list_baselines(folder):
+        try:
+            found.append(baselines.load(folder, name).info)
+        except BenchkitError:
+            continue
+    return found
+
+
+# ------------------------------------------------------------ checks
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRequest:
+    """A check as it was asked for.
+
+    Attributes:
+        start, end: Rows with start <= time < end; None leaves that side open.
+        last: Rows at the end of the source instead.
+        model: What canaries are embedded with; None takes the model that the baseline was made with.
+        ask_canaries: Whether they are embedded at all.
+        columns: None takes those of the baseline.
+        keep_texts: Whether texts of the source may stand in the report.
+    """
+
+    source: str
+    baseline: str
+    start: datetime | None = None
+    end: datetime | None = None
+    last: int | None = None
+    model: str | None = None
+    ask_canaries: bool = True
+    columns: ColumnNames | None = None
+    dimension: int | None = None
+    query: str | None = None
+    keep_texts: bool = False
+    policy: DriftPolicy = DEFAULT_POLICY
+    device: str = "auto"
+    offline: bool | None = None
+    track: bool = True
+    tracking_uri: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A report, and where it was kept.
+
+    Attributes:
+        run_id: MLflow's run; "" where it isn't recorded.
+        problem: Why it isn't; "" where it is, or wasn't asked for.
+    """
+
+    report: DriftReport
+    run_id: str = ""
+    problem: str = ""
+
+
+def check(request: CheckRequest, *, settings: Settings | None = None) -> Checked:
+    """Hold a window of a source against a baseline, and keep what was found.
+
+    Raises:
+        NotComparable: no such baseline, or rows of another dimension or model.
+        SourceError: the source can't be read.
+        ModelError: the model can't be had.
+        UsageError: a wrong option, or a damaged baseline or history.
+    """
+    here = settings or settings_here()
+    baseline = load_baseline(request.baseline, settings=here)
+    source = open_source(
+        request.source,
+        columns=request.columns or baseline.columns,
+        dimension=request.dimension,
+        query=request.query,
+    )
+    harm, model = asked(baseline, request.model, request.ask_canaries, request.device, request.offline)
+    batches = select(source, start=request.start, end=request.end, last=request.last)
+    window = collect(baseline, _with_vectors(batches, baseline, model, source, request), keep_texts=request.keep_texts)
+    about = Circumstances(source=source.name, harm=harm, usual_rows=_usual_rows(baseline, request))
+    report = judge_window(baseline, window, request.policy, about)
+    return keep(report, window, here, track=request.track, tracking_uri=request.tracking_uri)
+
+
+def asked(
+    baseline: Baseline, model: str | None, wanted: bool, device: str, offline: bool | None
+) -> tuple[Harm | None, LiveModel | None]:
+    """Embed the canaries, where there are any and a model to do it; return what they say, and the model."""
+    spec = model or baseline.model_spec
+    if baseline.canaries is None or not wanted or not spec:
+        return None, _opened(model, device, offline)
+    opened = LiveModel.open(spec, device=device, offline=offline)
+    return ask_canaries(baseline, opened), opened
+
+
+def _with_vectors(
+    batches: Iterable[Rows], baseline: Baseline, model: LiveModel | None, source: Source, request: CheckRequest
+) -> Iterable[Rows]:
+    """Encode rows that are texts alone, with a model that is loaded only when the first of them comes."""
+    for rows in batches:
+        if len(rows) and not rows.vectors.shape[1] and model is None and (request.model or baseline.model_spec):
+            model = LiveModel.open(request.model or baseline.model_spec, device=request.device, offline=request.offline)
+        yield from encoded(iter([rows]), model, source.name)
+
+
+def _usual_rows(baseline: Baseline, request: CheckRequest) -> float | None:
+    if baseline.rows_per_s is None or request.start is None or request.end is None:
+        return None
+    return baseline.rows_per_s * (request.end - request.start).total_seconds()
+
+
+def keep(
+    report: DriftReport, window: Window, settings: Settings, *, track: bool = True, tracking_uri: str | None = None
+) -> Checked:
+    """Keep a report in the history and, unless told not to, in MLflow; a store that can't be written is told of."""
+    form = drift_to_dict(report)
+    with open_state(settings) as state:
+        number = state.add_check(form)
+        if not track:
+            return Checked(report)
+        from benchkit.store.drift_runs import log_drift
+
+        try:
+            run_id = log_drift(form, tracking_uri=tracking_uri or settings.tracking_uri, sketch=sums_of(window))
+        except BenchkitError as exc:
+            return Checked(report, problem=str(exc))
+        state.recorded(number, run_id)
+    return Checked(report, run_id)
+
+
+def sums_of(window: Window) -> bytes:
+    """Return the sums of a window, without any text."""
+    return pack({"window": replace(window, texts={})})
+
+
+def history(baseline: str | None = None, *, limit: int = 1000, settings: Settings | None = None) -> list[DriftReport]:
+    """Return the latest verdicts, oldest first; none where nothing was ever checked."""
+    here = settings or settings_here()
+    if not (folder_of(here) / STATE).is_file():
+        return []
+    with open_state(here) as state:
+        kept = state.history(baseline, limit=limit)
+    return [drift_from_dict(entry.report, place=f"check {entry.id} of the history") for entry in kept]

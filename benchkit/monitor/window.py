@@ -1,0 +1,259 @@
+"""Everything that is kept of the rows of a window; windows, partitions and machines add up.
+
+    Rows ── add_rows ──> Window (health, sketch, scores, segments, texts) ── + ── Window
+    Window ── pack ──> bytes (safetensors) ── unpack ──> the same, for a watch that goes on after a restart
+
+Of texts, at most a few of each cluster are kept, and none unless asked for: those whose hash is smallest, so that the
+same are kept whatever the order and the partition.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchkit.drift.health import Health, finite_rows, measure_health
+from benchkit.drift.reference import Reference, assign
+from benchkit.drift.scores import ScoreBaseline, ScoreCounts, count_scores
+from benchkit.drift.sketch import Sketch, empty_sketch, sketch
+from benchkit.embeddings.fingerprint import text_key
+from benchkit.types.drift import Rows
+
+TEXTS_KEPT = 40  # of each cluster
+TEXT_LENGTH = 500  # characters kept of one
+SEGMENTS_KEPT = 500  # more different ones are counted together, so that a wrong column can't take all memory
+OTHER_SEGMENTS = "(all others)"
+NO_SEGMENT = "(none)"
+_METADATA = "benchkit"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """What of a baseline decides what is counted of a window.
+
+    Attributes:
+        segment_by: "segment" or "role", the column that splits the rows; "" for none.
+        segments: The segments that have a reference of their own.
+    """
+
+    reference: Reference
+    scores: ScoreBaseline | None
+    segment_by: str = ""
+    segments: Mapping[str, Reference] = field(default_factory=dict)
+    keep_texts: bool = False
+
+
+Texts = Mapping[int, Mapping[str, str]]  # cluster -> hash of the text -> the text
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """What is kept of some rows.
+
+    Attributes:
+        segments: Sketches of the segments that have a reference.
+        segment_rows: Rows of every segment.
+        start, end: Smallest and largest time, datetime64[us] in UTC; None where no row has one.
+        late: Rows whose time lies before the window that they were counted in.
+    """
+
+    health: Health
+    sketch: Sketch
+    scores: ScoreCounts | None = None
+    segments: Mapping[str, Sketch] = field(default_factory=dict)
+    segment_rows: Mapping[str, int] = field(default_factory=dict)
+    texts: Texts = field(default_factory=dict)
+    start: np.datetime64 | None = None
+    end: np.datetime64 | None = None
+    late: int = 0
+
+    @property
+    def rows(self) -> int:
+        return self.health.rows
+
+    def __add__(self, other: Window) -> Window:
+        segments = _added(self.segments, other.segments)
+        return Window(
+            health=self.health + other.health,
+            sketch=self.sketch + other.sketch,
+            scores=_sum(self.scores, other.scores),
+            segments=segments,
+            segment_rows=_bounded(_added(self.segment_rows, other.segment_rows), segments),
+            texts=_texts(self.texts, other.texts),
+            start=min((time for time in (self.start, other.start) if time is not None), default=None),
+            end=max((time for time in (self.end, other.end) if time is not None), default=None),
+            late=self.late + other.late,
+        )
+
+
+def empty_window(judged: Judged) -> Window:
+    """Return the window of no rows."""
+    return Window(Health.empty(judged.reference.dimension), empty_sketch(judged.reference.frame))
+
+
+def window_of(judged: Judged, rows: Rows, *, late: int = 0) -> Window:
+    """Return the window of some rows.
+
+    Rows with a NaN or an infinity are counted by their health and belong to nothing else.
+
+    Raises:
+        ValueError: the rows have another dimension than the baseline.
+    """
+    health = measure_health(rows.vectors)
+    # A second look at every row only where there is something to leave out.
+    kept = rows.take(finite_rows(rows.vectors)) if health.nonfinite else rows
+    start, end = _span(rows)
+    places = segment_places(kept, judged.segment_by)
+    return Window(
+        health=health,
+        sketch=sketch(judged.reference, kept.vectors),
+        scores=None if judged.scores is None or rows.scores is None else count_scores(judged.scores, rows.scores),
+        segments={
+            name: sketch(judged.segments[name], kept.vectors[own])
+            for name, own in places.items()
+            if name in judged.segments
+        },
+        segment_rows=_bounded({name: len(own) for name, own in places.items()}, judged.segments),
+        texts=_texts_of(judged, kept),
+        start=start,
+        end=end,
+        late=late,
+    )
+
+
+def _span(rows: Rows) -> tuple[np.datetime64 | None, np.datetime64 | None]:
+    times = rows.times if rows.times is not None else np.array([], "datetime64[us]")
+    known = times[~np.isnat(times)].astype("datetime64[us]")
+    return (known.min(), known.max()) if len(known) else (None, None)
+
+
+def segment_places(rows: Rows, segment_by: str) -> dict[str, NDArray[np.int64]]:
+    """Return the places of each segment's rows; nothing where nobody asked or the column isn't there."""
+    column = {"role": rows.roles, "segment": rows.segments}.get(segment_by)
+    if column is None:
+        return {}
+    # No array of the names: NumPy gives each the room of the longest, and takes "a\0" for "a".
+    places: dict[str, list[int]] = {}
+    for place, name in enumerate(column):
+        places.setdefault(NO_SEGMENT if name is None else name, []).append(place)
+    return {name: np.array(places[name], np.int64) for name in sorted(places)}
+
+
+def _added(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
+    total = dict(a)
+    for name, part in b.items():
+        total[name] = total[name] + part if name in total else part
+    return total
+
+
+def _bounded(counts: dict[str, int], judged: Container[str]) -> dict[str, int]:
+    """Count together what are too many; those with a reference stay, and of the others the same in any order."""
+    named = sorted(name for name in counts if name != OTHER_SEGMENTS and name not in judged)
+    for name in named[SEGMENTS_KEPT:]:
+        counts[OTHER_SEGMENTS] = counts.get(OTHER_SEGMENTS, 0) + counts.pop(name)
+    return counts
+
+
+def _texts_of(judged: Judged, rows: Rows) -> Texts:
+    if not judged.keep_texts or rows.texts is None or not len(rows):
+        return {}
+    clusters = assign(judged.reference, rows.vectors).tolist()
+    found: dict[int, dict[str, str]] = {}
+    for cluster, text in zip(clusters, rows.texts, strict=True):
+        if text:
+            shown = text[:TEXT_LENGTH]
+            found.setdefault(cluster, {})[text_key(shown).hex()] = shown
+    return {cluster: _fewest(texts) for cluster, texts in found.items()}
+
+
+def _texts(a: Texts, b: Texts) -> Texts:
+    return {cluster: _fewest({**a.get(cluster, {}), **b.get(cluster, {})}) for cluster in {*a, *b}}
+
+
+def _fewest(texts: Mapping[str, str]) -> Mapping[str, str]:
+    return {key: texts[key] for key in sorted(texts)[:TEXTS_KEPT]}
+
+
+def _sum(a: ScoreCounts | None, b: ScoreCounts | None) -> ScoreCounts | None:
+    if a is None or b is None:
+        return a if b is None else b
+    return a + b
+
+
+# ------------------------------------------------------------ as bytes
+
+
+def pack(windows: Mapping[str, Window]) -> bytes:
+    """Return windows by name as bytes, every number as it is."""
+    from safetensors.numpy import save
+
+    arrays: dict[str, NDArray[Any]] = {}
+    facts = {}
+    for name, window in windows.items():
+        _put(arrays, f"{name}/health", window.health.to_arrays())
+        _put(arrays, f"{name}/sketch", window.sketch.to_arrays())
+        if window.scores is not None:
+            _put(arrays, f"{name}/scores", {"counts": window.scores.counts})
+        order = list(window.segments)
+        for place, segment in enumerate(order):
+            _put(arrays, f"{name}/segment/{place}", window.segments[segment].to_arrays())
+        facts[name] = {
+            "segments": order,
+            "segment_rows": dict(window.segment_rows),
+            "texts": {str(cluster): dict(texts) for cluster, texts in window.texts.items()},
+            "start": _time(window.start),
+            "end": _time(window.end),
+            "late": window.late,
+        }
+    packed: bytes = save(
+        {key: np.asarray(array, order="C") for key, array in arrays.items()}, {_METADATA: json.dumps(facts)}
+    )
+    return packed
+
+
+def unpack(content: bytes) -> dict[str, Window]:
+    """Return the windows that `pack` was given; of b"" there are none."""
+    from safetensors.numpy import load
+
+    if not content:
+        return {}
+    arrays = load(content)
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    facts = json.loads(header["__metadata__"][_METADATA])
+    return {name: _window(name, arrays, about) for name, about in facts.items()}
+
+
+def _window(name: str, arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> Window:
+    scores = part_of(arrays, f"{name}/scores")
+    return Window(
+        health=Health.from_arrays(part_of(arrays, f"{name}/health")),
+        sketch=Sketch.from_arrays(part_of(arrays, f"{name}/sketch")),
+        scores=ScoreCounts(scores["counts"]) if scores else None,
+        segments={
+            segment: Sketch.from_arrays(part_of(arrays, f"{name}/segment/{place}"))
+            for place, segment in enumerate(about["segments"])
+        },
+        segment_rows=about["segment_rows"],
+        texts={int(cluster): texts for cluster, texts in about["texts"].items()},
+        start=np.datetime64(about["start"], "us") if about["start"] else None,
+        end=np.datetime64(about["end"], "us") if about["end"] else None,
+        late=about["late"],
+    )
+
+
+def _put(arrays: dict[str, NDArray[Any]], prefix: str, part: Mapping[str, NDArray[Any]]) -> None:
+    arrays.update({f"{prefix}/{key}": value for key, value in part.items()})
+
+
+def part_of(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
+    """Return the arrays below a prefix, without it."""
+    return {key.removeprefix(f"{prefix}/"): value for key, value in arrays.items() if key.startswith(f"{prefix}/")}
+
+
+def _time(time: np.datetime64 | None) -> str:
+    return "" if time is None else str(time)

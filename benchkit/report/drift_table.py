@@ -1,0 +1,123 @@
+"""A drift check for a terminal, and the history of many.
+
+    DriftReport ──> the answer ── why, what to do ── health ── statistics ── harm ── regions ── segments ── notes
+    reports ──> one line each
+
+A verdict is a word and never only a colour. Everything from data is on one line and steers no terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from benchkit.report import drift_words, words
+from benchkit.report.drift_words import SEVERITY_WORDS
+from benchkit.types.drift import BaselineInfo, DriftReport, DriftSeverity
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_STYLES: dict[DriftSeverity, str] = {"ok": "green", "info": "cyan", "warn": "yellow", "critical": "bold red"}
+_SEGMENTS_SHOWN = 20
+
+
+def render_drift(report: DriftReport, console: Console) -> None:
+    """Print a check; colour and width are the console's."""
+    from rich.text import Text
+
+    console.print(Text(drift_words.headline(report), style=_STYLES[report.severity]), soft_wrap=True)
+    for line in _lines(report):
+        console.print(Text(line), soft_wrap=True)
+
+
+def _lines(report: DriftReport) -> Iterator[str]:
+    yield f"  {words.plain(report.reason)}"
+    yield f"  What to do: {words.plain(report.advice)}"
+    yield from _part("Rows", [words.plain(finding.sentence) for finding in report.health])
+    yield from _part("Statistics", _statistics(report))
+    if report.evidence is not None:
+        yield from _part("Evidence", [drift_words.evidence_sentence(report.evidence)])
+    if report.harm is not None:
+        yield from _part("Harm", drift_words.harm_sentences(report.harm))
+    yield from _part("Where", [drift_words.cluster_sentence(change) for change in report.clusters])
+    yield from _part("Segments", _segments(report))
+    yield from _part("Notes", [words.plain(note) for note in report.notes])
+
+
+def _part(title: str, lines: Sequence[str]) -> Iterator[str]:
+    if lines:
+        yield ""
+        yield title
+        yield from (f"  {line}" for line in lines)
+
+
+def _statistics(report: DriftReport) -> list[str]:
+    names = [words.plain(found.name) for found in report.statistics]
+    width = max(map(len, names), default=0)
+    lines = []
+    for name, found in zip(names, report.statistics, strict=True):
+        effect = "" if found.effect is None else f"   {found.effect:.3g} {words.plain(found.unit)}".rstrip()
+        lines.append(f"{name:<{width}}   p {words.p_equals(found.p_value):<9}{effect}".rstrip())
+    return lines
+
+
+def _segments(report: DriftReport) -> list[str]:
+    # Those that drift first, then those with the most evidence.
+    ranked = sorted(report.segments, key=lambda found: (not found.is_alarm, -(found.e_value or 0.0), found.segment))
+    lines = [drift_words.segment_sentence(found) for found in ranked[:_SEGMENTS_SHOWN]]
+    more = len(ranked) - len(lines)
+    return [*lines, f"and {more} more"] if more else lines
+
+
+def history_lines(reports: Sequence[DriftReport]) -> list[str]:
+    """Return the verdicts of many windows, oldest first, one line each under a heading."""
+    heading = ("checked", "baseline", "window", "rows", "verdict", "kind", "p", "evidence")
+    return _aligned([heading, *map(_history_row, reports)], right=(3, 6, 7))
+
+
+def _history_row(report: DriftReport) -> tuple[str, ...]:
+    window = report.window
+    return (
+        words.plain(report.checked_at),
+        words.plain(report.baseline.name, 24),
+        words.plain(f"{window.number or ''} {window.start}".strip() or window.source, 40),
+        f"{window.rows:,}",
+        SEVERITY_WORDS[report.severity],
+        report.kind,
+        words.p_words(report.p_value),
+        "" if report.evidence is None else drift_words.evidence_words(report.evidence.detector),
+    )
+
+
+def baseline_lines(infos: Sequence[BaselineInfo]) -> list[str]:
+    """Return the stored baselines, one line each under a heading."""
+    heading = ("name", "rows", "dimension", "canaries", "past windows", "KiB", "made", "model")
+    rows = [
+        (
+            words.plain(info.name),
+            f"{info.rows:,}",
+            str(info.dimension),
+            str(info.n_canaries),
+            str(info.n_windows),
+            f"{info.bytes / 1024:,.0f}",
+            words.plain(info.created),
+            words.plain(info.model) or "unknown",
+        )
+        for info in infos
+    ]
+    return _aligned([heading, *rows], right=(1, 2, 3, 4, 5))
+
+
+def _aligned(rows: Sequence[Sequence[str]], *, right: Sequence[int]) -> list[str]:
+    """Return rows whose columns stand below each other; nothing is cut, whatever the width of the terminal."""
+    from rich.cells import cell_len
+
+    # Letters of Chinese, Japanese and Korean take two places.
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+
+    def filled(text: str, place: int) -> str:
+        space = " " * (widths[place] - cell_len(text))
+        return space + text if place in right else text + space
+
+    return ["  ".join(filled(text, place) for place, text in enumerate(row)).rstrip() for row in rows]

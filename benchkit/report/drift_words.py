@@ -1,0 +1,144 @@
+"""What a drift check says, in words: every output takes its sentences from here.
+
+DriftReport ──> headline · statistics · health · harm · clusters · segments, as plain sentences and cells
+"""
+
+from __future__ import annotations
+
+import math
+
+from benchkit.report import words
+from benchkit.types.drift import ChangeKind, ClusterChange, DriftReport, DriftSeverity, Evidence, Harm, SegmentResult
+
+SEVERITY_WORDS: dict[DriftSeverity, str] = {"ok": "OK", "info": "INFO", "warn": "WARN", "critical": "CRITICAL"}
+KIND_WORDS: dict[ChangeKind, str] = {
+    "none": "no change was found",
+    "data": "the data have changed",
+    "model": "the model has changed",
+    "numeric": "the arithmetic of the vectors has changed",
+    "pipeline": "the way of the vectors is broken",
+}
+_TEXT_SHOWN = 90
+
+
+def headline(report: DriftReport) -> str:
+    """Return the answer in one line."""
+    window = report.window
+    rows = words.counted(window.rows, "row")
+    when = span(report)
+    against = f'against the baseline "{words.plain(report.baseline.name)}"'
+    said = f"{SEVERITY_WORDS[report.severity]}: {KIND_WORDS[report.kind]}"
+    return f"{said} ({rows} of {words.plain(window.source)}{when}, {against}{_p(report)})"
+
+
+def span(report: DriftReport) -> str:
+    """Return the times of a window for use behind a noun; "" where its rows have none."""
+    window = report.window
+    return f", {words.plain(window.start)} to {words.plain(window.end)}" if window.start else ""
+
+
+def _p(report: DriftReport) -> str:
+    return "" if report.p_value is None else f", p {words.p_equals(report.p_value)}"
+
+
+def percent(share: float) -> str:
+    """Return a share as per cent; one that isn't nothing or all never reads as if it were.
+
+    >>> percent(0.0512), percent(0.0004), percent(0.99996), percent(1.0)
+    ('5.1 %', '0.04 %', '99.996 %', '100.0 %')
+    """
+    for digits in range(1, 6):
+        text = f"{100 * share:.{digits}f}"
+        if share in (0, 1) or float(text) not in (0, 100):
+            return f"{text} %"
+    return "<0.00001 %" if share < 0.5 else ">99.99999 %"
+
+
+def evidence_words(detector: float) -> str:
+    """Return a detector's sum, cut and not rounded, so that it never seems to reach an alarm that it doesn't.
+
+    >>> evidence_words(999.96), evidence_words(4321.75), evidence_words(0.996)
+    ('999', '4,321', '0.99')
+    """
+    if not detector < 1e12:  # NaN and infinity too
+        return f"{detector:.3g}"
+    return f"{math.floor(detector):,}" if detector >= 10 else f"{math.floor(100 * detector) / 100:.2f}"
+
+
+def evidence_sentence(found: Evidence) -> str:
+    """Return what the windows so far say."""
+    windows, run_length = words.counted(found.windows, "window"), f"{found.run_length:,}"
+    said = f"{windows} since the last alarm or the start: evidence {evidence_words(found.detector)}"
+    rule = f"an alarm stands at {run_length}, at most one false alarm in {run_length} windows on the average"
+    return f"{said}; {rule}."
+
+
+def harm_sentences(harm: Harm) -> list[str]:
+    """Return what canaries and retrieval scores say, a sentence each."""
+    return [line for line in (_identity(harm), _ranking(harm), _labels(harm), _judged(harm), _scores(harm)) if line]
+
+
+def _identity(harm: Harm) -> str:
+    if harm.identity is None or harm.worst_identity is None:
+        return ""
+    texts = words.counted(harm.n_canaries, "canary").replace("canarys", "canaries")
+    return (
+        f"{texts}: cosine to the stored vector {harm.identity:.5f} on the average, {harm.worst_identity:.5f} at worst."
+    )
+
+
+def _ranking(harm: Harm) -> str:
+    if harm.overlap_at_10 is None:
+        return ""
+    said = f"Neighbours@10 that stay: {percent(harm.overlap_at_10)}"
+    if harm.mixed_overlap_at_10 is not None:
+        said += f"; searched among the stored vectors, as in a live index: {percent(harm.mixed_overlap_at_10)}"
+    return f"{said}."
+
+
+def _labels(harm: Harm) -> str:
+    if harm.pseudo_label_accuracy is None or harm.pseudo_label_before is None:
+        return ""
+    now, before = percent(harm.pseudo_label_accuracy), percent(harm.pseudo_label_before)
+    return f"Nearest neighbour is of the same cluster: {now} (was {before})."
+
+
+def _judged(harm: Harm) -> str:
+    if harm.ndcg_at_10 is None or harm.ndcg_before is None:
+        return ""
+    said = f"nDCG@10 of the judged canaries: {words.points(harm.ndcg_at_10)} (was {words.points(harm.ndcg_before)}"
+    if harm.ndcg_change_low is None or harm.ndcg_change_high is None:
+        return f"{said})."
+    low, high = words.signed_points(harm.ndcg_change_low), words.signed_points(harm.ndcg_change_high)
+    return f"{said}; change {low} to {high} points)."
+
+
+def _scores(harm: Harm) -> str:
+    if harm.low_score_share is None:
+        return ""
+    p = "" if harm.low_score_p is None else f", p {words.p_equals(harm.low_score_p)} of a larger share"
+    return f"Queries whose best hit scores under the baseline's 5th percentile: {percent(harm.low_score_share)}{p}."
+
+
+def cluster_sentence(change: ClusterChange) -> str:
+    """Return one region that grew, shrank or appeared."""
+    before, now = percent(change.baseline_share), percent(change.window_share)
+    verb = "grew" if change.window_share > change.baseline_share else "shrank"
+    said = f"region {change.cluster} {verb} from {before} to {now} (z {change.z:+.1f})"
+    if change.keywords:
+        said += f": {', '.join(words.plain(word, 40) for word in change.keywords)}"
+    if change.examples:
+        said += f"; e.g. {quoted(change.examples[0])}"
+    return said
+
+
+def segment_sentence(found: SegmentResult) -> str:
+    """Return one segment's own test."""
+    p = "too few rows for a test" if found.p_value is None else f"p {words.p_equals(found.p_value)}"
+    mark = "drifts" if found.is_alarm else "no alarm"
+    return f"{words.plain(found.segment, 60)}: {mark} ({words.counted(found.rows, 'row')}, {p})"
+
+
+def quoted(text: str) -> str:
+    """Return a text of the data in quotes, short and on one line."""
+    return f'"{words.plain(text, _TEXT_SHOWN)}"'

@@ -1,0 +1,1 @@
+"""Production embeddings as rows: files, object stores and vector databases."""

@@ -1,0 +1,296 @@
+"""The files of a source: on this machine, or in an object store that fsspec knows.
+
+    "logs" · "logs/2026-*/*.parquet" · "s3://bucket/logs" · "memory://logs" ──> FileEntry (name, size, stamp), sorted
+
+Natural order: part-2 comes before part-10. Names under the folder are part of a position, so a source may be moved.
+Left out are files that a writer hasn't finished (`*.tmp`, `*.part`, ...), everything whose name or folder begins with
+"_" or ".", files of other kinds, and `.txt` beside files that hold vectors.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol, cast
+
+from benchkit.errors import SourceError, UsageError
+from benchkit.sources.words import listed, shown, shown_place
+
+# Suffix -> how it is read (formats.py).
+FORMATS = {
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".arrow": "arrow",
+    ".arrows": "arrow",
+    ".feather": "arrow",
+    ".ipc": "arrow",
+    ".npy": "npy",
+    ".npz": "npz",
+    ".safetensors": "safetensors",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".jsonl.gz": "jsonl.gz",
+    ".ndjson.gz": "jsonl.gz",
+    ".txt": "txt",
+}
+_UNFINISHED = (".tmp", ".temp", ".part", ".partial", ".inprogress", ".crdownload", "~")
+# What identifies a file besides its size: both ends, as the footer or header of each format changes with its content.
+_END_BYTES = 4096
+DIGEST_BYTES = 9
+_WILD = re.compile(r"[*?\[]")
+_PACKAGES = {
+    "s3": "s3fs",
+    "s3a": "s3fs",
+    "gs": "gcsfs",
+    "gcs": "gcsfs",
+    "az": "adlfs",
+    "abfs": "adlfs",
+    "http": "aiohttp",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """A file of a source.
+
+    Attributes:
+        name: Under the source's folder, with "/".
+        stamp: Changes whenever the file is written: nanoseconds of its last change, or the store's tag of a version.
+        modified: Seconds since 1970; None where the store doesn't say.
+    """
+
+    name: str
+    size: int
+    stamp: str
+    modified: float | None = None
+
+    @property
+    def format(self) -> str:
+        return FORMATS[_suffix(self.name)]
+
+
+class Folder(Protocol):
+    """Where files are.
+
+    Attributes:
+        shown: For messages, without a secret.
+        is_local: Looking a file up again costs nothing.
+    """
+
+    shown: str
+    is_local: bool
+
+    def entries(self) -> list[FileEntry]:
+        """Return the files to read, in their order.
+
+        Raises:
+            SourceError: there is none, or the place can't be read.
+        """
+        ...
+
+    def entry(self, name: str) -> FileEntry | None:
+        """Return a file as it is now; None when it's gone."""
+        ...
+
+    def open(self, name: str) -> BinaryIO:
+        """Open a file; the caller closes it.
+
+        Raises:
+            OSError: it can't be read.
+        """
+        ...
+
+
+def open_folder(spec: str) -> Folder:
+    """Return the place that a path, glob or URL means; its files aren't looked at yet.
+
+    Raises:
+        UsageError: a URL whose kind isn't known or needs a package that isn't installed.
+    """
+    if spec.startswith("file://"):
+        spec = spec.removeprefix("file://")
+    return RemoteFolder(spec) if "://" in spec else LocalFolder(spec)
+
+
+class LocalFolder:
+    """A file, a directory or a glob of this machine."""
+
+    is_local = True
+
+    def __init__(self, spec: str) -> None:
+        self.shown = shown_place(spec)
+        self._path = Path(spec).expanduser()
+        # A name with a bracket that is there is no pattern.
+        self._is_glob = bool(_WILD.search(spec)) and not self._path.exists()
+        self._root = _fixed_part(self._path) if self._is_glob else self._path
+
+    def entries(self) -> list[FileEntry]:
+        if not self._is_glob and not self._path.exists():
+            raise SourceError(f"{self.shown}: no such file or directory")
+        if self._path.is_file() and not self._is_glob:
+            self._root = self._path.parent
+            return _readable([self._path.name], self, is_chosen=True)
+        names = self._matched() if self._is_glob else self._walked()
+        return _readable(names, self, is_chosen=False)
+
+    def entry(self, name: str) -> FileEntry | None:
+        try:
+            status = (self._root / name).stat()
+        except OSError:
+            return None
+        return FileEntry(name, status.st_size, str(status.st_mtime_ns), status.st_mtime)
+
+    def open(self, name: str) -> BinaryIO:
+        return (self._root / name).open("rb")
+
+    def _matched(self) -> list[str]:
+        found = (Path(path) for path in glob.iglob(str(self._path), recursive=True))  # noqa: PTH207 - sees "**" anywhere
+        return [path.relative_to(self._root).as_posix() for path in found if path.is_file()]
+
+    def _walked(self) -> list[str]:
+        def fail(error: OSError) -> None:
+            raise SourceError(f"{self.shown}: can't be listed: {error.strerror}") from error
+
+        names: list[str] = []
+        for folder, inner, files in os.walk(self._root, onerror=fail, followlinks=True):
+            inner[:] = [name for name in inner if not name.startswith(("_", "."))]
+            names += [(Path(folder) / name).relative_to(self._root).as_posix() for name in files]
+        return names
+
+
+class RemoteFolder:
+    """A file, a folder or a glob of a store that fsspec knows."""
+
+    is_local = False
+
+    def __init__(self, url: str) -> None:
+        self.shown = shown_place(url)
+        self._system, self._path = _filesystem(url, self.shown)
+        self._is_glob = bool(_WILD.search(self._path))
+        self._root = self._path
+
+    def entries(self) -> list[FileEntry]:
+        self._system.invalidate_cache()
+        try:
+            if not self._is_glob and self._system.isfile(self._path):
+                self._root = self._path.rpartition("/")[0]
+                return _readable([self._path.rpartition("/")[2]], self, is_chosen=True)
+            return self._listed()
+        except OSError as exc:
+            raise SourceError(f"{self.shown}: can't be listed: {exc}") from exc
+
+    def entry(self, name: str) -> FileEntry | None:
+        try:
+            self._system.invalidate_cache()
+            return _remote_entry(name, self._system.info(f"{self._root}/{name}"))
+        except OSError:
+            return None
+
+    def open(self, name: str) -> BinaryIO:
+        return cast(BinaryIO, self._system.open(f"{self._root}/{name}", "rb"))
+
+    def _listed(self) -> list[FileEntry]:
+        if self._is_glob:
+            self._root = _WILD.split(self._path)[0].rpartition("/")[0]
+            infos = self._system.glob(self._path, detail=True)
+        else:
+            infos = self._system.find(self._path, detail=True)
+        known = {
+            path.removeprefix(self._root).lstrip("/"): info
+            for path, info in infos.items()
+            if info.get("type", "file") == "file"
+        }
+        names = _chosen(known, self.shown, is_chosen=False)
+        return [_remote_entry(name, known[name]) for name in names]
+
+
+def identify(folder: Folder, entry: FileEntry, upto: int | None = None) -> str:
+    """Return 18 hex digits of a file's length and both its ends, or of its first `upto` bytes.
+
+    Raises:
+        SourceError: the file can't be read, or is shorter than `upto`.
+    """
+    length = entry.size if upto is None else upto
+    try:
+        with folder.open(entry.name) as file:
+            head = file.read(min(_END_BYTES, length))
+            file.seek(max(0, length - _END_BYTES))
+            tail = file.read(min(_END_BYTES, length))
+    except OSError as exc:
+        raise SourceError(f"{folder.shown}: {shown(entry.name)}: can't be read: {exc.strerror or exc}") from exc
+    return hashlib.blake2b(b"%d:" % length + head + tail, digest_size=DIGEST_BYTES).hexdigest()
+
+
+def natural_order(name: str) -> tuple[object, ...]:
+    """Return what sorts names as people do.
+
+    >>> sorted(["part-10", "part-9", "other"], key=natural_order)
+    ['other', 'part-9', 'part-10']
+    """
+    # Alternately text and number, so that the same kinds meet; the name itself decides between "01" and "1".
+    parts = re.split(r"([0-9]+)", name)
+    return (tuple((int(part), "") if place % 2 else (0, part) for place, part in enumerate(parts)), name)
+
+
+def _readable(names: Iterable[str], folder: Folder, *, is_chosen: bool) -> list[FileEntry]:
+    entries = (folder.entry(name) for name in _chosen(names, folder.shown, is_chosen=is_chosen))
+    return [entry for entry in entries if entry is not None]  # a file may go between the listing and this
+
+
+def _chosen(names: Iterable[str], where: str, *, is_chosen: bool) -> list[str]:
+    """Return the names that are read, in order; `is_chosen` is a file that its user named."""
+    present = [name for name in names if is_chosen or _is_finished(name)]
+    known = [name for name in present if _suffix(name) in FORMATS]
+    with_vectors = [name for name in known if _suffix(name) != ".txt"]
+    if not known:
+        found = f"found {listed(present)}" if present else "no file is there"
+        raise SourceError(f"{where}: nothing to read; {found}; allowed: {', '.join(FORMATS)}")
+    return sorted(with_vectors or known, key=natural_order)
+
+
+def _is_finished(name: str) -> bool:
+    hidden = any(part.startswith(("_", ".")) for part in name.split("/"))
+    return not hidden and not name.lower().endswith(_UNFINISHED)
+
+
+def _suffix(name: str) -> str:
+    base = name.rpartition("/")[2].lower()
+    stem, dot, last = base.rpartition(".")
+    return f".{stem.rpartition('.')[2]}.{last}" if last == "gz" else dot + last
+
+
+def _fixed_part(pattern: Path) -> Path:
+    fixed = Path(pattern.anchor)
+    for part in pattern.parts[len(fixed.parts) : -1]:
+        if _WILD.search(part):
+            break
+        fixed /= part
+    return fixed
+
+
+def _filesystem(url: str, name: str) -> tuple[Any, str]:
+    import fsspec
+
+    scheme = url.partition("://")[0].lower()
+    try:
+        system, path = fsspec.core.url_to_fs(url)
+    except ImportError as exc:
+        package = _PACKAGES.get(scheme, f"for {scheme}://")
+        raise UsageError(f"{name}: needs the package {package}, which is not installed: pip install {package}") from exc
+    except ValueError as exc:
+        raise UsageError(f"{name}: '{shown(scheme)}://' is no kind of store that is known; {exc}") from exc
+    return system, str(path).rstrip("/")
+
+
+def _remote_entry(name: str, info: dict[str, Any]) -> FileEntry:
+    keys = ("mtime", "LastModified", "updated", "last_modified", "created")
+    changed: Any = next((info[key] for key in keys if info.get(key)), None)
+    if hasattr(changed, "timestamp"):
+        changed = changed.timestamp()  # a listing may say a number where a look at one file says a date
+    tag = info.get("ETag") or info.get("etag") or info.get("generation") or changed
+    return FileEntry(name, int(info["size"]), str(tag), changed if isinstance(changed, int | float) else None)

@@ -1,0 +1,97 @@
+"""A Milvus collection as a source.
+
+    milvus://host:19530/collection · milvus+https://host/collection · milvus:///path/file.db#collection (Milvus Lite)
+        ── query iterator in the order of the primary key ──> points.py
+
+The token of a server ("user:password" or a key) is read from MILVUS_TOKEN or from the URL.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from benchkit.errors import SourceError, UsageError
+from benchkit.sources.points import Points, PointSource, first_line, need_package
+from benchkit.sources.words import listed, shown, shown_place
+from benchkit.types.drift import ColumnNames
+
+_TIMEOUT_S = 60
+
+
+def open_milvus(spec: str, *, columns: ColumnNames, dimension: int | None) -> PointSource:
+    """Return a Milvus collection; nothing of it is read yet.
+
+    Raises:
+        UsageError: no collection is named, or the package pymilvus isn't installed.
+    """
+    name = shown_place(spec)
+    parts = urlsplit(spec)
+    collection = parts.fragment or (parts.path.strip("/") if parts.netloc else "")
+    if not collection:
+        raise UsageError(f"{name}: no collection; give milvus://host:19530/collection or milvus:///file.db#collection")
+    module = need_package("pymilvus", "pymilvus" if parts.netloc else "milvus-lite", name)
+
+    @contextmanager
+    def connect() -> Iterator[Points]:
+        if not parts.netloc and not Path(parts.path).exists():
+            raise SourceError(f"{name}: no such file")
+        try:
+            with closing(_client(module, spec)) as client:
+                yield _Collection(client, collection, columns.vector, name)
+        except SourceError:
+            raise
+        # The client's errors have no common base: MilvusException, those of gRPC and of values.
+        except Exception as exc:
+            raise SourceError(f"{name}: Milvus can't be read: {first_line(exc)}") from exc
+
+    return PointSource(name=name, kind="milvus", connect=connect, columns=columns, dimension=dimension)
+
+
+class _Collection:
+    def __init__(self, client: Any, collection: str, vector: str | None, name: str) -> None:
+        self._client, self._collection = client, collection
+        if not client.has_collection(collection):
+            raise SourceError(
+                f"{name}: no collection '{shown(collection)}'; there are: {listed(client.list_collections())}"
+            )
+        fields = {field["name"]: field for field in client.describe_collection(collection)["fields"]}
+        self._key = next(found for found, field in fields.items() if field.get("is_primary"))
+        kinds = {found: str(getattr(field["type"], "name", field["type"])) for found, field in fields.items()}
+        self._vector = _vector_field(kinds, vector, name)
+        client.load_collection(collection)
+
+    def count(self) -> int:
+        found = self._client.query(self._collection, filter="", output_fields=["count(*)"])
+        return int(found[0]["count(*)"])
+
+    def pages(self, after: int | None, page_rows: int) -> Iterator[list[Mapping[str, Any]]]:
+        start = f"{self._key} > {after}" if after is not None else ""
+        iterator = self._client.query_iterator(
+            self._collection, filter=start, batch_size=page_rows, output_fields=["*", self._vector]
+        )
+        with closing(iterator):
+            while page := iterator.next():
+                yield [{**point, "id": point[self._key], "vector": point[self._vector]} for point in page]
+
+
+def _vector_field(kinds: Mapping[str, str], wanted: str | None, name: str) -> str:
+    vectors = [found for found, kind in kinds.items() if kind == "FLOAT_VECTOR"]
+    if wanted in vectors or (wanted is None and len(vectors) == 1):
+        return wanted or vectors[0]
+    described = [f"{found} ({kind})" for found, kind in kinds.items() if kind.endswith("VECTOR")]
+    raise SourceError(f"{name}: one FLOAT_VECTOR field is needed, name it; there are: {listed(described)}")
+
+
+def _client(module: Any, spec: str) -> Any:
+    parts = urlsplit(spec)
+    if not parts.netloc:
+        return module.MilvusClient(uri=parts.path)
+    scheme = "https" if parts.scheme.endswith("+https") else "http"
+    token = f"{parts.username or ''}:{parts.password}" if parts.password else os.environ.get("MILVUS_TOKEN", "")
+    host = parts.netloc.rpartition("@")[2]
+    return module.MilvusClient(uri=f"{scheme}://{host}", token=token, timeout=_TIMEOUT_S)

@@ -1,0 +1,143 @@
+"""What every format gives: some rows as columns, which become `Rows` here.
+
+columns by role (Arrow arrays or Python lists, vectors perhaps an array already) ──> Rows
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchkit.errors import SourceError
+from benchkit.sources.times import times_of_array, times_of_values
+from benchkit.sources.vectors import check_dimension, vectors_of_array, vectors_of_values
+from benchkit.sources.words import shown
+from benchkit.types.drift import Rows
+
+
+@dataclass(frozen=True, slots=True)
+class RawRows:
+    """Some rows of a file or table.
+
+    Attributes:
+        count: How many.
+        columns: Role -> Arrow array, list of Python values, or (n, d) array of vectors.
+        names: Role -> what the column is called there, for messages.
+        line, byte: Where reading goes on in a file of lines.
+        model, fingerprint: How the file says its vectors were made; "" where it says nothing.
+    """
+
+    count: int
+    columns: Mapping[str, Any]
+    names: Mapping[str, str] = field(default_factory=dict)
+    line: int = 0
+    byte: int = 0
+    model: str = ""
+    fingerprint: str = ""
+
+
+class Reader(Protocol):
+    """Reads one file."""
+
+    def batches(self, batch_rows: int) -> Iterator[RawRows]:
+        """Yield the rows that are left, in order, at most so many at a time.
+
+        Raises:
+            SourceError: what is there can't be read.
+            Unfinished: the file isn't whole, as one that is still being written.
+        """
+        ...
+
+
+class Unfinished(SourceError):
+    """A file isn't whole: it's damaged, or somebody is still writing it."""
+
+
+def rows_of(raw: RawRows, *, dimension: int | None, place: str, first_row: int) -> Rows:
+    """Return the rows of a batch.
+
+    Args:
+        dimension: Of the vectors before; 0 of texts alone, None where nothing was read yet.
+        first_row: Of the batch in its file, for messages.
+
+    Raises:
+        SourceError: a column holds something else than its role needs.
+    """
+
+    def named(role: str) -> str:
+        return f"{place}: column '{shown(raw.names[role])}'" if raw.names.get(role) else place
+
+    return Rows(
+        vectors=_vectors(raw, dimension, named("vector"), first_row),
+        times=_times(raw.columns.get("time"), named("time"), first_row),
+        ids=_ids(raw.columns.get("id"), named("id")),
+        texts=_texts(raw.columns.get("text"), named("text")),
+        segments=_texts(raw.columns.get("segment"), named("segment")),
+        roles=_texts(raw.columns.get("role"), named("role")),
+        scores=_scores(raw.columns.get("score"), named("score"), first_row),
+        model=raw.model,
+        fingerprint=raw.fingerprint,
+    )
+
+
+def _vectors(raw: RawRows, dimension: int | None, place: str, first_row: int) -> NDArray[np.generic]:
+    column = raw.columns.get("vector")
+    if column is None:
+        if dimension:
+            raise SourceError(f"{place}: texts without vectors, where the others have vectors of dimension {dimension}")
+        return np.empty((raw.count, 0), dtype=np.float32)
+    if dimension == 0:
+        raise SourceError(f"{place}: has vectors, where the others are texts alone")
+    if isinstance(column, np.ndarray):
+        check_dimension(column.shape[1], dimension, place)
+        return column
+    if isinstance(column, list):
+        return vectors_of_values(column, dimension, place, first_row)
+    return vectors_of_array(column, dimension, place, first_row)
+
+
+def _times(column: Any, place: str, first_row: int) -> NDArray[np.datetime64] | None:
+    if column is None:
+        return None
+    convert = times_of_values if isinstance(column, list) else times_of_array
+    return convert(column, place, first_row)
+
+
+def _ids(column: Any, place: str) -> tuple[str, ...] | None:
+    texts = _texts(column, place)
+    return None if texts is None else tuple("" if text is None else text for text in texts)
+
+
+def _texts(column: Any, place: str) -> tuple[str | None, ...] | None:
+    if column is None:
+        return None
+    values = _values(column, place)
+    return tuple(value if value is None or type(value) is str else _as_text(value) for value in values)
+
+
+def _as_text(value: Any) -> str:
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def _scores(column: Any, place: str, first_row: int) -> NDArray[np.float64] | None:
+    if column is None:
+        return None
+    values = _values(column, place)
+    for row, value in enumerate(values):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise SourceError(f"{place}: row {first_row + row}: {shown(repr(value))}, where a number is needed")
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+
+
+def _values(column: Any, place: str) -> Sequence[Any]:
+    if isinstance(column, list):
+        return column
+    try:
+        values: Sequence[Any] = column.to_pylist()
+    except UnicodeDecodeError as exc:
+        raise SourceError(f"{place}: text that isn't UTF-8") from exc
+    return values

@@ -1,0 +1,87 @@
+"""The frame: what is live, what is dead, where clusters are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchkit.drift.frame import _ward, fit_frame
+from benchkit.drift.measure_rows import measure_rows
+
+
+def clouds(n_rows: int, dimension: int, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(5, dimension))
+    return (centres[rng.integers(5, size=n_rows)] + 0.3 * rng.normal(size=(n_rows, dimension))).astype(np.float32)
+
+
+def frame_of(rows: np.ndarray) -> object:
+    cut = len(rows) // 4
+    return fit_frame(rows[:cut], rows[cut:], np.random.default_rng(0))
+
+
+def test_directions_are_those_of_numpy_and_fall_by_variance():
+    rows = clouds(2000, 12)
+    frame = fit_frame(rows[:500], rows[500:], np.random.default_rng(0))
+    _, _, expected = np.linalg.svd(rows[:500] - rows[:500].mean(axis=0), full_matrices=False)
+    assert np.abs(np.abs(np.sum(frame.basis * expected, axis=1)) - 1).max() < 1e-2  # int8
+    assert np.abs(frame.basis @ frame.basis.T - np.eye(12)).max() < 0.02
+
+
+def test_dead_dimensions_are_found_and_are_in_no_live_direction():
+    rows = clouds(800, 10)
+    rows[:, [3, 7]] = 0.25
+    frame = fit_frame(rows[:200], rows[200:], np.random.default_rng(0))
+    assert frame.n_dead == 2
+    assert len(frame.directions) == 8
+    assert not frame.directions[:, [3, 7]].any()
+    assert np.abs(np.square(frame.dead[:, [3, 7]]).sum(axis=1) - 1).max() < 1e-6
+
+
+def test_directions_that_only_the_small_frame_does_not_see_are_not_dead():
+    rows = clouds(160, 60)  # 40 rows of the frame span 39 of 60 dimensions
+    frame = fit_frame(rows[:40], rows[40:], np.random.default_rng(0))
+    assert frame.n_dead == 0
+    assert len(frame.directions) == 39
+
+
+def test_dead_directions_of_few_rows_are_dead():
+    rows = clouds(160, 60)
+    rows[:, 50:] = 0
+    frame = fit_frame(rows[:40], rows[40:], np.random.default_rng(0))
+    assert frame.n_dead == 10
+
+
+def test_rows_that_are_one_vector_are_refused():
+    rows = np.full((200, 4), 0.5, np.float32)
+    with pytest.raises(ValueError, match="all rows of the baseline are the same vector"):
+        frame_of(rows)
+
+
+def test_five_distinct_rows_make_no_more_than_five_clusters():
+    rows = np.repeat(np.eye(5, dtype=np.float32), 100, axis=0)
+    frame = fit_frame(rows[::2], rows[1::2], np.random.default_rng(0))
+    assert 2 <= len(frame.centroids) <= 5
+
+
+def test_the_nearest_centroid_is_that_of_the_double_loop():
+    rows = clouds(900, 6)
+    frame = fit_frame(rows[:300], rows[300:], np.random.default_rng(0))
+    centroids = frame.centroids.astype(np.float64)
+    expected = [
+        min(range(len(centroids)), key=lambda k: np.square(row - frame.mean - centroids[k]).sum()) for row in rows
+    ]
+    found = np.concatenate([block.cluster.copy() for block in measure_rows(frame, rows)])
+    assert np.array_equal(found, expected)
+
+
+def test_ward_joins_the_two_that_cost_least():
+    # On a line: 0 and 1 are nearest; then 10 joins 12 (cost 2, against 10²-ish for the others).
+    merges = _ward(np.array([[0.0], [10.0], [1.0], [12.0]]), np.array([1, 1, 1, 1]))
+    assert merges.tolist() == [[0, 2], [1, 3], [0, 1]]
+
+
+def test_ward_weighs_by_rows():
+    # 0 and 2 lie nearer, but both are heavy: 100 * 100 / 200 * 4 = 200 against 1 * 100 / 101 * 9 = 8.9.
+    merges = _ward(np.array([[0.0], [2.0], [5.0]]), np.array([100, 100, 1]))
+    assert merges[0].tolist() == [1, 2]

@@ -1,0 +1,159 @@
+"""Who is told of what, and that every message arrives in the end."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from alerts import RecordingSink, alert
+
+from benchkit.errors import UsageError
+from benchkit.monitor.alerts import dispatch
+from benchkit.monitor.alerts.alert import Alert
+from benchkit.monitor.alerts.dispatch import Dispatcher
+
+FINE = {"severity": "ok", "kind": "none", "p_value": 0.5}
+
+
+def events(sink: RecordingSink) -> list[str]:
+    return [f"{sent.event.removeprefix('drift.')} {sent.severity} {sent.kind}" for sent in sink.sent]
+
+
+def watch(dispatcher: Dispatcher, *windows: Alert) -> None:
+    for window in windows:
+        dispatcher.note(window)
+        dispatcher.deliver()
+
+
+def test_what_stays_bad_is_told_once_and_so_is_its_end() -> None:
+    sink = RecordingSink()
+    watch(Dispatcher([sink]), alert(**FINE), alert(), alert(), alert(), alert(**FINE), alert(**FINE), alert())
+    assert events(sink) == ["alert warn data", "recovery ok none", "alert warn data"]
+
+
+def test_worse_is_told_and_better_is_not_until_it_is_fine() -> None:
+    sink = RecordingSink()
+    critical = alert(severity="critical")
+    watch(Dispatcher([sink]), alert(), critical, alert(), critical, alert(**FINE))
+    assert events(sink) == ["alert warn data", "alert critical data", "recovery ok none"]
+
+
+def test_another_kind_of_change_is_told_once() -> None:
+    sink = RecordingSink()
+    watch(Dispatcher([sink]), alert(), alert(kind="model"), alert(), alert(kind="model"))
+    assert events(sink) == ["alert warn data", "alert warn model"]
+
+
+def test_what_is_harmless_is_told_only_if_asked_for() -> None:
+    quiet, chatty = RecordingSink(), RecordingSink()
+    info = alert(severity="info")
+    watch(Dispatcher([quiet]), info, alert(), info)
+    watch(Dispatcher([chatty], notify_from="info"), info, alert(), info)
+    assert events(quiet) == ["alert warn data", "recovery info data"]
+    assert events(chatty) == ["alert info data", "alert warn data"]
+
+
+def test_a_window_too_small_for_a_test_shows_no_recovery() -> None:
+    sink = RecordingSink()
+    watch(Dispatcher([sink]), alert(), alert(severity="ok", kind="none", p_value=None), alert())
+    assert events(sink) == ["alert warn data"]
+
+
+def test_a_recovery_can_wait_for_several_fine_windows() -> None:
+    sink = RecordingSink()
+    fine = alert(**FINE)
+    watch(Dispatcher([sink], recover_after=2), alert(), fine, alert(), fine, fine)
+    assert events(sink) == ["alert warn data", "recovery ok none"]
+
+
+def test_what_still_holds_is_told_again_after_the_interval() -> None:
+    sink = RecordingSink()
+    times = iter(datetime(2026, 11, 21, hour, tzinfo=UTC) for hour in (0, 1, 3, 4))
+    watch(Dispatcher([sink], remind_after=timedelta(hours=2), now=lambda: next(times)), *[alert()] * 4)
+    assert events(sink) == ["alert warn data", "reminder warn data"]
+    assert sink.sent[1].headline.startswith("still warn:")
+
+
+def test_streams_do_not_hush_each_other() -> None:
+    sink = RecordingSink()
+    watch(Dispatcher([sink]), alert(), alert(key="other"), alert(**FINE))
+    assert events(sink) == ["alert warn data", "alert warn data", "recovery ok none"]
+    assert sink.sent[2].key == alert().key
+
+
+def test_a_failing_sink_stops_nobody_and_gets_everything_later_in_order() -> None:
+    away, fine = RecordingSink("away", failures=2), RecordingSink("fine")
+    dispatcher = Dispatcher([away, fine])
+    dispatcher.note(alert())
+    first = dispatcher.deliver()
+    assert {(delivery.sink, delivery.error) for delivery in first} == {("away", "away: is away"), ("fine", "")}
+    dispatcher.note(alert(severity="critical"))
+    dispatcher.deliver()
+    assert away.sent == []
+    dispatcher.deliver()
+    assert events(away) == events(fine) == ["alert warn data", "alert critical data"]
+    assert dispatcher.state["outbox"] == []
+    assert dispatcher.deliver() == ()
+
+
+def test_a_sink_that_fails_is_tried_once_for_each_delivery() -> None:
+    away = RecordingSink("away", failures=100)
+    dispatcher = Dispatcher([away])
+    watch(dispatcher, alert(), alert(severity="critical"), alert(**FINE))
+    assert away.failures == 97
+
+
+def test_a_foreign_error_is_kept_away_and_its_words_too(caplog: pytest.LogCaptureFixture) -> None:
+    broken = RecordingSink("broken", failures=1, error=RuntimeError("password is 1234"))
+    dispatcher = Dispatcher([broken])
+    dispatcher.note(alert())
+    (delivery,) = dispatcher.deliver()
+    assert delivery.error == "broken: RuntimeError"
+    assert "1234" not in caplog.text
+
+
+def test_the_state_is_json_and_goes_on_where_it_was() -> None:
+    away = RecordingSink("away", failures=1)
+    before = Dispatcher([away])
+    watch(before, alert())
+    committed = json.loads(json.dumps(before.state))
+    sink = RecordingSink("away")
+    after = Dispatcher([sink], committed)
+    watch(after, alert(), alert(**FINE))
+    assert events(sink) == ["alert warn data", "recovery ok none"]
+    assert committed["outbox"]
+
+
+def test_a_crash_between_the_commits_repeats_the_message_with_its_id() -> None:
+    sink = RecordingSink()
+    dispatcher = Dispatcher([sink])
+    dispatcher.note(alert())
+    committed = dispatcher.state
+    dispatcher.deliver()
+    Dispatcher([sink], committed).deliver()
+    assert len(sink.sent) == 2
+    assert sink.sent[0].id == sink.sent[1].id
+
+
+def test_a_sink_that_was_taken_away_is_owed_nothing() -> None:
+    before = Dispatcher([RecordingSink("old", failures=9)])
+    watch(before, alert())
+    after = Dispatcher([RecordingSink("new")], before.state)
+    assert after.deliver() == ()
+    assert after.state["outbox"] == []
+
+
+def test_the_outbox_is_bounded_and_what_is_given_up_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch, "MOST_WAITING", 3)
+    away = RecordingSink("away", failures=1000)
+    dispatcher = Dispatcher([away])
+    watch(dispatcher, *[alert(key=str(number)) for number in range(5)])
+    state = dispatcher.state
+    assert [entry["alert"]["key"] for entry in state["outbox"]] == ["2", "3", "4"]
+    assert state["lost"] == 2
+
+
+def test_two_sinks_of_one_name_are_refused() -> None:
+    with pytest.raises(UsageError, match="the same sink is named twice"):
+        Dispatcher([RecordingSink(), RecordingSink()])

@@ -1,0 +1,325 @@
+"""One window against a baseline: what must be called drift, what must not, and what can't be compared."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+import numpy as np
+import pytest
+from fakes import HashingEncoder
+from monitored import DIMENSION, START, ListSource, cut, draw, live_model, times
+
+from benchkit.drift.judge import judge
+from benchkit.drift.sequential import p_to_e
+from benchkit.errors import NotComparable, SourceError
+from benchkit.measure.decide import holm
+from benchkit.monitor.baseline import Baseline
+from benchkit.monitor.canary_texts import CanaryTexts
+from benchkit.monitor.check import (
+    Circumstances,
+    ask_canaries,
+    collect,
+    counted,
+    judge_window,
+    segment_p_values,
+    segments_of,
+    window_p,
+)
+from benchkit.monitor.create import CreateRequest, create_baseline
+from benchkit.monitor.evidence import Standing
+from benchkit.types.drift import DriftPolicy, DriftReport, Harm, Rows, SegmentResult
+
+N = 2000
+POLICY = DriftPolicy()
+ABOUT = Circumstances("logs")
+CANARIES = CanaryTexts(
+    tuple(f"{word} number {n}" for n in range(10) for word in ("boiler", "invoice", "panel", "plug"))
+)
+
+
+@pytest.fixture(scope="module")
+def baseline() -> Baseline:
+    """Rows of three segments, scores, forty canaries."""
+    rows = Rows(
+        draw(1, N),
+        segments=tuple("aaab"[n % 4] for n in range(N - 20)) + ("small",) * 20,
+        scores=np.random.default_rng(1).normal(size=N),
+        texts=tuple(f"text {n}" for n in range(N)),
+        fingerprint="",
+    )
+    request = CreateRequest(name="prod", segment_by="segment", canary=CANARIES, keep_texts=True)
+    made = create_baseline(ListSource([rows]), request, model=live_model(spec="minilm"))
+    assert list(made.segments) == ["a"] or list(made.segments) == ["a", "b"]
+    return made
+
+
+def _report(
+    baseline: Baseline, rows: Rows | list[Rows], policy: DriftPolicy = POLICY, about: Circumstances = ABOUT
+) -> DriftReport:
+    batches = rows if isinstance(rows, list) else [rows]
+    return judge_window(baseline, collect(baseline, batches, keep_texts=True), policy, about)
+
+
+# ------------------------------------------------------------ drift and none
+
+
+def test_unchanged_windows_are_called_drift_as_rarely_as_stated(baseline: Baseline) -> None:
+    policy = replace(POLICY, false_alarms=0.05)
+    reports = [_report(baseline, Rows(draw(1000 + n, 150)), policy) for n in range(100)]
+    # Of 100 windows 5 are expected, and the baseline's own chance may double that: 25 and more would be another rate.
+    assert sum(report.breaks_policy for report in reports) < 25
+    for report in reports:
+        assert report.p_value is not None
+        assert report.breaks_policy == (report.p_value <= 0.05)
+        assert report.kind == ("data" if report.breaks_policy else "none")
+    assert np.median([report.p_value for report in reports if report.p_value]) > 0.2
+
+
+def test_a_planted_shift_is_found(baseline: Baseline) -> None:
+    for seed in range(5):
+        report = _report(baseline, Rows(draw(seed, 150, shift=0.9)))
+        assert (report.kind, report.severity, report.breaks_policy) == ("data", "warn", True)
+        assert report.p_value is not None
+        assert report.p_value <= POLICY.false_alarms
+        assert len(report.statistics) == 7
+        assert "The data changed" in report.reason
+
+
+def test_tolerance_lets_a_small_shift_pass_and_not_a_large_one(baseline: Baseline) -> None:
+    small = Rows(np.concatenate([draw(3, 950), draw(4, 50, shift=6.0)]))
+    assert _report(baseline, small).breaks_policy
+    assert not _report(baseline, small, replace(POLICY, tolerance=0.2)).breaks_policy
+    assert _report(baseline, Rows(draw(5, 1000, shift=6.0)), replace(POLICY, tolerance=0.2)).breaks_policy
+
+
+def test_a_window_is_the_same_in_any_batches(baseline: Baseline) -> None:
+    rows = Rows(draw(9, 300, shift=0.2), segments=tuple("ab"[n % 2] for n in range(300)))
+    whole, parts = (_report(baseline, batches) for batches in ([rows], cut(rows, 17)))
+    assert whole.p_value == pytest.approx(parts.p_value)
+    assert (whole.kind, whole.severity, whole.health) == (parts.kind, parts.severity, parts.health)
+    assert [each.segment for each in whole.segments] == [each.segment for each in parts.segments]
+
+
+def test_a_report_says_what_was_looked_at(baseline: Baseline) -> None:
+    rows = Rows(draw(9, 60), times=times(60, 1.0, start=START))
+    about = Circumstances("logs", number=7, notes=("from far away",))
+    report = judge_window(baseline, collect(baseline, [rows]), POLICY, about)
+    assert (report.window.source, report.window.rows, report.window.number) == ("logs", 60, 7)
+    assert (report.window.start, report.window.end) == ("2026-03-01T00:00:00Z", "2026-03-01T23:36:00Z")
+    assert (report.baseline, report.policy) == (baseline.info, POLICY)
+    assert datetime.fromisoformat(report.checked_at).tzinfo is not None
+    assert report.notes[-1] == "from far away"
+
+
+def test_clusters_show_texts_of_the_window_and_of_the_baseline(baseline: Baseline) -> None:
+    flood = draw(1, 1)[0] + np.random.default_rng(0).normal(size=(200, DIMENSION)) * 0.01
+    vectors = np.concatenate([draw(7, 100), (flood / np.linalg.norm(flood, axis=1, keepdims=True)).astype(np.float32)])
+    rows = Rows(vectors, texts=("usual words",) * 100 + tuple(f"boiler explodes {n}" for n in range(200)))
+    grown = max(_report(baseline, rows).clusters, key=lambda change: change.window_share)
+    assert grown.window_share > grown.baseline_share
+    assert grown.z > 4
+    assert any("explodes" in text for text in grown.examples)
+    assert len(grown.examples) == 3
+    silent = judge_window(baseline, collect(baseline, [rows]), POLICY, ABOUT)
+    assert all(change.examples == () and change.keywords == () for change in silent.clusters)
+
+
+# ------------------------------------------------------------ windows that are no sample
+
+
+def test_broken_rows_are_a_critical_fault_of_the_pipeline(baseline: Baseline) -> None:
+    vectors = draw(4, 200)
+    vectors[::20] = np.nan
+    report = _report(baseline, Rows(vectors))
+    assert (report.kind, report.severity, report.breaks_policy) == ("pipeline", "critical", True)
+    assert "10 of 200 rows have a NaN or an infinity" in report.reason
+    # The rest is as it was, and is judged as such.
+    assert report.p_value is not None
+    assert report.p_value > POLICY.false_alarms
+    assert not _report(baseline, Rows(vectors), replace(POLICY, max_bad_share=0.06)).breaks_policy
+
+
+def test_nothing_but_broken_rows_is_critical(baseline: Baseline) -> None:
+    report = _report(baseline, Rows(np.full((50, DIMENSION), np.inf, np.float32)))
+    assert (report.kind, report.severity, report.p_value) == ("pipeline", "critical", None)
+
+
+def test_three_rows_are_looked_at_and_not_tested(baseline: Baseline) -> None:
+    report = _report(baseline, Rows(draw(4, 3, shift=50.0)))
+    assert (report.p_value, report.statistics, report.clusters) == (None, (), ())
+    assert (report.severity, report.breaks_policy) == ("ok", False)
+    assert report.notes[0] == (
+        "3 rows are too few for a test (30 at least): only the vectors themselves were looked at"
+    )
+    broken = draw(4, 3)
+    broken[1] = np.nan
+    assert _report(baseline, Rows(broken)).severity == "critical"
+
+
+@pytest.mark.parametrize("batches", [[], [Rows(np.empty((0, DIMENSION), np.float32))], [Rows(np.empty((0, 0)))]])
+def test_an_empty_window_is_told_of(baseline: Baseline, batches: list[Rows]) -> None:
+    report = _report(baseline, batches)
+    assert (report.window.rows, report.p_value, report.kind, report.severity) == (0, None, "pipeline", "warn")
+    assert "no rows at all" in report.reason
+    assert not any("segments" in note for note in report.notes)
+
+
+def test_too_few_rows_for_their_time_are_told_of(baseline: Baseline) -> None:
+    rows = Rows(draw(4, 60))
+    few = _report(baseline, rows, about=Circumstances("logs", usual_rows=600))
+    assert [finding.name for finding in few.health] == ["volume"]
+    assert not _report(baseline, rows, about=Circumstances("logs", usual_rows=70)).health
+
+
+def test_notes_tell_of_late_rows_and_of_rows_taken_as_independent(baseline: Baseline) -> None:
+    judged = baseline.judged(keep_texts=False)
+    window = counted(baseline, judged, Rows(draw(4, 40)), late=2)
+    notes = judge_window(baseline, window, POLICY, ABOUT).notes
+    assert "2 rows came later than their window had been closed, and were counted in this one" in notes
+    assert any(note.startswith("the baseline takes rows as independent") for note in notes)
+    knowing = replace(baseline, info=replace(baseline.info, n_windows=9))
+    assert not any("independent" in note for note in judge_window(knowing, window, POLICY, ABOUT).notes)
+
+
+# ------------------------------------------------------------ not comparable
+
+
+def test_rows_of_another_dimension_are_not_comparable(baseline: Baseline) -> None:
+    with pytest.raises(
+        NotComparable, match="the rows have 11 dimensions and the baseline 'prod' has 10: another model"
+    ):
+        collect(baseline, [Rows(np.ones((5, 11), np.float32))])
+
+
+def test_rows_of_another_model_are_not_comparable(baseline: Baseline) -> None:
+    rows = Rows(draw(1, 40), model="e5", fingerprint="f" * 64)
+    with pytest.raises(NotComparable, match=r"of the model e5 \(ffffffffffff\) and the baseline 'prod' is of minilm"):
+        collect(baseline, [rows])
+    with pytest.raises(NotComparable, match="of the model without a name"):
+        collect(baseline, [replace(rows, model="")])
+    same = replace(rows, fingerprint=baseline.info.fingerprint)
+    assert collect(baseline, [same, replace(rows, fingerprint="")]).rows == 80
+    unknown = replace(baseline, info=replace(baseline.info, fingerprint=""))
+    assert collect(unknown, [rows]).rows == 40
+
+
+# ------------------------------------------------------------ canaries and scores
+
+
+def test_the_same_model_is_known_by_its_canaries(baseline: Baseline) -> None:
+    harm = ask_canaries(baseline, live_model())
+    assert (harm.n_canaries, harm.overlap_at_10, harm.top1_agreement) == (40, 1.0, 1.0)
+    assert harm.identity == pytest.approx(1.0)
+    assert _report(baseline, Rows(draw(4, 150)), about=Circumstances("logs", harm=harm)).severity == "ok"
+
+
+def test_a_silent_swap_of_the_model_is_critical(baseline: Baseline) -> None:
+    harm = ask_canaries(baseline, live_model(HashingEncoder(dimension=DIMENSION, seed=5)))
+    report = _report(baseline, Rows(draw(4, 150)), about=Circumstances("logs", harm=harm))
+    assert (report.kind, report.severity, report.breaks_policy) == ("model", "critical", True)
+    assert report.harm == harm
+
+
+def test_a_baseline_without_canaries_can_not_ask(baseline: Baseline) -> None:
+    with pytest.raises(NotComparable, match=r"'prod' has no canaries; renew it with --canary and --model"):
+        ask_canaries(replace(baseline, canaries=None), live_model())
+
+
+def test_a_model_of_another_dimension_is_not_the_baselines(baseline: Baseline) -> None:
+    with pytest.raises(NotComparable, match="24"):
+        ask_canaries(baseline, live_model(HashingEncoder(dimension=24)))
+
+
+def test_a_model_that_gives_no_numbers_is_told_of(baseline: Baseline) -> None:
+    broken = live_model(HashingEncoder(dimension=DIMENSION, spoil=lambda vectors: vectors * np.nan), spec="ours")
+    with pytest.raises(SourceError, match="the model ours can't be judged by its canaries"):
+        ask_canaries(baseline, broken)
+
+
+def test_queries_that_find_less_are_told_of_and_others_not(baseline: Baseline) -> None:
+    scores = np.random.default_rng(3).normal(size=200)
+    usual = _report(baseline, Rows(draw(4, 200), scores=scores))
+    assert usual.severity == "ok"
+    assert usual.harm is not None
+    assert (usual.harm.n_canaries, usual.harm.identity) == (0, None)
+    assert usual.harm.low_score_share == pytest.approx(0.05, abs=0.06)
+    lower = _report(baseline, Rows(draw(4, 200), scores=scores - 2), about=Circumstances("logs", harm=Harm(5, 1.0)))
+    assert (lower.kind, lower.breaks_policy) == ("pipeline", True)
+    assert lower.harm is not None
+    assert (lower.harm.n_canaries, lower.harm.identity) == (5, 1.0)
+    assert "queries find less" in lower.reason
+    no_scores = _report(baseline, Rows(draw(4, 200), scores=np.full(200, np.nan)))
+    assert no_scores.harm is None
+
+
+# ------------------------------------------------------------ watches and segments
+
+
+def test_in_a_watch_the_evidence_decides_and_not_one_window(baseline: Baseline) -> None:
+    shifted = Rows(draw(4, 150, shift=0.9))
+    window = collect(baseline, [shifted])
+    first = Standing.start(10_000).advance(window_p(baseline, window, POLICY))
+    quiet = judge_window(baseline, window, POLICY, Circumstances("logs", evidence=first.evidence))
+    assert quiet.p_value is not None
+    assert quiet.p_value <= POLICY.false_alarms
+    assert (quiet.evidence, quiet.breaks_policy) == (first.evidence, False)
+    second = first.advance(window_p(baseline, window, POLICY)).advance(1 / 5000)
+    loud = judge_window(baseline, window, POLICY, Circumstances("logs", evidence=second.evidence))
+    assert loud.breaks_policy
+    assert window_p(baseline, collect(baseline, [Rows(draw(4, 3))]), POLICY) is None
+
+
+@pytest.fixture(scope="module")
+def segmented() -> Baseline:
+    """Three segments of 600 rows, and a fourth that is too small for a reference."""
+    rows = Rows(draw(2, 1850), segments=("a",) * 600 + ("b",) * 600 + ("c",) * 600 + ("small",) * 50)
+    return create_baseline(ListSource([rows]), CreateRequest(name="prod", segment_by="segment"))
+
+
+def _segments(shift_of_b: float) -> Rows:
+    vectors = np.concatenate([draw(31, 100), draw(32, 100, shift=shift_of_b), draw(33, 10), draw(34, 60)])
+    return Rows(vectors, segments=("a",) * 100 + ("b",) * 100 + ("c",) * 10 + ("small",) * 60)
+
+
+def test_the_segment_that_drifts_is_named_alone(segmented: Baseline) -> None:
+    found = {each.segment: each for each in _report(segmented, _segments(0.9)).segments}
+    assert [name for name, each in found.items() if each.is_alarm] == ["b"]
+    assert {name: each.rows for name, each in found.items()} == {"a": 100, "b": 100, "c": 10, "small": 60}
+    # Too few rows; no reference of its own.
+    assert found["c"] == SegmentResult("c", 10, None, None, False)
+    assert found["small"] == SegmentResult("small", 60, None, None, False)
+    assert not any(each.is_alarm for each in _report(segmented, _segments(0.0)).segments)
+
+
+def test_p_values_of_segments_are_corrected_for_their_number(segmented: Baseline) -> None:
+    window = collect(segmented, [_segments(0.9)])
+    p_values = segment_p_values(segmented, window, POLICY)
+    assert p_values == {
+        "a": judge(segmented.segments["a"], window.segments["a"]).p_value,
+        "b": judge(segmented.segments["b"], window.segments["b"]).p_value,
+        "c": None,
+        "small": None,
+    }
+    # Just below the limit by itself, and above it as one of two.
+    limit = replace(POLICY, false_alarms=1.5 * (p_values["b"] or 0))
+    adjusted = holm([p_values["a"], p_values["b"]])
+    assert adjusted[1] == pytest.approx(2 * (p_values["b"] or 0))
+    results = segments_of(segmented, window, limit)
+    assert not any(each.is_alarm for each in results)
+    assert results[1].e_value == pytest.approx(p_to_e(p_values["b"] or 1))
+
+
+def test_a_segment_that_is_missing_is_noted(segmented: Baseline) -> None:
+    rows = Rows(draw(31, 40), segments=("a",) * 40)
+    assert "no row of the segments b, c" in _report(segmented, rows).notes
+    assert not any("no row of" in note for note in _report(segmented, _segments(0.0)).notes)
+
+
+def test_segments_of_a_watch_are_taken_as_they_are(segmented: Baseline) -> None:
+    given = (SegmentResult("b", 1, 0.5, 1.0, True),)
+    assert _report(segmented, _segments(0.0), about=Circumstances("logs", segments=given)).segments == given
+
+
+def test_a_source_without_segments_has_none(segmented: Baseline) -> None:
+    assert _report(segmented, Rows(draw(31, 40))).segments == ()

@@ -1,0 +1,343 @@
+"""Making a baseline: which rows it is of, what it takes for chance, and what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from fakes import HashingEncoder
+from monitored import DAY, DIMENSION, START, ListSource, cut, draw, live_model, times
+
+from benchkit.errors import ModelError, SourceError, UsageError
+from benchkit.monitor import create
+from benchkit.monitor.baseline import Baseline
+from benchkit.monitor.canary_texts import CanaryTexts
+from benchkit.monitor.check import Circumstances, collect, judge_window
+from benchkit.monitor.create import FEWEST_IN_SEGMENT, CreateRequest, create_baseline, past_windows
+from benchkit.types.drift import ColumnNames, DriftPolicy, Rows
+
+PLAIN = CreateRequest(name="prod")
+
+
+def _made(rows: Rows | Sequence[Rows], request: CreateRequest = PLAIN, **options: object) -> Baseline:
+    batches = [rows] if isinstance(rows, Rows) else rows
+    return create_baseline(ListSource(batches), request, **options)  # type: ignore[arg-type]
+
+
+def _texts(n: int) -> tuple[str, ...]:
+    return tuple(f"text number {number}" for number in range(n))
+
+
+# ------------------------------------------------------------ the sample
+
+
+def _sampled(n: int, most: int, *, batch: int, seed: int) -> list[int]:
+    sample = create._Sample(most, seed)
+    vectors = np.arange(1.0, n + 1)[:, None].astype(np.float32)
+    for part in cut(Rows(vectors, ids=tuple(map(str, range(n)))), batch):
+        sample.add(part, "source")
+    found = sample.rows()
+    assert found.ids is not None
+    assert np.array_equal(found.vectors[:, 0], [int(name) + 1 for name in found.ids])
+    return [int(name) for name in found.ids]
+
+
+def test_a_small_source_is_taken_whole() -> None:
+    assert _sampled(90, 100, batch=7, seed=0) == list(range(90))
+
+
+@pytest.mark.parametrize("batch", [1000, 64, 3])
+def test_a_large_source_gives_as_many_rows_as_asked_whatever_the_batches(batch: int) -> None:
+    found = _sampled(1000, 100, batch=batch, seed=4)
+    assert found == _sampled(1000, 100, batch=1000, seed=4)
+    assert len(set(found)) == 100
+    assert found == sorted(found)
+    assert found != _sampled(1000, 100, batch=batch, seed=5)
+
+
+def test_every_part_of_a_source_is_as_likely_in_the_sample() -> None:
+    tenths = np.zeros(10)
+    for seed in range(60):
+        tenths += np.bincount(np.array(_sampled(1000, 100, batch=80, seed=seed)) // 100, minlength=10)
+    # 600 expected in each, standard deviation 22 (hypergeometric): six of them.
+    assert np.abs(tenths - 600).max() < 132
+
+
+def test_all_rows_are_counted_though_some_are_sampled() -> None:
+    rows = Rows(draw(1, 1500), scores=np.linspace(0, 1, 1500), times=times(1500, 0.5))
+    found = _made(cut(rows, 400), CreateRequest(name="prod", max_rows=300))
+    assert (found.reference.rows, found.health.rows, found.info.rows) == (300, 1500, 1500)
+    assert found.scores is not None
+    assert found.scores.n == 1500
+    assert found.rows_per_s == pytest.approx(1500 / (0.5 * 86_400), rel=1e-2)
+    assert np.array_equal(
+        found.reference.baseline.linear,
+        _made(cut(rows, 33), CreateRequest(name="prod", max_rows=300)).reference.baseline.linear,
+    )
+
+
+def test_broken_rows_are_counted_and_not_learnt_from() -> None:
+    vectors = draw(1, 300)
+    vectors[::50] = np.nan
+    found = _made(Rows(vectors))
+    assert (found.info.rows, found.reference.rows, found.health.nonfinite) == (300, 294, 6)
+
+
+# ------------------------------------------------------------ what it is of
+
+
+def test_a_baseline_says_what_it_is_of() -> None:
+    rows = Rows(draw(1, 200), model="minilm", fingerprint="f" * 64)
+    info = _made(rows, CreateRequest(name="prod", columns=ColumnNames(vector="v"))).info
+    assert (info.name, info.source, info.rows, info.dimension) == ("prod", "made-up", 200, DIMENSION)
+    assert (info.model, info.fingerprint, info.n_canaries, info.n_windows) == ("minilm", "f" * 64, 0, 0)
+    assert info.created.endswith("+00:00")
+
+
+def test_a_model_that_is_named_is_the_baselines() -> None:
+    encoder = HashingEncoder(dimension=DIMENSION)
+    found = _made(Rows(draw(1, 200)), model=live_model(encoder, spec="my-model"))
+    assert (found.info.model, found.model_spec) == ("my-model", "my-model")
+    assert found.info.fingerprint == encoder.meta.fingerprint
+
+
+def test_texts_alone_are_encoded() -> None:
+    texts = _texts(150)
+    found = _made(Rows(np.empty((150, 0), np.float32), texts=texts), model=live_model())
+    assert (found.info.dimension, found.info.rows) == (DIMENSION, 150)
+    with pytest.raises(SourceError, match="made-up: there are texts but no vectors"):
+        _made(Rows(np.empty((150, 0), np.float32), texts=texts))
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([], "made-up: 0 rows, 0 of them without NaN, infinity or zero vectors; a baseline needs 100"),
+        ([Rows(draw(1, 99))], "made-up: 99 rows, 99 of them"),
+        ([Rows(np.zeros((500, 4), np.float32))], "made-up: 500 rows, 0 of them"),
+        ([Rows(np.full((500, 4), np.nan, np.float32))], "made-up: 500 rows, 0 of them"),
+        ([Rows(np.ones((500, 4), np.float32))], "made-up: all rows of the baseline are the same vector"),
+        (
+            [Rows(np.ones((500, 4), np.float32)), Rows(np.ones((5, 6), np.float32))],
+            "made-up: its rows have 4 dimensions and 6; a baseline is of one model",
+        ),
+        (
+            [Rows(draw(1, 90), model="a", fingerprint="1"), Rows(draw(1, 90), model="b", fingerprint="2")],
+            r"made-up: its files are of two models \(a, b\); a baseline is of one",
+        ),
+    ],
+    ids=["nothing", "few", "zeros", "NaN", "constant", "dimensions", "models"],
+)
+def test_rows_that_make_no_baseline_are_refused(rows: list[Rows], message: str) -> None:
+    with pytest.raises(SourceError, match=message):
+        _made(rows)
+
+
+def test_a_hundred_rows_are_enough() -> None:
+    assert _made(Rows(draw(1, 100))).info.rows == 100
+
+
+def test_few_scores_are_not_kept() -> None:
+    scores = np.full(300, np.nan)
+    scores[:99] = 0.5
+    assert _made(Rows(draw(1, 300), scores=scores)).scores is None
+
+
+def test_without_times_nobody_knows_the_volume() -> None:
+    assert _made(Rows(draw(1, 200))).rows_per_s is None
+    assert _made(Rows(draw(1, 200), times=np.repeat(START, 200))).rows_per_s is None
+
+
+# ------------------------------------------------------------ history
+
+
+@pytest.mark.parametrize(
+    ("days", "n", "history", "seconds"),
+    [
+        (70, 400, "auto", 604_800),
+        (20, 800, "auto", 86_400),
+        (20, 800, "1h", None),
+        (20, 800, "1d", 86_400),
+        (0.5, 600, "auto", 3_600),
+        (0.5, 600, "1h", 3_600),
+        (0.2, 600, "auto", None),
+        (20, 200, "auto", None),
+        (20, 800, "none", None),
+    ],
+)
+def test_the_longest_span_with_eight_large_windows_is_the_past(
+    days: float, n: int, history: str, seconds: int | None
+) -> None:
+    when = times(n, days)
+    if history == "1h" and seconds is None:
+        with pytest.raises(UsageError, match=r"--history 1h: fewer than 8 windows of that length with 30 rows"):
+            past_windows(when, history)
+        return
+    found = past_windows(when, history)
+    if seconds is None:
+        assert found is None
+        return
+    number = when.astype("datetime64[s]").astype(np.int64) // seconds
+    assert found is not None
+    assert np.array_equal(found, number - number[0])
+
+
+def test_a_past_that_is_not_there_is_refused_where_it_was_asked_for() -> None:
+    gaps = times(800, 20)
+    gaps[7] = np.datetime64("NaT")
+    for none in (None, gaps):
+        assert past_windows(none, "auto") is None
+        assert past_windows(none, "none") is None
+        with pytest.raises(UsageError, match=r"--history 1d: rows of the source have no time; name its column"):
+            past_windows(none, "1d")
+    with pytest.raises(
+        UsageError, match=r"--history 1w: fewer than 8 windows .*; take a shorter one or --history none"
+    ):
+        past_windows(times(800, 20), "1w")
+
+
+def _weeks(seed: int) -> Rows:
+    """Return 28 days of 60 rows, the texts of Saturdays and Sundays being others."""
+    days = np.arange(28)
+    vectors = [draw(seed + day, 60, shift=0.9 if day % 7 in (5, 6) else 0.0) for day in days.tolist()]
+    when = np.concatenate([times(60, 1.0, start=START + day * DAY) for day in days])
+    return Rows(np.concatenate(vectors), times=when)
+
+
+def test_a_sunday_is_no_drift_where_the_past_has_sundays() -> None:
+    knows = _made(_weeks(100), CreateRequest(name="prod", history="1d"))
+    blind = _made(_weeks(100), CreateRequest(name="prod", history="none"))
+    assert (knows.info.n_windows, blind.info.n_windows) == (28, 0)
+    sundays = [Rows(draw(900 + n, 300, shift=0.9)) for n in range(4)]
+    policy = DriftPolicy()
+    about = Circumstances("logs")
+    of_knowing = [judge_window(knows, collect(knows, [rows]), policy, about) for rows in sundays]
+    of_blind = [judge_window(blind, collect(blind, [rows]), policy, about) for rows in sundays]
+    assert not any(report.breaks_policy for report in of_knowing)
+    assert all(report.breaks_policy for report in of_blind)
+    # A change larger than any weekend is still one.
+    other = judge_window(knows, collect(knows, [Rows(draw(5, 300, shift=6.0))]), policy, about)
+    assert other.breaks_policy
+
+
+# ------------------------------------------------------------ canaries
+
+CANARIES = CanaryTexts(("who", "what", "where"), (0,), {0: {2: 1}})
+
+
+def test_canaries_of_a_file_are_embedded_in_their_roles() -> None:
+    encoder = HashingEncoder(dimension=DIMENSION, prompts={"query": "q: ", "document": "d: "})
+    found = _made(Rows(draw(1, 200)), replace(PLAIN, canary=CANARIES), model=live_model(encoder))
+    canaries = found.canaries
+    assert canaries is not None
+    assert (canaries.texts, found.info.n_canaries) == (CANARIES.texts, 3)
+    expected = HashingEncoder(dimension=DIMENSION).encode(["q: who", "d: what", "d: where"])
+    assert np.array_equal(canaries.vectors, expected)
+    assert canaries.judgements.tolist() == [[0, 2, 1]]
+
+
+def test_canaries_of_the_source_are_some_of_its_texts_each_once() -> None:
+    texts = tuple(None if n % 3 == 0 else "" if n % 3 == 1 else f"text {n % 100}" for n in range(900))
+    request = replace(PLAIN, canary_of_source=True)
+    found = _made(Rows(draw(1, 900), texts=texts), request, model=live_model())
+    assert found.canaries is not None
+    chosen = found.canaries.texts
+    assert set(chosen) <= {text for text in texts if text}
+    assert 20 < len(chosen) == len(set(chosen)) <= create.CANARIES_OF_SOURCE
+    assert found.canaries.is_query is None
+
+
+@pytest.mark.parametrize(
+    ("request_", "texts", "message"),
+    [
+        (replace(PLAIN, canary=CANARIES), None, "--canary needs the model that production uses"),
+        (replace(PLAIN, canary_of_source=True), _texts(200), "--canary needs the model that production uses"),
+        (replace(PLAIN, canary_of_source=True), None, "--canary source: the source has no texts; give a file"),
+        (replace(PLAIN, canary_of_source=True), ("",) * 200, "--canary source: the source has no texts"),
+    ],
+)
+def test_canaries_that_can_not_be_made_are_refused(
+    request_: CreateRequest, texts: tuple[str, ...] | None, message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        _made(Rows(draw(1, 200), texts=texts), request_)
+
+
+def test_a_model_of_another_dimension_is_not_that_of_the_vectors() -> None:
+    other = live_model(HashingEncoder(dimension=24), spec="big")
+    with pytest.raises(UsageError, match="--model big gives 24 dimensions and the source has 10: it is not the model"):
+        _made(Rows(draw(1, 200)), replace(PLAIN, canary=CANARIES), model=other)
+
+
+@pytest.mark.parametrize(
+    ("canary", "message"),
+    [
+        (CanaryTexts(("a", "b"), (0, 1)), "--canary: 2 of 2 canary texts are queries: a search needs queries and doc"),
+        (CanaryTexts(("a", "b", "c"), (0, 1), {0: {1: 1}}), "--canary: the judgement of text 1 for text 0 is not of"),
+    ],
+)
+def test_canaries_that_can_not_search_are_refused(canary: CanaryTexts, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        _made(Rows(draw(1, 200)), replace(PLAIN, canary=canary), model=live_model())
+
+
+def test_a_model_that_fails_is_told_of() -> None:
+    def fail(vectors: np.ndarray) -> np.ndarray:
+        raise ModelError("the endpoint is down")
+
+    broken = live_model(HashingEncoder(dimension=DIMENSION, spoil=fail))
+    with pytest.raises(ModelError, match="the endpoint is down"):
+        _made(Rows(draw(1, 200)), replace(PLAIN, canary=CANARIES), model=broken)
+
+
+# ------------------------------------------------------------ texts and segments
+
+
+def test_examples_are_kept_only_when_asked() -> None:
+    rows = Rows(draw(1, 400), texts=tuple(f"{n % 350} " + "x" * 300 for n in range(400)))
+    assert _made(rows).examples == {}
+    examples = _made(rows, replace(PLAIN, keep_texts=True)).examples
+    assert examples
+    assert all(0 < len(texts) <= create.EXAMPLES_KEPT for texts in examples.values())
+    assert all(len(set(texts)) == len(texts) for texts in examples.values())
+    assert {len(text) for texts in examples.values() for text in texts} == {200}
+
+
+def test_large_segments_get_a_reference_of_their_own() -> None:
+    n = FEWEST_IN_SEGMENT
+    segments = ("big",) * (n + 100) + ("enough",) * n + ("small",) * (n - 1) + (None,) * 10
+    rows = Rows(draw(1, len(segments)), segments=segments)
+    found = _made(rows, replace(PLAIN, segment_by="segment"))
+    assert (list(found.segments), found.segment_by) == (["big", "enough"], "segment")
+    assert [reference.rows for reference in found.segments.values()] == [n + 100, n]
+
+
+def test_the_largest_segments_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(create, "FEWEST_IN_SEGMENT", 100)
+    monkeypatch.setattr(create, "SEGMENTS_KEPT", 2)
+    rows = Rows(draw(1, 450), roles=("a",) * 110 + ("query",) * 140 + ("document",) * 200)
+    found = _made(rows, replace(PLAIN, segment_by="role"))
+    assert list(found.segments) == ["document", "query"]
+
+
+def test_a_segment_column_that_is_not_there_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"--segment-by role: the source has no such column; .* --role-column"):
+        _made(Rows(draw(1, 200)), replace(PLAIN, segment_by="role"))
+
+
+def test_a_segment_of_one_vector_has_no_reference_and_hinders_nothing() -> None:
+    n = FEWEST_IN_SEGMENT
+    vectors = np.concatenate([draw(1, n), np.repeat(draw(2, 1), n, axis=0)])
+    rows = Rows(vectors, segments=("a",) * n + ("health check",) * n)
+    found = _made(rows, replace(PLAIN, segment_by="segment"))
+    assert list(found.segments) == ["a"]
+
+
+def test_segments_know_the_past_where_they_have_enough_of_it() -> None:
+    # "a" has rows every day, "b" on two days only: the null of "b" takes rows as independent.
+    when = np.concatenate([times(900, 9.0), times(600, 2.0)])
+    rows = Rows(draw(1, 1500), times=when, segments=("a",) * 900 + ("b",) * 600)
+    found = _made(rows, replace(PLAIN, segment_by="segment", history="1d"))
+    assert {name: reference.n_windows for name, reference in found.segments.items()} == {"a": 9, "b": 0}

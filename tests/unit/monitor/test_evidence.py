@@ -1,0 +1,160 @@
+"""The evidence of a watch: when an alarm is raised, how long it stands, and which segments changed."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from benchkit.drift.sequential import p_to_e
+from benchkit.monitor.evidence import CALM_P, CALM_WINDOWS, SEGMENT_FDR, Standing, advance_segments, judged_segments
+
+RUN_LENGTH = 1000
+CLEAR = 1e-4  # e = 105
+
+
+def _after(state: Standing, *p_values: float | None) -> Standing:
+    for p_value in p_values:
+        state = state.advance(p_value)
+    return state
+
+
+def _alarmed() -> Standing:
+    state = _after(Standing.start(RUN_LENGTH), CLEAR, CLEAR)
+    assert state.stands
+    return state
+
+
+def test_the_sum_is_the_one_of_the_paper() -> None:
+    state, total = Standing.start(RUN_LENGTH), 0.0
+    for n, p_value in enumerate((0.4, 0.02, 0.9, 0.3), start=1):
+        state, total = state.advance(p_value), (total + 1) * p_to_e(p_value)
+        assert state.evidence.detector == pytest.approx(total)
+        assert (state.evidence.windows, state.evidence.e_value) == (n, pytest.approx(p_to_e(p_value)))
+        assert not state.stands
+
+
+def test_a_clear_change_is_an_alarm_in_its_second_window() -> None:
+    first = Standing.start(RUN_LENGTH).advance(CLEAR)
+    assert not first.stands
+    assert first.advance(CLEAR).stands
+    assert first.advance(CLEAR).evidence.is_alarm
+
+
+def test_windows_of_an_unchanged_stream_are_no_alarm() -> None:
+    rng = np.random.default_rng(3)
+    # By Markov's inequality a window of 200 raises an alarm with a chance below a fifth; hundred streams: 20 at most.
+    alarms = 0
+    for _ in range(100):
+        state = Standing.start(RUN_LENGTH)
+        for p_value in rng.uniform(size=200):
+            state = state.advance(float(1.0 - p_value))
+            if state.stands:
+                alarms += 1
+                break
+    assert alarms <= 40
+
+
+def test_an_alarm_stands_until_three_calm_windows_in_a_row() -> None:
+    state = _alarmed()
+    assert CALM_WINDOWS == 3
+    state = _after(state, 0.5, 0.5)
+    assert (state.stands, state.calm) == (True, 2)
+    state = state.advance(0.01)  # not calm: counted anew
+    assert (state.stands, state.calm) == (True, 0)
+    state = _after(state, 0.5, 0.5)
+    assert state.stands
+    state = state.advance(0.5)
+    assert not state.stands
+    assert state == Standing.start(RUN_LENGTH)
+
+
+def test_a_window_at_the_limit_is_not_calm() -> None:
+    assert _after(_alarmed(), CALM_P, CALM_P, CALM_P).stands
+    assert not _after(_alarmed(), CALM_P + 1e-9, 0.2, 1.0).stands
+
+
+def test_a_drift_that_stays_keeps_its_alarm_and_shows_each_window() -> None:
+    state = _alarmed()
+    level = state.evidence.detector
+    for _ in range(20):
+        state = state.advance(CLEAR)
+        assert state.stands
+        assert state.evidence.is_alarm
+    assert state.evidence.detector == level
+    assert state.advance(0.05).evidence.e_value == pytest.approx(p_to_e(0.05))
+
+
+def test_after_its_end_the_next_drift_is_an_alarm_again() -> None:
+    state = _after(_alarmed(), 0.5, 0.5, 0.5)
+    assert not state.advance(CLEAR).stands
+    assert _after(state, CLEAR, CLEAR).stands
+
+
+def test_a_window_too_small_for_a_test_changes_nothing() -> None:
+    for state in (Standing.start(RUN_LENGTH).advance(0.03), _after(_alarmed(), 0.5, 0.5)):
+        assert _after(state, None, None, None, None) is state
+
+
+def test_a_state_goes_on_after_a_restart_as_if_nothing_had_been() -> None:
+    p_values = [0.3, CLEAR, CLEAR, 0.5, 0.5, 0.02, 0.5, 0.5, 0.5, 0.2]
+    state = kept = Standing.start(RUN_LENGTH)
+    for p_value in p_values:
+        state = state.advance(p_value)
+        kept = Standing.from_json(json.loads(json.dumps(kept.to_json())), RUN_LENGTH).advance(p_value)
+        assert kept == state
+
+
+# ------------------------------------------------------------ segments
+
+
+def test_a_segment_that_was_not_there_stays_where_it_was() -> None:
+    states = advance_segments({}, {"a": 0.01, "b": 0.5}, RUN_LENGTH)
+    moved = advance_segments(states, {"b": 0.5, "c": None}, RUN_LENGTH)
+    assert moved["a"] == states["a"]
+    assert (moved["b"].evidence.windows, moved["c"].evidence.windows) == (2, 0)
+    assert states["b"].evidence.windows == 1
+
+
+def test_the_one_segment_that_changed_is_found_among_twenty() -> None:
+    rng = np.random.default_rng(0)
+    states: dict[str, Standing] = {}
+    for _ in range(6):
+        p_values = {f"s{n:02d}": float(rng.uniform(0.05, 1.0)) for n in range(20)} | {"s07": CLEAR}
+        states = advance_segments(states, p_values, RUN_LENGTH)
+    found = {result.segment: result for result in judged_segments(states, p_values, dict.fromkeys(p_values, 40))}
+    assert [name for name, result in found.items() if result.is_alarm] == ["s07"]
+    standing = states["s07"].detector
+    assert found["s07"].e_value == pytest.approx(standing.detector / standing.windows)
+    assert found["s07"].e_value >= 20 / SEGMENT_FDR
+    assert (found["s03"].rows, found["s03"].p_value) == (40, p_values["s03"])
+
+
+def test_segments_of_an_unchanged_stream_are_rarely_called_drifting() -> None:
+    rng = np.random.default_rng(1)
+    false_ones = 0
+    for _ in range(200):
+        states: dict[str, Standing] = {}
+        for _ in range(10):
+            p_values = {f"s{n}": float(1.0 - rng.uniform()) for n in range(10)}
+            states = advance_segments(states, p_values, RUN_LENGTH)
+        false_ones += any(result.is_alarm for result in judged_segments(states, p_values, {}))
+    # At most 5 % expected: 10 of 200; 30 and more have a chance below 1e-7.
+    assert false_ones < 30
+
+
+def test_a_lonely_bad_window_of_one_in_many_segments_is_no_alarm() -> None:
+    p_values: dict[str, float | None] = {f"s{n:03d}": 0.5 for n in range(200)} | {"s007": 0.001}
+    results = judged_segments(advance_segments({}, p_values, RUN_LENGTH), p_values, {})
+    assert not any(result.is_alarm for result in results)
+
+
+def test_a_segment_without_a_test_says_nothing() -> None:
+    p_values = {"tiny": None, "new": 0.4}
+    tiny, new = judged_segments(advance_segments({}, p_values, RUN_LENGTH), p_values, {"tiny": 3})
+    assert (tiny.e_value, tiny.p_value, tiny.is_alarm, tiny.rows) == (None, None, False, 3)
+    assert (new.e_value, new.rows) == (pytest.approx(p_to_e(0.4)), 0)
+    assert judged_segments({}, {}, {}) == ()
+    alone = advance_segments({}, {"tiny": None}, RUN_LENGTH)
+    assert not judged_segments(alone, {"tiny": None}, {})[0].is_alarm

@@ -1,0 +1,333 @@
+"""A project's monitor on disk: baselines, checks, their history, and what happens where something can't be kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fakes import HashingEncoder
+from monitored import DIMENSION, START, draw, live_model, times
+
+from benchkit.api.model import LoadedModel
+from benchkit.errors import NotComparable, SourceError, UsageError
+from benchkit.monitor import live_model as live_models
+from benchkit.monitor import project
+from benchkit.monitor.project import BaselineRequest, CheckRequest
+from benchkit.monitor.window import unpack
+from benchkit.settings import Settings, load_settings
+from benchkit.store import drift_runs
+from benchkit.store.drift_baseline import path_of
+from benchkit.store.uri import TrackingError
+from benchkit.types.drift import ColumnNames, DriftPolicy
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    (tmp_path / "benchkit.toml").write_text('mlruns_dir = "kept"\n')
+    return load_settings(tmp_path, {"HOME": str(tmp_path)})
+
+
+@pytest.fixture
+def usual(tmp_path: Path) -> str:
+    return _npy(tmp_path / "usual.npy", draw(1, 600))
+
+
+@pytest.fixture
+def models(monkeypatch: pytest.MonkeyPatch) -> dict[str, HashingEncoder]:
+    """Models by name; they stand in for those that are loaded from disk."""
+    known = {"first": HashingEncoder(dimension=DIMENSION), "second": HashingEncoder(dimension=DIMENSION, seed=7)}
+
+    def load(name: str, *, device: str = "auto", offline: bool | None = None) -> LoadedModel:
+        return live_model(known[name]).loaded
+
+    monkeypatch.setattr(live_models, "load_model", load)
+    return known
+
+
+def _npy(path: Path, vectors: np.ndarray) -> str:
+    np.save(path, vectors)
+    return str(path)
+
+
+def _jsonl(path: Path, vectors: np.ndarray, **columns: Any) -> str:
+    with path.open("w") as file:
+        for n, vector in enumerate(vectors.tolist()):
+            file.write(json.dumps({"embedding": vector} | {name: value[n] for name, value in columns.items()}) + "\n")
+    return str(path)
+
+
+def _texts(path: Path, n: int, words: str = "text number") -> str:
+    path.write_text("".join(f"{words} {number}\n" for number in range(n)))
+    return str(path)
+
+
+def _check(settings: Settings, source: str, **options: Any) -> project.Checked:
+    return project.check(CheckRequest(source, "prod", **{"track": False, **options}), settings=settings)
+
+
+# ------------------------------------------------------------ where things are
+
+
+def test_the_monitor_lives_in_the_folder_of_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "benchkit.toml").write_text('mlruns_dir = "kept"\n')
+    monkeypatch.chdir(tmp_path)
+    here = project.settings_here()
+    assert project.folder_of(here) == tmp_path / "kept" / "drift"
+    assert project.baselines_of(here) == tmp_path / "kept" / "drift" / "baselines"
+    assert (project.history(), project.known_baselines()) == ([], [])
+    # To ask makes nothing.
+    assert not (tmp_path / "kept").exists()
+
+
+# ------------------------------------------------------------ baselines
+
+
+def test_a_baseline_is_made_listed_and_read(settings: Settings, usual: str, tmp_path: Path) -> None:
+    info = project.create(BaselineRequest("prod", usual), settings=settings)
+    assert (info.name, info.rows, info.dimension) == ("prod", 600, DIMENSION)
+    path = tmp_path / "kept" / "drift" / "baselines" / "prod.safetensors"
+    assert info.bytes == path.stat().st_size
+    assert project.known_baselines(settings) == [info]
+    assert project.load_baseline("prod", settings=settings).info == info
+    with pytest.raises(NotComparable, match=r"no baseline 'other' in .* \(there are prod\)"):
+        project.load_baseline("other", settings=settings)
+
+
+def test_a_name_that_is_taken_is_refused_before_the_source_is_read(settings: Settings, usual: str) -> None:
+    first = project.create(BaselineRequest("prod", usual), settings=settings)
+    with pytest.raises(UsageError, match="there is a baseline 'prod' already; renew it with `benchkit drift baseline"):
+        project.create(BaselineRequest("prod", "nowhere.npy"), settings=settings)
+    again = project.create(BaselineRequest("prod", usual, replaces=True, seed=3), settings=settings)
+    assert again.digest != first.digest
+    assert len(project.known_baselines(settings)) == 1
+
+
+def test_a_wrong_name_is_refused_before_the_source_is_read(settings: Settings) -> None:
+    for replaces in (False, True):
+        with pytest.raises(UsageError, match=r"'\.\./up' can't name a baseline"):
+            project.create(BaselineRequest("../up", "nowhere.npy", replaces=replaces), settings=settings)
+
+
+def test_a_source_that_is_not_there_leaves_no_baseline(settings: Settings, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="nowhere"):
+        project.create(BaselineRequest("prod", str(tmp_path / "nowhere.npy")), settings=settings)
+    assert project.known_baselines(settings) == []
+
+
+def test_a_damaged_baseline_is_left_out_of_the_list(settings: Settings, usual: str) -> None:
+    for name in ("good", "bad"):
+        project.create(BaselineRequest(name, usual), settings=settings)
+    path_of(project.baselines_of(settings), "bad").write_bytes(b"half")
+    assert [info.name for info in project.known_baselines(settings)] == ["good"]
+    with pytest.raises(UsageError, match="damaged"):
+        project.load_baseline("bad", settings=settings)
+
+
+def test_canaries_come_from_a_file_or_the_source(
+    settings: Settings, tmp_path: Path, models: dict[str, HashingEncoder]
+) -> None:
+    source = _texts(tmp_path / "texts.txt", 150)
+    canaries = _texts(tmp_path / "canaries.txt", 12, "canary")
+    for name, canary in (("file", canaries), ("own", "source")):
+        info = project.create(BaselineRequest(name, source, model="first", canary=canary), settings=settings)
+        assert (info.model, info.fingerprint) == ("first", models["first"].meta.fingerprint)
+        kept = project.load_baseline(name, settings=settings).canaries
+        assert kept is not None
+        assert kept.texts[0].startswith("canary" if name == "file" else "text number")
+    with pytest.raises(UsageError, match="nosuchsuite"):
+        project.create(BaselineRequest("none", source, model="first", canary="nosuchsuite"), settings=settings)
+
+
+# ------------------------------------------------------------ checks
+
+
+def test_an_unchanged_window_is_fine_and_a_shifted_one_is_not(settings: Settings, usual: str, tmp_path: Path) -> None:
+    project.create(BaselineRequest("prod", usual), settings=settings)
+    same = _check(settings, _npy(tmp_path / "same.npy", draw(2, 150)))
+    moved = _check(settings, _npy(tmp_path / "moved.npy", draw(3, 150, shift=0.9)))
+    assert (same.report.severity, same.report.breaks_policy) == ("ok", False)
+    assert (moved.report.kind, moved.report.breaks_policy) == ("data", True)
+    assert (same.run_id, same.problem) == ("", "")
+    assert moved.report.window.source.endswith("moved.npy")
+
+
+def test_every_check_is_in_the_history(settings: Settings, usual: str, tmp_path: Path) -> None:
+    project.create(BaselineRequest("prod", usual), settings=settings)
+    project.create(BaselineRequest("other", usual), settings=settings)
+    first = _check(settings, _npy(tmp_path / "same.npy", draw(2, 150)))
+    second = _check(settings, _npy(tmp_path / "moved.npy", draw(3, 150, shift=0.9)))
+    third = project.check(CheckRequest(usual, "other", track=False), settings=settings)
+    reports = [first.report, second.report, third.report]
+    assert project.history(settings=settings) == reports
+    assert project.history("prod", settings=settings) == reports[:2]
+    assert project.history(limit=1, settings=settings) == reports[2:]
+
+
+def test_a_span_and_the_last_rows_are_cut_out(settings: Settings, usual: str, tmp_path: Path) -> None:
+    when = [f"{time}Z" for time in times(400, 4.0, start=START)]
+    vectors = np.concatenate([draw(4, 200), draw(5, 200, shift=1.5)])
+    source = _jsonl(tmp_path / "log.jsonl", vectors, timestamp=when)
+    project.create(BaselineRequest("prod", usual), settings=settings)
+    quiet = _check(settings, source, start=datetime(2026, 3, 1, tzinfo=UTC), end=datetime(2026, 3, 3, tzinfo=UTC))
+    assert (quiet.report.window.rows, quiet.report.severity) == (200, "ok")
+    assert (quiet.report.window.start, quiet.report.window.end) == ("2026-03-01T00:00:00Z", "2026-03-02T23:45:36Z")
+    loud = _check(settings, source, last=150)
+    assert (loud.report.window.rows, loud.report.breaks_policy) == (150, True)
+
+
+def test_fewer_rows_than_usual_in_a_span_are_told_of(settings: Settings, tmp_path: Path) -> None:
+    source = _jsonl(tmp_path / "log.jsonl", draw(4, 400), timestamp=[f"{time}Z" for time in times(400, 4.0)])
+    project.create(BaselineRequest("prod", source), settings=settings)
+    day = _check(settings, source, start=datetime(2026, 3, 2, tzinfo=UTC), end=datetime(2026, 3, 3, tzinfo=UTC))
+    assert day.report.health == ()
+    # Ten days of which only the last has rows.
+    ten = _check(settings, source, start=datetime(2026, 2, 20, tzinfo=UTC), end=datetime(2026, 3, 2, tzinfo=UTC))
+    assert [finding.name for finding in ten.report.health] == ["volume"]
+
+
+def test_columns_are_those_of_the_baseline_unless_named(settings: Settings, tmp_path: Path) -> None:
+    source = _jsonl(tmp_path / "a.jsonl", draw(4, 200), wrong=draw(5, 200, shift=9.0).tolist())
+    project.create(BaselineRequest("prod", source, columns=ColumnNames(vector="wrong")), settings=settings)
+    assert _check(settings, source).report.severity == "ok"
+    assert _check(settings, source, columns=ColumnNames(vector="embedding")).report.breaks_policy
+
+
+def test_the_policy_that_was_asked_for_holds(settings: Settings, usual: str, tmp_path: Path) -> None:
+    project.create(BaselineRequest("prod", usual), settings=settings)
+    source = _npy(tmp_path / "moved.npy", draw(3, 150, shift=0.9))
+    found = _check(settings, source, policy=DriftPolicy(fail_on="critical")).report
+    assert (found.severity, found.breaks_policy, found.policy.fail_on) == ("warn", False, "critical")
+
+
+def test_texts_stand_in_a_report_only_when_asked(
+    settings: Settings, tmp_path: Path, models: dict[str, HashingEncoder]
+) -> None:
+    project.create(BaselineRequest("prod", _texts(tmp_path / "texts.txt", 300), model="first"), settings=settings)
+    other = _texts(tmp_path / "other.txt", 120, "zebra quagga")
+    silent, open_ = _check(settings, other), _check(settings, other, keep_texts=True)
+    assert silent.report.breaks_policy
+    assert "zebra" not in repr(silent.report)
+    assert any("zebra" in text for change in open_.report.clusters for text in change.examples)
+
+
+def test_another_dimension_is_not_comparable_and_not_counted(settings: Settings, usual: str, tmp_path: Path) -> None:
+    project.create(BaselineRequest("prod", usual), settings=settings)
+    with pytest.raises(NotComparable, match="the rows have 4 dimensions"):
+        _check(settings, _npy(tmp_path / "small.npy", draw(1, 50)[:, :4].copy()))
+    assert project.history(settings=settings) == []
+
+
+# ------------------------------------------------------------ the model asked again
+
+
+@pytest.fixture
+def with_canaries(settings: Settings, tmp_path: Path, models: dict[str, HashingEncoder]) -> str:
+    source = _texts(tmp_path / "texts.txt", 300)
+    project.create(BaselineRequest("prod", source, model="first", canary="source"), settings=settings)
+    return source
+
+
+def test_the_baselines_own_model_is_asked_unless_another_is_named(
+    settings: Settings, with_canaries: str, models: dict[str, HashingEncoder]
+) -> None:
+    same = _check(settings, with_canaries).report
+    assert same.harm is not None
+    assert (same.harm.n_canaries, same.harm.overlap_at_10, same.severity) == (200, 1.0, "ok")
+    swapped = _check(settings, with_canaries, model="second").report
+    assert (swapped.kind, swapped.severity, swapped.breaks_policy) == ("model", "critical", True)
+
+
+def test_canaries_are_not_asked_when_nobody_wants_it(
+    settings: Settings, with_canaries: str, tmp_path: Path, models: dict[str, HashingEncoder]
+) -> None:
+    models.clear()  # nothing can be loaded
+    vectors = _npy(tmp_path / "vectors.npy", HashingEncoder(dimension=DIMENSION).encode(["a", "b", "c"]))
+    assert _check(settings, vectors, ask_canaries=False).report.harm is None
+
+
+def test_texts_of_a_window_are_encoded_by_the_baselines_model(
+    settings: Settings, with_canaries: str, models: dict[str, HashingEncoder]
+) -> None:
+    found = _check(settings, with_canaries, ask_canaries=False).report
+    assert (found.window.rows, found.severity, found.harm) == (300, "ok", None)
+
+
+def test_texts_without_any_model_are_refused(settings: Settings, usual: str, tmp_path: Path) -> None:
+    project.create(BaselineRequest("prod", usual), settings=settings)
+    with pytest.raises(SourceError, match="there are texts but no vectors; name the model that encodes them"):
+        _check(settings, _texts(tmp_path / "texts.txt", 50))
+
+
+# ------------------------------------------------------------ MLflow
+
+
+def _run_ids(settings: Settings) -> list[str]:
+    with project.open_state(settings) as state:
+        return [kept.run_id for kept in state.history()]
+
+
+def test_a_check_is_recorded_with_its_sums_and_no_text(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, models: dict[str, HashingEncoder]
+) -> None:
+    logged: list[tuple[Mapping[str, Any], str, bytes]] = []
+
+    def log(report: Mapping[str, Any], *, tracking_uri: str, sketch: bytes = b"") -> str:
+        logged.append((report, tracking_uri, sketch))
+        return f"run-{len(logged)}"
+
+    monkeypatch.setattr(drift_runs, "log_drift", log)
+    source = _texts(tmp_path / "texts.txt", 300, "secret")
+    project.create(BaselineRequest("prod", source, model="first"), settings=settings)
+    found = _check(settings, source, track=True, keep_texts=True)
+    named = _check(settings, source, track=True, tracking_uri="sqlite:///elsewhere.db")
+    assert (found.run_id, found.problem, named.run_id) == ("run-1", "", "run-2")
+    assert _run_ids(settings) == ["run-1", "run-2"]
+    (report, uri, sketch), (_, other_uri, _) = logged
+    assert (uri, other_uri) == (settings.tracking_uri, "sqlite:///elsewhere.db")
+    assert report["window"]["rows"] == 300
+    window = unpack(sketch)["window"]
+    assert (window.rows, window.texts) == (300, {})
+    assert b"secret" not in sketch
+
+
+def test_a_store_that_can_not_be_written_is_told_of_and_the_check_counts(
+    settings: Settings, usual: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.create(BaselineRequest("prod", usual), settings=settings)
+    # A kind of store that there isn't, without MLflow having to be loaded.
+    wrong = _check(settings, usual, track=True, tracking_uri="ftp://host/runs")
+    assert (wrong.run_id, wrong.report.severity) == ("", "ok")
+    assert "ftp://host/runs" in wrong.problem
+
+    def full(*args: object, **options: object) -> str:
+        raise TrackingError("the disk is full")
+
+    monkeypatch.setattr(drift_runs, "log_drift", full)
+    moved = _check(settings, _npy(tmp_path / "moved.npy", draw(3, 150, shift=0.9)), track=True)
+    assert (moved.problem, moved.report.breaks_policy) == ("the disk is full", True)
+    assert _run_ids(settings) == ["", ""]
+    assert project.history(settings=settings) == [wrong.report, moved.report]
+
+
+def test_a_database_in_the_place_of_a_file_is_told_of(settings: Settings, usual: str) -> None:
+    project.create(BaselineRequest("prod", usual), settings=settings)
+    found = _check(settings, usual, track=True, tracking_uri=f"sqlite:///{usual}/runs.db")
+    assert (found.run_id, found.report.severity) == ("", "ok")
+    assert "usual.npy" in found.problem
+    assert project.history(settings=settings) == [found.report]
+
+
+def test_a_history_that_can_not_be_written_is_refused(settings: Settings, usual: str, tmp_path: Path) -> None:
+    project.create(BaselineRequest("prod", usual), settings=settings)
+    (project.folder_of(settings) / project.STATE).write_bytes(b"no database " * 100)
+    with pytest.raises(UsageError, match=r"state\.db"):
+        _check(settings, usual)
+    blocked = replace(settings, mlruns_dir=tmp_path / "usual.npy")
+    with pytest.raises(UsageError, match=r"usual\.npy"):
+        project.create(BaselineRequest("prod", usual), settings=blocked)

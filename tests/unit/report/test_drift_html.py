@@ -1,0 +1,210 @@
+"""The page on drift: closed to the outside, nothing of the data becomes HTML, the time line has every window."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import drift_reports
+import pytest
+
+from benchkit.errors import UsageError
+from benchkit.report import drift_words, words
+from benchkit.report.drift_html import render_drift_html
+from benchkit.types.drift import DRIFT_SEVERITIES, DriftReport
+
+VOID = {"meta", "line", "rect", "circle"}
+ALLOWED = {
+    "html", "head", "meta", "title", "style", "body", "main", "section", "div", "span", "p", "h1", "h2", "ul", "li",
+    "table", "thead", "tbody", "tr", "th", "td", "figure", "figcaption", "svg", "line", "rect", "circle", "text",
+}  # fmt: skip
+PAGES = {
+    "history": drift_reports.history(),
+    "one": [drift_reports.critical()],
+    "quiet": [drift_reports.quiet()] * 3,
+    "bare": [drift_reports.bare()] * 2,
+    "hostile": [drift_reports.hostile()] * 2,
+}
+
+
+class Page(HTMLParser):
+    """The tags, attributes and texts of a page; fails where a tag is not closed by its own."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: set[str] = set()
+        self.attributes: list[tuple[str, str, str]] = []
+        self.texts: list[str] = []
+        self._open: list[str] = []
+        self.feed(source)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes += [(tag, key, value or "") for key, value in attrs]
+        # A mark of the time line holds its title.
+        if tag not in VOID or (tag in ("rect", "circle") and not self.get_starttag_text().endswith("/>")):  # type: ignore[union-attr]
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes += [(tag, key, value or "") for key, value in attrs]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data.strip())
+
+
+@pytest.mark.parametrize("reports", PAGES.values(), ids=PAGES)
+def test_a_page_is_well_formed_and_has_no_element_that_could_act(reports: list[DriftReport]) -> None:
+    page = Page(render_drift_html(reports))
+    assert page.tags <= ALLOWED
+    keys = {key for _, key, _ in page.attributes}
+    assert not {
+        key for key in keys if key.startswith("on") or key in ("src", "href", "style", "srcset", "action", "id")
+    }
+
+
+@pytest.mark.parametrize("reports", PAGES.values(), ids=PAGES)
+def test_a_page_asks_for_nothing_from_elsewhere(reports: list[DriftReport]) -> None:
+    source = render_drift_html(reports)
+    style = re.search("<style>(.*?)</style>", source, flags=re.DOTALL)
+    assert style is not None
+    assert "url(" not in style[1]
+    assert "@import" not in style[1]
+    assert "<script" not in source
+    policy = re.search('<meta http-equiv="Content-Security-Policy" content="([^"]*)">', source)
+    assert policy is not None
+    digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
+    assert policy[1] == f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    assert source.index("Content-Security-Policy") < source.index("<style>")
+
+
+@pytest.mark.parametrize("sign", ["<script>", '"', "'", "&", "\u202e", "\x1b", "\x00", "\ud800"])
+def test_hostile_texts_are_escaped_wherever_they_stand(sign: str) -> None:
+    text = f"x{sign}y"
+    made = drift_reports.hostile(text)
+    # Times come out of files that anybody may have written.
+    window = replace(made.window, start=text, end=text)
+    source = render_drift_html([replace(made, window=window, checked_at=text)] * 2)
+    assert text not in source
+    source.encode()
+    page = Page(source)
+    count = sum(found.count(words.plain(text)) for found in page.texts)
+    # Title, heading, facts, headline, reason, advice, note, health, 3 statistics and units, region, segment, history.
+    assert count >= 25
+    assert page.tags <= ALLOWED
+
+
+def test_hostile_texts_are_read_back_as_they_are() -> None:
+    page = Page(render_drift_html([drift_reports.hostile()]))
+    assert words.plain(drift_reports.HOSTILE_TEXT) in page.texts
+    assert not any(sign in found for found in page.texts for sign in "\x1b\x9b\x00\x7f\u202e\u2066\ud800")
+
+
+def test_the_verdict_comes_first_and_every_sentence_is_there() -> None:
+    report = drift_reports.critical()
+    source = render_drift_html(drift_reports.history())
+    texts = Page(source).texts
+    assert (
+        source.index('class="take"') < source.index('class="warnings"') < source.index("<svg") < source.index("<table")
+    )
+    assert '<div class="verdict critical">' in source
+    assert report.harm is not None
+    for text in (
+        drift_words.headline(report), report.reason, report.advice, *report.notes, report.health[0].sentence,
+        *drift_words.harm_sentences(report.harm), "0.0027", "<0.001", "0.041 of the distance between rows",
+        "2.1 %", "9.4 %", "+9.4", "refund, chargeback, card", '"How do I change my card?"', "app (iOS)", "drifts",
+    ):  # fmt: skip
+        assert text in texts, text
+    facts = "Baseline of 20,000 rows, 384 dimensions, all-MiniLM-L6-v2, made 2026-11-01T08:00:00+00:00; "
+    assert any(text.startswith(facts) for text in texts)
+
+
+def test_what_a_report_lacks_is_left_out() -> None:
+    source = render_drift_html([drift_reports.bare()])
+    headings = re.findall("<h2>(.*?)</h2>", source)
+    assert headings == ["History, newest first"]
+    assert "an unknown model" in source
+    full = re.findall("<h2>(.*?)</h2>", render_drift_html(drift_reports.history()))
+    assert full == [
+        "Notes", "Windows", "The rows themselves", "Statistics", "Harm", "Where it changed", "Segments",
+        "History, newest first",
+    ]  # fmt: skip
+
+
+def marks(reports: list[DriftReport]) -> list[tuple[str, float, float, str]]:
+    """Return shape, centre and class of each window of the time line."""
+    source = render_drift_html(reports)
+    found = re.findall(
+        r'<rect x="([\d.]+)" y="([\d.]+)" width="10" height="10" class="(\w+)">'
+        r'|<circle cx="([\d.]+)" cy="([\d.]+)" r="4" class="(\w+)">',
+        source,
+    )
+    return [
+        ("square", float(x) + 5, float(y) + 5, kind) if kind else ("round", float(cx), float(cy), other)
+        for x, y, kind, cx, cy, other in found
+    ]
+
+
+def test_the_time_line_has_every_window_in_order_by_shape_and_depth() -> None:
+    reports = drift_reports.history()
+    found = marks(reports)
+    assert len(found) == 40
+    assert [shape for shape, *_ in found] == ["square" if report.breaks_policy else "round" for report in reports]
+    assert [kind for *_, kind in found] == [report.severity for report in reports]
+    places = [x for _, x, _, _ in found]
+    assert places == sorted(places)
+    assert len(set(places)) == 40
+    assert min(places) > 76
+    assert max(places) < 900
+    by_p = sorted(zip((report.p_value or 0 for report in reports), (y for *_, y, _ in found), strict=True))
+    assert [y for _, y in by_p] == sorted((y for _, y in by_p), reverse=True)
+
+
+def test_a_window_stands_at_its_p_value_between_the_lines_of_the_axis() -> None:
+    reports = [replace(drift_reports.quiet(), p_value=p) for p in (1.0, 0.1, 0.01, 0.001, 0.0001, 1e-30, 0.0)]
+    source = render_drift_html(reports)
+    lines = [float(y) for y in re.findall(r'<line x1="76" y1="([\d.]+)"', source)]
+    assert lines == [14, 57, 100, 143, 186]  # each power of ten as far from the next
+    assert [y for _, _, y, _ in marks(reports)] == [*lines, lines[-1], lines[-1]]
+    labels = re.findall(r'text-anchor="end" class="tick">([^<]+)</text>', source)
+    assert labels == ["1", "0.1", "0.01", "0.001", "≤ 0.0001", "newest"]
+
+
+def test_the_time_line_needs_two_windows_with_a_test() -> None:
+    assert "<svg" not in render_drift_html([drift_reports.quiet()])
+    assert "<svg" not in render_drift_html([drift_reports.bare(), drift_reports.quiet()])
+    assert len(marks([drift_reports.quiet(), drift_reports.bare(), drift_reports.quiet()])) == 2
+
+
+def test_every_severity_has_a_colour_in_the_sheet() -> None:
+    source = render_drift_html([drift_reports.quiet()])
+    for severity in DRIFT_SEVERITIES:
+        assert f"svg .{severity} {{ fill:" in source
+
+
+def test_the_history_is_newest_first_and_long_ones_are_cut_at_the_oldest() -> None:
+    reports = [replace(drift_reports.quiet(), checked_at=f"check {number}", p_value=0.5) for number in range(510)]
+    source = render_drift_html(reports)
+    assert re.findall(r'scope="row">check (\d+)<', source) == [str(number) for number in range(509, 9, -1)]
+    assert len(marks(reports)) == 500
+
+
+def test_windows_in_the_history_have_number_and_times_or_the_source() -> None:
+    source = render_drift_html([drift_reports.bare(), drift_reports.critical()])
+    assert '<td class="time">40 · 2026-11-21T00:00:00Z<span class="small">to 2026-11-21T23:59:59Z</span></td>' in source
+    assert "<td>rows.parquet</td>" in source
+
+
+def test_without_any_check_there_is_no_page() -> None:
+    with pytest.raises(
+        UsageError, match="no check to report: run `benchkit drift check` or `benchkit drift watch` first"
+    ):
+        render_drift_html([])
