@@ -32,6 +32,7 @@ from benchkit.types.drift import (
     Evidence,
     Harm,
     HealthFinding,
+    SegmentResult,
     StatisticResult,
 )
 
@@ -44,6 +45,7 @@ HARMLESS_IDENTITY = 0.999
 EXPLAINS_ALARM = 0.995
 # Findings that statistics see; broken rows are left out of these, and half precision or fewer rows don't move any.
 MOVES_ROWS = frozenset({"norm", "duplicates", "constant", "dead_directions"})
+_SEGMENTS_NAMED = 5
 HARMLESS_LABEL_LOSS = 0.02  # of canaries; fewer are within what a hundred of them can tell
 CRITICAL_NDCG_LOSS = 0.05  # surely lost: more than usually lies between a small and a large model
 BASELINE_LOW_SHARE = 0.05  # queries under the baseline's own 5th percentile
@@ -95,6 +97,7 @@ def conclude(
     evidence: Evidence | None,
     harm: Harm | None,
     statistics: Sequence[StatisticResult] = (),
+    segments: Sequence[SegmentResult] = (),
     is_watch: bool,
 ) -> Conclusion:
     """Return what the figures of one window come to.
@@ -104,6 +107,8 @@ def conclude(
         evidence: Of the windows so far; decides in a watch.
         harm: None where neither canaries nor scores exist.
         statistics: Named in the reason of a drift: the one with the smallest p-value.
+        segments: Tested each against its own past, corrected for their number: a second test beside that of the whole,
+            which a small segment hardly moves.
     """
     alarm = _alarm(policy, p_value, evidence, statistics, is_watch=is_watch)
     known = harm or Harm()
@@ -111,6 +116,8 @@ def conclude(
     cause = _cause(known, claims)
     if alarm and cause is None:
         claims.append(_data_claim(known, alarm))
+    if not alarm and cause is None:
+        claims += _segment_claims(segments)
     claims += _score_claims(policy, known, alarm, cause, is_watch=is_watch)
     if not claims:
         return _quiet(policy, p_value, evidence, known, is_watch=is_watch)
@@ -154,6 +161,13 @@ def _data_claim(harm: Harm, alarm: str) -> _Claim:
         return _Claim("data", "warn", f"The data changed ({alarm}); no query scores tell whether it harms.", _LOOK)
     reason = f"The data changed ({alarm}), but queries find about as well as before: {_low_scores(harm)}."
     return _Claim("data", "info", reason, _REBASELINE)
+
+
+def _segment_claims(segments: Sequence[SegmentResult]) -> Iterator[_Claim]:
+    names = [found.segment for found in segments if found.is_alarm]
+    if names:
+        shown = ", ".join(names[:_SEGMENTS_NAMED]) + (" and others" if len(names) > _SEGMENTS_NAMED else "")
+        yield _Claim("data", "warn", f"The data of {shown} changed, though the whole shows no change.", _LOOK)
 
 
 def _score_claims(

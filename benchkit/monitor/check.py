@@ -130,6 +130,7 @@ def judge_window(baseline: Baseline, window: Window, policy: DriftPolicy, about:
     health = _health(baseline, window, policy, about)
     p_value, statistics = _statistics(baseline, window, policy)
     harm = _with_scores(baseline, window, about.harm)
+    segments = about.segments if about.segments is not None else segments_of(baseline, window, policy)
     concluded = conclude(
         policy=policy,
         health=health,
@@ -137,6 +138,7 @@ def judge_window(baseline: Baseline, window: Window, policy: DriftPolicy, about:
         evidence=about.evidence,
         harm=harm,
         statistics=statistics,
+        segments=segments,
         is_watch=about.evidence is not None,
     )
     return DriftReport(
@@ -155,7 +157,7 @@ def judge_window(baseline: Baseline, window: Window, policy: DriftPolicy, about:
         evidence=about.evidence,
         harm=harm,
         clusters=_clusters(baseline, window) if p_value is not None else (),
-        segments=about.segments if about.segments is not None else segments_of(baseline, window, policy),
+        segments=segments,
         notes=(*_notes(baseline, window, policy), *about.notes),
     )
 

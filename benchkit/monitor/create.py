@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from benchkit.drift.canary_set import Canaries, choose_canaries, make_canaries
 from benchkit.drift.health import Health, finite_rows, measure_health
+from benchkit.drift.ranking import row_cosines
 from benchkit.drift.reference import Reference, assign, fit
 from benchkit.drift.scores import FEWEST_SCORES, ScoreBaseline, score_baseline
 from benchkit.errors import SourceError, UsageError
@@ -36,6 +37,7 @@ SEGMENTS_KEPT = 20  # with a reference of their own, the largest
 FEWEST_IN_SEGMENT = 500
 EXAMPLES_KEPT = 5  # of each cluster
 _EXAMPLE_LENGTH = 200
+_SAME_MODEL = 0.8  # cosine; a prompt that production adds, or other storage, leaves more
 FEWEST_WINDOWS = 8  # of the past, to tell how much one differs from the next
 _FEWEST_IN_WINDOW = 30
 HISTORY_S = {"1w": 604_800, "1d": 86_400, "1h": 3_600}
@@ -297,6 +299,8 @@ def _canaries(
             f"--model {model.spec} gives {vectors.shape[1]} dimensions and the source has {reference.dimension}: it is "
             "not the model of these vectors"
         )
+    if request.canary_of_source:
+        _check_same_model(rows, wanted.texts, vectors, model.spec)
     try:
         return make_canaries(
             wanted.texts,
@@ -308,6 +312,17 @@ def _canaries(
         )
     except ValueError as exc:
         raise UsageError(f"--canary: {exc}") from exc
+
+
+def _check_same_model(rows: Rows, texts: Sequence[str], vectors: NDArray[np.float32], spec: str) -> None:
+    """Refuse a model that gives the source's own texts other vectors than the source has."""
+    stored = {text: vector for text, vector in zip(rows.texts or (), rows.vectors, strict=False) if text}
+    alike = float(row_cosines(np.stack([stored[text] for text in texts]).astype(np.float32), vectors).mean())
+    if alike < _SAME_MODEL:
+        raise UsageError(
+            f"--model {spec} isn't the model of these vectors: it gives {len(texts)} of the source's texts others "
+            f"(mean cosine {alike:.2f}); name the model that production uses"
+        )
 
 
 def _of_source(rows: Rows, clusters: NDArray[np.integer], seed: int) -> CanaryTexts:

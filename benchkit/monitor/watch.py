@@ -289,7 +289,8 @@ class _Watch:
         left_out = self._cutter.state.left_out
         self._state = replace(self._state, windows=windows, standing=standing, segments=segments, left_out=left_out)
         self._dispatcher.note(alert_of(report))
-        self._sums[cut.number] = sums_of(window)
+        if self._request.track:
+            self._sums[cut.number] = sums_of(window)
         return report
 
     def _usual_rows(self) -> float | None:

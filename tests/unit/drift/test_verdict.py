@@ -16,6 +16,7 @@ from benchkit.types.drift import (
     Evidence,
     Harm,
     HealthFinding,
+    SegmentResult,
     StatisticResult,
 )
 
@@ -323,3 +324,29 @@ def test_other_neighbours_that_are_as_good_are_no_harm(before: float | None, now
 def test_labels_do_not_excuse_an_overlap_that_is_gone() -> None:
     harm = replace(SWAPPED, pseudo_label_before=0.9, pseudo_label_accuracy=0.9)
     assert verdict(harm=harm).severity == "critical"
+
+
+def segment(name: str, *, is_alarm: bool) -> SegmentResult:
+    return SegmentResult(segment=name, rows=500, p_value=0.001, e_value=20.0, is_alarm=is_alarm)
+
+
+def test_a_segment_that_drifts_warns_though_the_whole_does_not() -> None:
+    found = conclude(
+        policy=POLICY, health=(), p_value=0.4, evidence=None, harm=None, is_watch=False,
+        segments=(segment("de", is_alarm=False), segment("fr", is_alarm=True)),
+    )  # fmt: skip
+    assert (found.kind, found.severity, found.breaks_policy) == ("data", "warn", True)
+    assert found.reason == "The data of fr changed, though the whole shows no change."
+
+
+def test_segments_that_do_not_drift_say_nothing_and_the_whole_speaks_for_all() -> None:
+    calm = (segment("de", is_alarm=False),)
+    assert (
+        conclude(
+            policy=POLICY, health=(), p_value=0.4, evidence=None, harm=None, is_watch=False, segments=calm
+        ).severity
+        == "ok"
+    )
+    loud = (segment("de", is_alarm=True),)
+    whole = conclude(policy=POLICY, health=(), p_value=1e-4, evidence=None, harm=None, is_watch=False, segments=loud)
+    assert "though the whole" not in whole.reason

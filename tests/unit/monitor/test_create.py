@@ -241,12 +241,19 @@ def test_canaries_of_a_file_are_embedded_in_their_roles() -> None:
 def test_canaries_of_the_source_are_some_of_its_texts_each_once() -> None:
     texts = tuple(None if n % 3 == 0 else "" if n % 3 == 1 else f"text {n % 100}" for n in range(900))
     request = replace(PLAIN, canary_of_source=True)
-    found = _made(Rows(draw(1, 900), texts=texts), request, model=live_model())
+    model = live_model()
+    found = _made(Rows(model.encode([text or "none" for text in texts]), texts=texts), request, model=model)
     assert found.canaries is not None
     chosen = found.canaries.texts
     assert set(chosen) <= {text for text in texts if text}
     assert 20 < len(chosen) == len(set(chosen)) <= create.CANARIES_OF_SOURCE
     assert found.canaries.is_query is None
+
+
+def test_a_model_that_gives_the_sources_texts_other_vectors_is_refused() -> None:
+    request, rows = replace(PLAIN, canary_of_source=True), Rows(draw(1, 300), texts=_texts(300))
+    with pytest.raises(UsageError, match=r"--model \w+ isn't the model of these vectors: .*mean cosine -?0\.\d\d"):
+        _made(rows, request, model=live_model())
 
 
 @pytest.mark.parametrize(
