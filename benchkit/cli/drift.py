@@ -168,11 +168,10 @@ def _make(
     **columns: str | None,
 ) -> int:
     say(f"benchkit drift: reading {source}", quiet=quiet)
-    from benchkit.monitor.project import BaselineRequest
-    from benchkit.monitor.project import create as make
+    from benchkit.monitor.project import BaselineRequest, make_baseline
 
     with ends_in_order(), _failures_of_models():
-        info = make(
+        info = make_baseline(
             BaselineRequest(
                 name=name,
                 source=source,
@@ -289,13 +288,12 @@ def check(
         raise click.UsageError("--window and --last exclude each other")
     check_targets({"--json": json_path, "--html": html_path})
     say(f"benchkit drift: reading {source}", quiet=quiet)
-    from benchkit.monitor.project import CheckRequest
-    from benchkit.monitor.project import check as run
+    from benchkit.monitor.project import CheckRequest, check_source
     from benchkit.sources.spans import parse_window
 
     span = parse_window(window) if window is not None else None
     with ends_in_order(), _failures_of_models():
-        checked = run(
+        checked = check_source(
             CheckRequest(
                 source=source,
                 baseline=baseline,
@@ -458,8 +456,7 @@ def watch(
     if (every is None) == (window_size is None):
         raise click.UsageError("give the windows: --every SPAN or --window-size N, and not both")
     say(f"benchkit drift: following {source}", quiet=quiet)
-    from benchkit.monitor.watch import WatchRequest
-    from benchkit.monitor.watch import watch as follow
+    from benchkit.monitor.watch import WatchRequest, watch_source
     from benchkit.sources.spans import parse_span
 
     request = WatchRequest(
@@ -495,7 +492,7 @@ def watch(
         click.echo(headline(report))
 
     with _stops_in_order(stop) as heard:
-        ended = follow(request, stop=stop, on_report=told, on_message=say)
+        ended = watch_source(request, stop=stop, on_report=told, on_message=say)
     say(f"stopped after {ended} windows; the same command goes on from there", quiet=quiet)
     if heard:
         return heard[0]

@@ -1,9 +1,9 @@
 """The drift monitor as a library: what `benchkit drift` does, for services, scripts and notebooks.
 
->>> from benchkit.monitor import EmbeddingLog, CheckRequest, check
+>>> from benchkit.monitor import CheckRequest, EmbeddingLog, check_source
 >>> with EmbeddingLog("embeddings", model="minilm") as log:  # doctest: +SKIP
 ...     log.record(vector, text=text)
->>> check(CheckRequest("embeddings", "june")).report.severity  # doctest: +SKIP
+>>> check_source(CheckRequest("embeddings", "june")).report.severity  # doctest: +SKIP
 'ok'
 """
 
@@ -18,17 +18,24 @@ __all__ = [
     "EmbeddingLog",
     "LogStats",
     "WatchRequest",
-    "check",
-    "create",
+    "check_source",
     "history",
     "known_baselines",
-    "watch",
+    "make_baseline",
+    "watch_source",
 ]
 
 if TYPE_CHECKING:
     from benchkit.monitor.log import EmbeddingLog, LogStats
-    from benchkit.monitor.project import BaselineRequest, CheckRequest, check, create, history, known_baselines
-    from benchkit.monitor.watch import WatchRequest, watch
+    from benchkit.monitor.project import (
+        BaselineRequest,
+        CheckRequest,
+        check_source,
+        history,
+        known_baselines,
+        make_baseline,
+    )
+    from benchkit.monitor.watch import WatchRequest, watch_source
     from benchkit.types.drift import DriftPolicy
 
 _HOMES = {
@@ -36,12 +43,12 @@ _HOMES = {
     "benchkit.monitor.project": (
         "BaselineRequest",
         "CheckRequest",
-        "check",
-        "create",
+        "check_source",
         "history",
         "known_baselines",
+        "make_baseline",
     ),
-    "benchkit.monitor.watch": ("WatchRequest", "watch"),
+    "benchkit.monitor.watch": ("WatchRequest", "watch_source"),
     "benchkit.types.drift": ("DriftPolicy",),
 }
 

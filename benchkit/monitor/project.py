@@ -2,7 +2,7 @@
 
 settings ── folder_of ──> mlruns/drift/ ── baselines/NAME.safetensors
                                        └── state.db (history, watches)
-create · check ──> DriftReport, kept in the history and in MLflow
+make_baseline · check_source ──> DriftReport, kept in the history and in MLflow
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class BaselineRequest:
     seed: int = 0
 
 
-def create(request: BaselineRequest, *, settings: Settings | None = None) -> BaselineInfo:
+def make_baseline(request: BaselineRequest, *, settings: Settings | None = None) -> BaselineInfo:
     """Make a baseline and keep it.
 
     Raises:
@@ -204,7 +204,7 @@ class Checked:
     problem: str = ""
 
 
-def check(request: CheckRequest, *, settings: Settings | None = None) -> Checked:
+def check_source(request: CheckRequest, *, settings: Settings | None = None) -> Checked:
     """Hold a window of a source against a baseline, and keep what was found.
 
     Raises:

@@ -144,7 +144,7 @@ def stream_key(request: WatchRequest, baseline: Baseline, source: Source) -> str
     )
 
 
-def watch(
+def watch_source(
     request: WatchRequest,
     *,
     settings: Settings | None = None,

@@ -411,7 +411,7 @@ def test_alert_that_could_not_be_delivered_is_tried_again_without_a_new_window(
     # Were it not tried again, the watch would go on for ever.
     guard = Timer(30, stop.set)
     guard.start()
-    assert monitor_watch.watch(request, stop=stop, on_message=heard) == ROWS // WINDOW
+    assert monitor_watch.watch_source(request, stop=stop, on_message=heard) == ROWS // WINDOW
     guard.cancel()
     assert [body["event"] for body in receiver.got] == ["drift.alert", "drift.recovery"]
 

@@ -105,6 +105,8 @@ class Email:
                 return f"the server has no {self._missing()}; is the port right?"
             case smtplib.SMTPRecipientsRefused():
                 return "no recipient is accepted"
+            case smtplib.SMTPServerDisconnected():
+                return str(error)  # "Connection unexpectedly closed", with ": timed out" where that is why
             case smtplib.SMTPResponseException():
                 return f"refused ({error.smtp_code})"
             case ssl.SSLCertVerificationError():

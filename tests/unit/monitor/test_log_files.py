@@ -51,7 +51,7 @@ def test_a_file_holds_the_rows_and_is_told_by_its_digest(tmp_path: Path) -> None
     assert (line["bytes"], line["rows"], line["dimension"], line["model"]) == (len(content), 3, 4, "m")
     assert line["first"] == line["last"] == "1970-01-01T00:00:00.000005Z"
     table = pq.ParquetFile(tmp_path / line["file"]).read()
-    assert str(table.schema.field("vector").type) == "fixed_size_list<element: float>[4]"
+    assert str(table.schema.field("vector").type) == "fixed_size_list<element: float not null>[4]"
     assert str(table.schema.field("time").type) == "timestamp[us, tz=UTC]"
     assert table["vector"].to_pylist() == np.arange(12.0).reshape(3, 4).tolist()
     assert table["id"].to_pylist() == ["a", None, "c?"]

@@ -68,7 +68,7 @@ def _texts(path: Path, n: int, words: str = "text number") -> str:
 
 
 def _check(settings: Settings, source: str, **options: Any) -> project.Checked:
-    return project.check(CheckRequest(source, "prod", **{"track": False, **options}), settings=settings)
+    return project.check_source(CheckRequest(source, "prod", **{"track": False, **options}), settings=settings)
 
 
 # ------------------------------------------------------------ where things are
@@ -89,7 +89,7 @@ def test_the_monitor_lives_in_the_folder_of_the_settings(tmp_path: Path, monkeyp
 
 
 def test_a_baseline_is_made_listed_and_read(settings: Settings, usual: str, tmp_path: Path) -> None:
-    info = project.create(BaselineRequest("prod", usual), settings=settings)
+    info = project.make_baseline(BaselineRequest("prod", usual), settings=settings)
     assert (info.name, info.rows, info.dimension) == ("prod", 600, DIMENSION)
     path = tmp_path / "kept" / "drift" / "baselines" / "prod.safetensors"
     assert info.bytes == path.stat().st_size
@@ -100,10 +100,10 @@ def test_a_baseline_is_made_listed_and_read(settings: Settings, usual: str, tmp_
 
 
 def test_a_name_that_is_taken_is_refused_before_the_source_is_read(settings: Settings, usual: str) -> None:
-    first = project.create(BaselineRequest("prod", usual), settings=settings)
+    first = project.make_baseline(BaselineRequest("prod", usual), settings=settings)
     with pytest.raises(UsageError, match="there is a baseline 'prod' already; renew it with `benchkit drift baseline"):
-        project.create(BaselineRequest("prod", "nowhere.npy"), settings=settings)
-    again = project.create(BaselineRequest("prod", usual, replaces=True, seed=3), settings=settings)
+        project.make_baseline(BaselineRequest("prod", "nowhere.npy"), settings=settings)
+    again = project.make_baseline(BaselineRequest("prod", usual, replaces=True, seed=3), settings=settings)
     assert again.digest != first.digest
     assert len(project.known_baselines(settings)) == 1
 
@@ -111,18 +111,18 @@ def test_a_name_that_is_taken_is_refused_before_the_source_is_read(settings: Set
 def test_a_wrong_name_is_refused_before_the_source_is_read(settings: Settings) -> None:
     for replaces in (False, True):
         with pytest.raises(UsageError, match=r"'\.\./up' can't name a baseline"):
-            project.create(BaselineRequest("../up", "nowhere.npy", replaces=replaces), settings=settings)
+            project.make_baseline(BaselineRequest("../up", "nowhere.npy", replaces=replaces), settings=settings)
 
 
 def test_a_source_that_is_not_there_leaves_no_baseline(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="nowhere"):
-        project.create(BaselineRequest("prod", str(tmp_path / "nowhere.npy")), settings=settings)
+        project.make_baseline(BaselineRequest("prod", str(tmp_path / "nowhere.npy")), settings=settings)
     assert project.known_baselines(settings) == []
 
 
 def test_a_damaged_baseline_is_left_out_of_the_list(settings: Settings, usual: str) -> None:
     for name in ("good", "bad"):
-        project.create(BaselineRequest(name, usual), settings=settings)
+        project.make_baseline(BaselineRequest(name, usual), settings=settings)
     path_of(project.baselines_of(settings), "bad").write_bytes(b"half")
     assert [info.name for info in project.known_baselines(settings)] == ["good"]
     with pytest.raises(UsageError, match="damaged"):
@@ -135,20 +135,20 @@ def test_canaries_come_from_a_file_or_the_source(
     source = _texts(tmp_path / "texts.txt", 150)
     canaries = _texts(tmp_path / "canaries.txt", 12, "canary")
     for name, canary in (("file", canaries), ("own", "source")):
-        info = project.create(BaselineRequest(name, source, model="first", canary=canary), settings=settings)
+        info = project.make_baseline(BaselineRequest(name, source, model="first", canary=canary), settings=settings)
         assert (info.model, info.fingerprint) == ("first", models["first"].meta.fingerprint)
         kept = project.load_baseline(name, settings=settings).canaries
         assert kept is not None
         assert kept.texts[0].startswith("canary" if name == "file" else "text number")
     with pytest.raises(UsageError, match="nosuchsuite"):
-        project.create(BaselineRequest("none", source, model="first", canary="nosuchsuite"), settings=settings)
+        project.make_baseline(BaselineRequest("none", source, model="first", canary="nosuchsuite"), settings=settings)
 
 
 # ------------------------------------------------------------ checks
 
 
 def test_an_unchanged_window_is_fine_and_a_shifted_one_is_not(settings: Settings, usual: str, tmp_path: Path) -> None:
-    project.create(BaselineRequest("prod", usual), settings=settings)
+    project.make_baseline(BaselineRequest("prod", usual), settings=settings)
     same = _check(settings, _npy(tmp_path / "same.npy", draw(2, 150)))
     moved = _check(settings, _npy(tmp_path / "moved.npy", draw(3, 150, shift=0.9)))
     assert (same.report.severity, same.report.breaks_policy) == ("ok", False)
@@ -158,11 +158,11 @@ def test_an_unchanged_window_is_fine_and_a_shifted_one_is_not(settings: Settings
 
 
 def test_every_check_is_in_the_history(settings: Settings, usual: str, tmp_path: Path) -> None:
-    project.create(BaselineRequest("prod", usual), settings=settings)
-    project.create(BaselineRequest("other", usual), settings=settings)
+    project.make_baseline(BaselineRequest("prod", usual), settings=settings)
+    project.make_baseline(BaselineRequest("other", usual), settings=settings)
     first = _check(settings, _npy(tmp_path / "same.npy", draw(2, 150)))
     second = _check(settings, _npy(tmp_path / "moved.npy", draw(3, 150, shift=0.9)))
-    third = project.check(CheckRequest(usual, "other", track=False), settings=settings)
+    third = project.check_source(CheckRequest(usual, "other", track=False), settings=settings)
     reports = [first.report, second.report, third.report]
     assert project.history(settings=settings) == reports
     assert project.history("prod", settings=settings) == reports[:2]
@@ -173,7 +173,7 @@ def test_a_span_and_the_last_rows_are_cut_out(settings: Settings, usual: str, tm
     when = [f"{time}Z" for time in times(400, 4.0, start=START)]
     vectors = np.concatenate([draw(4, 200), draw(5, 200, shift=1.5)])
     source = _jsonl(tmp_path / "log.jsonl", vectors, timestamp=when)
-    project.create(BaselineRequest("prod", usual), settings=settings)
+    project.make_baseline(BaselineRequest("prod", usual), settings=settings)
     quiet = _check(settings, source, start=datetime(2026, 3, 1, tzinfo=UTC), end=datetime(2026, 3, 3, tzinfo=UTC))
     assert (quiet.report.window.rows, quiet.report.severity) == (200, "ok")
     assert (quiet.report.window.start, quiet.report.window.end) == ("2026-03-01T00:00:00Z", "2026-03-02T23:45:36Z")
@@ -183,7 +183,7 @@ def test_a_span_and_the_last_rows_are_cut_out(settings: Settings, usual: str, tm
 
 def test_fewer_rows_than_usual_in_a_span_are_told_of(settings: Settings, tmp_path: Path) -> None:
     source = _jsonl(tmp_path / "log.jsonl", draw(4, 400), timestamp=[f"{time}Z" for time in times(400, 4.0)])
-    project.create(BaselineRequest("prod", source), settings=settings)
+    project.make_baseline(BaselineRequest("prod", source), settings=settings)
     day = _check(settings, source, start=datetime(2026, 3, 2, tzinfo=UTC), end=datetime(2026, 3, 3, tzinfo=UTC))
     assert day.report.health == ()
     # Ten days of which only the last has rows.
@@ -193,13 +193,13 @@ def test_fewer_rows_than_usual_in_a_span_are_told_of(settings: Settings, tmp_pat
 
 def test_columns_are_those_of_the_baseline_unless_named(settings: Settings, tmp_path: Path) -> None:
     source = _jsonl(tmp_path / "a.jsonl", draw(4, 200), wrong=draw(5, 200, shift=9.0).tolist())
-    project.create(BaselineRequest("prod", source, columns=ColumnNames(vector="wrong")), settings=settings)
+    project.make_baseline(BaselineRequest("prod", source, columns=ColumnNames(vector="wrong")), settings=settings)
     assert _check(settings, source).report.severity == "ok"
     assert _check(settings, source, columns=ColumnNames(vector="embedding")).report.breaks_policy
 
 
 def test_the_policy_that_was_asked_for_holds(settings: Settings, usual: str, tmp_path: Path) -> None:
-    project.create(BaselineRequest("prod", usual), settings=settings)
+    project.make_baseline(BaselineRequest("prod", usual), settings=settings)
     source = _npy(tmp_path / "moved.npy", draw(3, 150, shift=0.9))
     found = _check(settings, source, policy=DriftPolicy(fail_on="critical")).report
     assert (found.severity, found.breaks_policy, found.policy.fail_on) == ("warn", False, "critical")
@@ -208,7 +208,9 @@ def test_the_policy_that_was_asked_for_holds(settings: Settings, usual: str, tmp
 def test_texts_stand_in_a_report_only_when_asked(
     settings: Settings, tmp_path: Path, models: dict[str, HashingEncoder]
 ) -> None:
-    project.create(BaselineRequest("prod", _texts(tmp_path / "texts.txt", 300), model="first"), settings=settings)
+    project.make_baseline(
+        BaselineRequest("prod", _texts(tmp_path / "texts.txt", 300), model="first"), settings=settings
+    )
     other = _texts(tmp_path / "other.txt", 120, "zebra quagga")
     silent, open_ = _check(settings, other), _check(settings, other, keep_texts=True)
     assert silent.report.breaks_policy
@@ -217,7 +219,7 @@ def test_texts_stand_in_a_report_only_when_asked(
 
 
 def test_another_dimension_is_not_comparable_and_not_counted(settings: Settings, usual: str, tmp_path: Path) -> None:
-    project.create(BaselineRequest("prod", usual), settings=settings)
+    project.make_baseline(BaselineRequest("prod", usual), settings=settings)
     with pytest.raises(NotComparable, match="the rows have 4 dimensions"):
         _check(settings, _npy(tmp_path / "small.npy", draw(1, 50)[:, :4].copy()))
     assert project.history(settings=settings) == []
@@ -229,7 +231,7 @@ def test_another_dimension_is_not_comparable_and_not_counted(settings: Settings,
 @pytest.fixture
 def with_canaries(settings: Settings, tmp_path: Path, models: dict[str, HashingEncoder]) -> str:
     source = _texts(tmp_path / "texts.txt", 300)
-    project.create(BaselineRequest("prod", source, model="first", canary="source"), settings=settings)
+    project.make_baseline(BaselineRequest("prod", source, model="first", canary="source"), settings=settings)
     return source
 
 
@@ -259,7 +261,7 @@ def test_texts_of_a_window_are_encoded_by_the_baselines_model(
 
 
 def test_texts_without_any_model_are_refused(settings: Settings, usual: str, tmp_path: Path) -> None:
-    project.create(BaselineRequest("prod", usual), settings=settings)
+    project.make_baseline(BaselineRequest("prod", usual), settings=settings)
     with pytest.raises(SourceError, match="there are texts but no vectors; name the model that encodes them"):
         _check(settings, _texts(tmp_path / "texts.txt", 50))
 
@@ -283,7 +285,7 @@ def test_a_check_is_recorded_with_its_sums_and_no_text(
 
     monkeypatch.setattr(drift_runs, "log_drift", log)
     source = _texts(tmp_path / "texts.txt", 300, "secret")
-    project.create(BaselineRequest("prod", source, model="first"), settings=settings)
+    project.make_baseline(BaselineRequest("prod", source, model="first"), settings=settings)
     found = _check(settings, source, track=True, keep_texts=True)
     named = _check(settings, source, track=True, tracking_uri="sqlite:///elsewhere.db")
     assert (found.run_id, found.problem, named.run_id) == ("run-1", "", "run-2")
@@ -299,7 +301,7 @@ def test_a_check_is_recorded_with_its_sums_and_no_text(
 def test_a_store_that_can_not_be_written_is_told_of_and_the_check_counts(
     settings: Settings, usual: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project.create(BaselineRequest("prod", usual), settings=settings)
+    project.make_baseline(BaselineRequest("prod", usual), settings=settings)
     # A kind of store that there isn't, without MLflow having to be loaded.
     wrong = _check(settings, usual, track=True, tracking_uri="ftp://host/runs")
     assert (wrong.run_id, wrong.report.severity) == ("", "ok")
@@ -316,7 +318,7 @@ def test_a_store_that_can_not_be_written_is_told_of_and_the_check_counts(
 
 
 def test_a_database_in_the_place_of_a_file_is_told_of(settings: Settings, usual: str) -> None:
-    project.create(BaselineRequest("prod", usual), settings=settings)
+    project.make_baseline(BaselineRequest("prod", usual), settings=settings)
     found = _check(settings, usual, track=True, tracking_uri=f"sqlite:///{usual}/runs.db")
     assert (found.run_id, found.report.severity) == ("", "ok")
     assert "usual.npy" in found.problem
@@ -324,10 +326,10 @@ def test_a_database_in_the_place_of_a_file_is_told_of(settings: Settings, usual:
 
 
 def test_a_history_that_can_not_be_written_is_refused(settings: Settings, usual: str, tmp_path: Path) -> None:
-    project.create(BaselineRequest("prod", usual), settings=settings)
+    project.make_baseline(BaselineRequest("prod", usual), settings=settings)
     (project.folder_of(settings) / project.STATE).write_bytes(b"no database " * 100)
     with pytest.raises(UsageError, match=r"state\.db"):
         _check(settings, usual)
     blocked = replace(settings, mlruns_dir=tmp_path / "usual.npy")
     with pytest.raises(UsageError, match=r"usual\.npy"):
-        project.create(BaselineRequest("prod", usual), settings=blocked)
+        project.make_baseline(BaselineRequest("prod", usual), settings=blocked)
