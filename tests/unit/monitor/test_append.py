@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -45,3 +47,20 @@ def test_a_half_written_line_is_an_error(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(os, "write", lambda _file, line: len(line) - 1)
     with pytest.raises(OSError, match="only a part of a line could be written; is the disk full"):
         append_line(tmp_path / "lines.jsonl", {"a": 1})
+
+
+APPENDING = """
+import sys
+from pathlib import Path
+from benchkit.monitor.append import append_line
+for n in range(200):
+    append_line(Path(sys.argv[1]), {"who": sys.argv[2], "n": n, "long": "x" * 6000})
+"""
+
+
+def test_processes_that_append_at_once_leave_no_empty_and_no_torn_line(tmp_path: Path) -> None:
+    path = tmp_path / "lines.jsonl"
+    running = [subprocess.Popen([sys.executable, "-c", APPENDING, str(path), str(who)]) for who in range(4)]
+    assert [process.wait(60) for process in running] == [0, 0, 0, 0]
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert sorted((line["who"], line["n"]) for line in lines) == [(str(who), n) for who in range(4) for n in range(200)]
