@@ -285,7 +285,7 @@ def test_interrupt_ends_the_run_and_nothing_more_is_sent(workers: int) -> None:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt):
-            run_load(target, np.array([0.001, 0.002, 0.003, 0.004, *[0.4] * 20]), 24, workers=workers)
+            run_load(target, np.array([0.001, 0.002, 0.003, 0.004, *[5.0] * 20]), 24, workers=workers)
     finally:
         signal.signal(signal.SIGINT, before)
     for thread in threading.enumerate():
