@@ -237,8 +237,9 @@ def segments_of(baseline: Baseline, window: Window, policy: DriftPolicy) -> tupl
 def segment_p_values(baseline: Baseline, window: Window, policy: DriftPolicy) -> dict[str, float | None]:
     """Return the p-value of each segment of a window; None of one too small, or without a reference of its own."""
     found: dict[str, float | None] = {}
+    is_own = own_share(baseline, window) is not None
     for name in sorted(window.segment_rows):
-        sums = window.segments.get(name)
+        sums = None if is_own else window.segments.get(name)
         tested = sums is not None and sums.rows >= policy.min_rows
         found[name] = (
             judge(baseline.segments[name], sums, tolerance=policy.tolerance).p_value if tested and sums else None

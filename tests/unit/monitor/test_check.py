@@ -323,3 +323,30 @@ def test_segments_of_a_watch_are_taken_as_they_are(segmented: Baseline) -> None:
 
 def test_a_source_without_segments_has_none(segmented: Baseline) -> None:
     assert _report(segmented, Rows(draw(31, 40))).segments == ()
+
+
+# ------------------------------------------------------------ the baseline's own rows
+
+
+def test_rows_that_the_baseline_was_made_of_are_not_tested_and_said_so(segmented: Baseline) -> None:
+    own = Rows(draw(2, 1850), segments=("a",) * 600 + ("b",) * 600 + ("c",) * 600 + ("small",) * 50)
+    report = _report(segmented, own.take(slice(300, 1500)))
+    assert (report.p_value, report.statistics, report.severity) == (None, (), "ok")
+    assert {found.p_value for found in report.segments} == {None}
+    assert any(
+        note.startswith("about 100% of the rows are those that the baseline was made of") for note in report.notes
+    )
+
+
+def test_a_few_rows_of_the_baseline_among_others_are_no_reason_not_to_test(baseline: Baseline) -> None:
+    mixed = Rows(np.vstack([draw(1, N)[:150], draw(77, 450)]))
+    assert _report(baseline, mixed).p_value is not None
+
+
+def test_rows_that_repeat_by_nature_are_tested() -> None:
+    asked = draw(5, 400)
+    rng = np.random.default_rng(6)
+    often = create_baseline(ListSource([Rows(asked[rng.integers(0, 400, 3000)])]), CreateRequest(name="prod"))
+    again = _report(often, Rows(asked[rng.integers(0, 400, 800)]))
+    assert again.p_value is not None
+    assert not any("was made of" in note for note in again.notes)
