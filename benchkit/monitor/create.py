@@ -41,6 +41,8 @@ _SAME_MODEL = 0.8  # cosine; a prompt that production adds, or other storage, le
 FEWEST_WINDOWS = 8  # of the past, to tell how much one differs from the next
 _FEWEST_IN_WINDOW = 30
 HISTORY_S = {"1w": 604_800, "1d": 86_400, "1h": 3_600}
+# Days first, however long the past: weeks hardly differ from each other, and would make an alarm of every Sunday.
+_AUTOMATIC = ("1d", "1w", "1h")
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +214,7 @@ def _checked(sample: _Sample, source: Source) -> Rows:
 def past_windows(times: NDArray[np.datetime64] | None, history: str) -> NDArray[np.int64] | None:
     """Return the window of the past that each row is of (n,), numbered from 0; None without any.
 
-    "auto" takes the longest of week, day and hour of which there are eight with 30 rows each.
+    "auto" takes days, else weeks (of few rows a day), else hours (of a short source), if there are eight with 30 rows.
 
     Raises:
         UsageError: a length was asked for, and rows have no times or too few windows of it.
@@ -223,8 +225,8 @@ def past_windows(times: NDArray[np.datetime64] | None, history: str) -> NDArray[
         if history == "auto":
             return None
         raise UsageError(f"--history {history}: rows of the source have no time; name its column, or --history none")
-    lengths = HISTORY_S.values() if history == "auto" else [HISTORY_S[history]]
-    for length in lengths:
+    for name in _AUTOMATIC if history == "auto" else (history,):
+        length = HISTORY_S[name]
         number = times.astype("datetime64[s]").astype(np.int64) // length
         _, of_row, counts = np.unique(number, return_inverse=True, return_counts=True)
         large = counts >= _FEWEST_IN_WINDOW

@@ -156,8 +156,10 @@ def test_without_times_nobody_knows_the_volume() -> None:
 @pytest.mark.parametrize(
     ("days", "n", "history", "seconds"),
     [
-        (70, 400, "auto", 604_800),
+        (70, 400, "auto", 604_800),  # 5 rows a day
+        (70, 2_800, "auto", 86_400),
         (20, 800, "auto", 86_400),
+        (20, 20_000, "auto", 86_400),
         (20, 800, "1h", None),
         (20, 800, "1d", 86_400),
         (0.5, 600, "auto", 3_600),
@@ -167,7 +169,7 @@ def test_without_times_nobody_knows_the_volume() -> None:
         (20, 800, "none", None),
     ],
 )
-def test_the_longest_span_with_eight_large_windows_is_the_past(
+def test_the_past_is_made_of_days_or_of_weeks_where_these_are_thin_or_of_hours_where_it_is_short(
     days: float, n: int, history: str, seconds: int | None
 ) -> None:
     when = times(n, days)
@@ -198,9 +200,9 @@ def test_a_past_that_is_not_there_is_refused_where_it_was_asked_for() -> None:
         past_windows(times(800, 20), "1w")
 
 
-def _weeks(seed: int) -> Rows:
-    """Return 28 days of 60 rows, the texts of Saturdays and Sundays being others."""
-    days = np.arange(28)
+def _weeks(seed: int, n_days: int = 28) -> Rows:
+    """Return days of 60 rows, the texts of Saturdays and Sundays being others."""
+    days = np.arange(n_days)
     vectors = [draw(seed + day, 60, shift=0.9 if day % 7 in (5, 6) else 0.0) for day in days.tolist()]
     when = np.concatenate([times(60, 1.0, start=START + day * DAY) for day in days])
     return Rows(np.concatenate(vectors), times=when)
@@ -220,6 +222,15 @@ def test_a_sunday_is_no_drift_where_the_past_has_sundays() -> None:
     # A change larger than any weekend is still one.
     other = judge_window(knows, collect(knows, [Rows(draw(5, 300, shift=6.0))]), policy, about)
     assert other.breaks_policy
+
+
+def test_a_long_past_knows_sundays_too() -> None:
+    # Ten weeks differ by nothing; their days do.
+    made = _made(_weeks(300, 70), CreateRequest(name="prod"))
+    assert made.info.n_windows == 70
+    for n in range(4):
+        sunday = collect(made, [Rows(draw(900 + n, 300, shift=0.9))])
+        assert not judge_window(made, sunday, DriftPolicy(), Circumstances("logs")).breaks_policy
 
 
 # ------------------------------------------------------------ canaries
