@@ -76,7 +76,7 @@ class _Sample:
         self._kept: list[Rows] = []
         self._scores: list[NDArray[np.float64]] = []
         self.health: Health | None = None
-        self.times: list[NDArray[np.datetime64]] = []
+        self._timed, self._first, self._last = 0, 0, 0  # rows with a time, and the ends of these in microseconds
         self.model = ""
         self.fingerprint = ""
 
@@ -93,8 +93,20 @@ class _Sample:
         if rows.scores is not None:
             self._scores.append(rows.scores[np.isfinite(rows.scores)])
         if rows.times is not None:
-            self.times.append(rows.times[~np.isnat(rows.times)])
+            self._time(rows.times[~np.isnat(rows.times)].astype("datetime64[us]").astype(np.int64))
         self._keep(rows.take(finite_rows(rows.vectors)))
+
+    def _time(self, times: NDArray[np.int64]) -> None:
+        if len(times):
+            first, last = int(times.min()), int(times.max())
+            self._first, self._last = (min(self._first, first), max(self._last, last)) if self._timed else (first, last)
+            self._timed += len(times)
+
+    @property
+    def rows_per_s(self) -> float | None:
+        """Usual volume; None where fewer than two moments are known."""
+        span = self._last - self._first
+        return self._timed * 1e6 / span if span else None
 
     def _know_model(self, rows: Rows, source: str) -> None:
         if rows.fingerprint and self.fingerprint and rows.fingerprint != self.fingerprint:
@@ -195,7 +207,7 @@ def create_baseline(source: Source, request: CreateRequest, *, model: LiveModel 
         columns=request.columns,
         segment_by=request.segment_by,
         segments=_segments(request, rows, groups),
-        rows_per_s=_rows_per_s(sample),
+        rows_per_s=sample.rows_per_s,
         model_spec=model.spec if model else "",
     )
 
@@ -350,11 +362,3 @@ def _examples(rows: Rows, clusters: NDArray[np.integer]) -> dict[int, tuple[str,
         if text and len(texts) < EXAMPLES_KEPT and text not in texts:
             texts.append(text[:_EXAMPLE_LENGTH])
     return {cluster: tuple(texts) for cluster, texts in sorted(found.items()) if texts}
-
-
-def _rows_per_s(sample: _Sample) -> float | None:
-    times = np.concatenate(sample.times) if sample.times else np.empty(0, "datetime64[us]")
-    if len(times) < 2:
-        return None
-    seconds = float((times.max() - times.min()) / np.timedelta64(1, "s"))
-    return len(times) / seconds if seconds > 0 else None

@@ -17,6 +17,7 @@ Cost: O(N · k · (d · rounds + B)) time for N rows of both samples and k clust
 from __future__ import annotations
 
 import warnings
+from abc import ABC, abstractmethod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,7 @@ _SMOOTHING = 0.5
 _FIT_ROWS = 10_000
 
 
-class _ClusterDetector:
+class _ClusterDetector(ABC):
     """What both methods share: clusters, shares, and how it is decided."""
 
     name: str
@@ -46,8 +47,9 @@ class _ClusterDetector:
         if permutations == 0 and threshold is None:
             raise ValueError("without permutations a threshold has to decide: give one")
 
+    @abstractmethod
     def _divergence(self, reference: Floats, current: Floats) -> Floats:
-        raise NotImplementedError
+        """Return the divergence of the shares of clusters, for each relabelling (P,)."""
 
     def compare(
         self, reference: NDArray[np.floating], current: NDArray[np.floating], *, alpha: float = 0.05, seed: int = 0
