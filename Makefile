@@ -6,8 +6,20 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 
 .PHONY: demo test lint unit format schemas clean
 
-demo: $(VENV)/.installed  ## compare real models on the bundled suite, without a network
+demo: $(VENV)/.installed  ## compare real models, gate a change and watch a stream, without a network
 	$(BIN)/benchkit compare minilm minilm-static tfidf --offline
+	@$(MAKE) --no-print-directory mlruns/.demo
+	@echo "See all of it:  $(BIN)/benchkit dashboard"
+
+# In the last week of the bundled stream customers write Chinese too: the watch finds that and ends with 1.
+mlruns/.demo: $(wildcard suites/data/production/*.jsonl)
+	$(BIN)/benchkit baseline promote minilm --offline --quiet --force --reason "the demo's choice"
+	$(BIN)/benchkit gate minilm-static --baseline champion --offline --no-cost --quiet --report-only
+	$(BIN)/benchkit drift baseline $$(test -e mlruns/drift/baselines/demo.safetensors && echo renew || echo create) demo \
+	  --from suites/data/production/september.jsonl --model minilm --canary quickstart --keep-texts --offline --quiet
+	$(BIN)/benchkit drift watch suites/data/production/october.jsonl --baseline demo --window-size 60 \
+	  --keep-texts --once --offline --quiet || test $$? -eq 1
+	@touch $@
 
 test: $(VENV)/.installed-test lint unit  ## every check that a reviewer would make
 

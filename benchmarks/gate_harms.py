@@ -70,10 +70,14 @@ def main() -> int:
     return 1 if missed else 0
 
 
+def _names() -> str:
+    return ", ".join(harm.name for harm in HARMS).replace("%", "%%")  # argparse fills in what stands behind a "%"
+
+
 def _options() -> Any:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--suite", default="quickstart")
-    parser.add_argument("--only", nargs="*", metavar="HARM", help="some of: " + ", ".join(h.name for h in HARMS))
+    parser.add_argument("--only", nargs="*", metavar="HARM", help=f"some of: {_names()}")
     parser.add_argument("--power", action="store_true", help="also gate noise of several sizes")
     return parser.parse_args()
 

@@ -11,6 +11,7 @@ beside: `ru_maxrss` of the same child, which is why benchkit doesn't use it.
 
 from __future__ import annotations
 
+import argparse
 import json
 import resource
 import subprocess
@@ -61,4 +62,6 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--parent"]:
         parent(sys.argv[2], int(sys.argv[3]))
     else:
-        sys.exit(main(*sys.argv[1:2] or ["minilm"]))
+        parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        parser.add_argument("model", nargs="?", default="minilm")
+        sys.exit(main(parser.parse_args().model))

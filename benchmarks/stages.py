@@ -63,7 +63,7 @@ def watch(clock: StageClock) -> None:
 
     places: list[tuple[Any, str, str]] = [
         (benchkit.api.request, "_find_models", "find models"),
-        (benchkit.api.request, "_open_tasks", "open tasks"),
+        (benchkit.api.request, "open_tasks", "open tasks"),
         (OpenedTask, "load", "load data"),
         (SentenceTransformersHandle, "load", "load model"),
         (SentenceTransformersEncoder, "encode", "encode"),

@@ -10,12 +10,16 @@ from gates import HOSTILE
 
 from benchkit.types.drift import (
     BaselineInfo,
+    CanaryChange,
     ClusterChange,
     DriftPolicy,
     DriftReport,
     Evidence,
     Harm,
     HealthFinding,
+    ProjectedRegion,
+    Projection,
+    SegmentDriver,
     SegmentResult,
     StatisticResult,
     WindowInfo,
@@ -55,6 +59,23 @@ CLUSTERS = (
     ClusterChange(61, 0.0, 0.0125, 6.0, ("发票",), ("如何开具发票？",), ()),
 )
 SEGMENTS = (SegmentResult("web", 420, 0.21, 0.9, False), SegmentResult("app (iOS)", 80, 0.0002, 35.5, True))
+DRIVERS = (
+    SegmentDriver("app (iOS)", 0.85, 0.7, 0.1, 0.16),
+    SegmentDriver("web", 0.25, 0.25, 0.85, 0.8),
+    SegmentDriver("fax", 0.0125, 0.0125, 0.03, 0.03),
+    SegmentDriver("(all others)", -0.075, -0.0004, 0.02, 0.01),
+)
+WORST = (
+    CanaryChange("Where is my parcel?", 0.40017, 0.1, "Track my order", "How do I change my card?"),
+    CanaryChange("refund not received", 0.61, 0.3, "My money back", "My money back"),
+)
+PROJECTION = Projection(
+    regions=(ProjectedRegion(3, -0.31, 0.12, 0.12, 0.081), ProjectedRegion(7, 0.4, -0.2, 0.021, 0.094)),
+    window=((-0.3001, 0.1), (0.4123, -0.21), (0.5, 0.0)),
+    x_range=(-0.6, 0.55),
+    y_range=(-0.4, 0.45),
+    explained=0.231,
+)
 HARM = Harm(
     n_canaries=64,
     identity=0.71234,
@@ -112,6 +133,18 @@ def critical() -> DriftReport:
         clusters=CLUSTERS,
         segments=SEGMENTS,
         notes=("12 rows came later than their window had been closed, and were counted in this one",),
+    )
+
+
+def full() -> DriftReport:
+    """Return the critical window with what newer reports have: a projection, drivers, worst canaries, its model."""
+    made = critical()
+    return replace(
+        made,
+        window=replace(made.window, model="bge-small", fingerprint="fedcba9876543210"),
+        harm=replace(HARM, worst=WORST),
+        projection=PROJECTION,
+        drivers=DRIVERS,
     )
 
 

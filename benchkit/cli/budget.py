@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 # The names of benchkit.models.engine, which is not imported for a help text; a test holds the two together.
-ENGINES = ("auto", "torch", "packed", "bf16", "int8")
+ENGINES = ("auto", "torch", "packed", "bf16x3", "bf16", "int8")
 _ABOVE_ZERO = click.FloatRange(0.0, min_open=True)
 _ABOVE_ZERO.name = "number"  # click says "float range"
 _ONE_OR_MORE = click.IntRange(1)

@@ -29,6 +29,7 @@ COMMANDS = {
     "gate": ("benchkit.cli.gate", "Block a model that is worse than its baseline: one step of a CI."),
     "baseline": ("benchkit.cli.baseline", "Save, show and promote what gates compare with."),
     "drift": ("benchkit.cli.drift", "Compare production embeddings with a baseline."),
+    "dashboard": ("benchkit.cli.dashboard", "Show results, gates and drift in a browser."),
     "cost": ("benchkit.cli.cost", "Measure what models cost: latency, throughput, memory, price."),
     "models": ("benchkit.cli.models", "List, show and fetch models."),
     "suites": ("benchkit.cli.suites", "List, show, check and fetch suites."),

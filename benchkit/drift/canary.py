@@ -1,7 +1,7 @@
 """Canaries: texts of the baseline that are embedded again, to see what a change does to retrieval.
 
     Canaries (canary_set), stored ──────────────┐
-    their texts embedded now (m, e) ── measure_harm ──> Harm: identity · overlap · top-1 · pseudo-label · nDCG
+    their texts embedded now (m, e) ── measure_harm ──> Harm: identity · overlap · top-1 · pseudo-label · nDCG · worst
 
 Two searches are held against the stored one. *Live*: the new vectors of the queries among the stored vectors of the
 documents, which is what production does after a silent swap of the model. *Rebuilt*: queries and documents new, which
@@ -26,12 +26,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchkit.drift.canary_set import NEIGHBOURS, Canaries, choose_canaries, make_canaries, search
-from benchkit.drift.ranking import Places, Vectors, check_finite, row_cosines, shared_share
-from benchkit.measure.bootstrap import Draws, draw_scores
+from benchkit.drift.ranking import Places, Vectors, check_finite, row_cosines, shared_counts, shared_share
+from benchkit.drift.verdict import SAME_IDENTITY
+from benchkit.measure.bootstrap import draw_scores
 from benchkit.measure.cumulants import difference_cumulants
 from benchkit.measure.noninferiority import change_interval
 from benchkit.types.comparison import Interval
-from benchkit.types.drift import Harm
+from benchkit.types.drift import CanaryChange, Harm
 from benchkit.types.result import ItemScores
 
 __all__ = [
@@ -51,6 +52,8 @@ FEWEST_SEARCHING = 10
 # Fewer have no bootstrap interval (measure.bootstrap).
 FEWEST_JUDGED = 4
 RESAMPLES = 2_000
+WORST_SHOWN = 10
+TEXT_LENGTH = 500  # characters of one in a report
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,8 @@ def measure_harm(canaries: Canaries, now: Vectors, *, seed: int = 0) -> Harm:
     a search are None with fewer than 30 texts to be found, where rankings that have nothing to do with each other share
     a third of ten already, or fewer than 10 that search. Where the dimension has changed, the live index can't be
     searched: only the rebuilt overlap is left. nDCG is that of the live search, over queries with a relevant document;
-    its interval needs four of them.
+    its interval needs four of them. The worst canaries are of those that search, and so need as many as an overlap; a
+    canary that came back as it was and finds what it found isn't among them.
 
     Args:
         now: Vectors of the canaries' texts, in their order (m, e).
@@ -90,7 +94,8 @@ def measure_harm(canaries: Canaries, now: Vectors, *, seed: int = 0) -> Harm:
     same_dimension = now.shape[1] == canaries.vectors.shape[1]
     cosines = row_cosines(canaries.vectors, now) if same_dimension else None
     enough = len(canaries.documents) >= FEWEST_FOUND and len(canaries.queries) >= FEWEST_SEARCHING
-    rebuilt = search_change(canaries, now, now) if enough else None
+    found = search(canaries, now, now, k=NEIGHBOURS) if enough else None
+    rebuilt = None if found is None else _change(canaries, found)
     live = search_change(canaries, now, canaries.vectors) if enough and same_dimension else None
     before = _same_cluster(canaries, canaries.neighbours[:, 0]) if enough else None
     ranking = _ranking_change(canaries, now, seed=seed) if same_dimension else None
@@ -107,7 +112,29 @@ def measure_harm(canaries: Canaries, now: Vectors, *, seed: int = 0) -> Harm:
         ndcg_before=None if ranking is None else ranking.before,
         ndcg_change_low=None if ranking is None or ranking.change is None else ranking.change.low,
         ndcg_change_high=None if ranking is None or ranking.change is None else ranking.change.high,
+        worst=() if found is None or cosines is None else _worst(canaries, found, cosines),
     )
+
+
+def _worst(canaries: Canaries, found: Places, cosines: NDArray[np.float64]) -> tuple[CanaryChange, ...]:
+    """Return the searching canaries that changed most: those that lost most neighbours, then the least alike."""
+    own, shares = canaries.queries, shared_counts(canaries.neighbours, found) / found.shape[1]
+    is_changed = (cosines[own] < SAME_IDENTITY) | (shares < 1) | (found[:, 0] != canaries.neighbours[:, 0])
+    order = [row for row in np.lexsort((own, cosines[own], shares)) if is_changed[row]]
+    return tuple(
+        CanaryChange(
+            text=_shown(canaries, own[row]),
+            identity=float(cosines[own[row]]),
+            overlap_at_10=float(shares[row]),
+            nearest_before=_shown(canaries, canaries.neighbours[row, 0]),
+            nearest_now=_shown(canaries, found[row, 0]),
+        )
+        for row in order[:WORST_SHOWN]
+    )
+
+
+def _shown(canaries: Canaries, place: int) -> str:
+    return canaries.texts[place][:TEXT_LENGTH]
 
 
 def search_change(canaries: Canaries, queries: Vectors, documents: Vectors) -> SearchChange:
@@ -120,7 +147,10 @@ def search_change(canaries: Canaries, queries: Vectors, documents: Vectors) -> S
     Raises:
         ValueError: the dimensions differ, or a number is NaN or infinite.
     """
-    found = search(canaries, queries, documents, k=NEIGHBOURS)
+    return _change(canaries, search(canaries, queries, documents, k=NEIGHBOURS))
+
+
+def _change(canaries: Canaries, found: Places) -> SearchChange:
     return SearchChange(
         overlap_at_10=shared_share(canaries.neighbours, found),
         top1_agreement=float(np.mean(canaries.neighbours[:, 0] == found[:, 0])),
@@ -164,11 +194,6 @@ def _ranking_change(canaries: Canaries, now: Vectors, *, seed: int) -> _RankingC
         ]
         change = change_interval(*draws, cumulants=difference_cumulants(*items))
     return _RankingChange(float(before.mean()), float(after.mean()), change)
-
-
-def _draws(entry: ItemScores, *, seed: int) -> Draws:
-    mean = float(entry.columns["value"].mean())
-    return draw_scores([entry], stream="canaries", estimate=mean, n_resamples=RESAMPLES, seed=seed)
 
 
 def ndcg_at_10(canaries: Canaries, queries: Vectors, documents: Vectors) -> NDArray[np.float64]:

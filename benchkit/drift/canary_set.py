@@ -24,6 +24,7 @@ from benchkit.types.model import Similarity
 NEIGHBOURS = 10
 
 _SIMILARITIES: tuple[Similarity, ...] = get_args(Similarity)
+_ROLES: tuple[str | None, ...] = (None, "query", "document")
 _ARRAYS = ("vectors", "clusters", "neighbours", "similarity", "is_query", "judgements")
 
 
@@ -39,6 +40,8 @@ class Canaries:
         similarity: How vectors are compared.
         is_query: Which texts are queries (m,), all others being documents; None where every text is both.
         judgements: Rows of (query, document, grade), by numbers of texts, int64 (j, 3); none where nobody judged.
+        roles: Role that each text is embedded in ("query", "document" or None), for a model with a prompt for each;
+            None where no text has one. Texts may have roles and still all search among all.
     """
 
     texts: tuple[str, ...]
@@ -48,6 +51,7 @@ class Canaries:
     similarity: Similarity
     is_query: NDArray[np.bool_] | None
     judgements: Places
+    roles: tuple[str | None, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -62,11 +66,6 @@ class Canaries:
         """Numbers of the texts that are found (n,)."""
         return np.arange(len(self)) if self.is_query is None else np.flatnonzero(~self.is_query)
 
-    @property
-    def roles(self) -> tuple[str, ...] | None:
-        """Role that each text is embedded in, for a model with a prompt for each; None where every text is both."""
-        return None if self.is_query is None else tuple("query" if one else "document" for one in self.is_query)
-
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return all but the texts, which travel beside, if at all: they may be private."""
         return {
@@ -76,6 +75,7 @@ class Canaries:
             "similarity": np.array([_SIMILARITIES.index(self.similarity)], dtype=np.int64),
             "is_query": np.zeros(0, dtype=np.bool_) if self.is_query is None else self.is_query,
             "judgements": self.judgements,
+            "roles": np.array([_ROLES.index(role) for role in self.roles or ()], dtype=np.int8),
         }
 
     @classmethod
@@ -91,6 +91,10 @@ class Canaries:
         if not 0 <= code < len(_SIMILARITIES):
             raise ValueError(f"canaries are compared in an unknown way: {code}")
         is_query = np.asarray(arrays["is_query"], dtype=np.bool_)
+        # An older benchkit stored no roles beside the queries.
+        codes = np.asarray(arrays["roles"] if "roles" in arrays else np.where(is_query, 1, 2), dtype=np.int64)
+        if codes.size and not (codes.min() >= 0 and codes.max() < len(_ROLES)):
+            raise ValueError("a canary has an unknown role")
         found = cls(
             texts=tuple(texts),
             vectors=np.asarray(arrays["vectors"], dtype=np.float32),
@@ -99,6 +103,7 @@ class Canaries:
             similarity=_SIMILARITIES[code],
             is_query=is_query if len(is_query) else None,
             judgements=np.asarray(arrays["judgements"], dtype=np.int64).reshape(-1, 3),
+            roles=tuple(_ROLES[code] for code in codes) if len(codes) else None,
         )
         _check_stored(found)
         return found
@@ -107,7 +112,9 @@ class Canaries:
 def _check_stored(canaries: Canaries) -> None:
     lengths = {"vectors": len(canaries.vectors), "clusters": len(canaries.clusters)}
     if canaries.is_query is not None:
-        lengths["roles"] = len(canaries.is_query)
+        lengths["marks of queries"] = len(canaries.is_query)
+    if canaries.roles is not None:
+        lengths["roles"] = len(canaries.roles)
     for name, length in lengths.items():
         if length != len(canaries):
             raise ValueError(f"{len(canaries)} canary texts, but {length} {name}")
@@ -129,6 +136,7 @@ def make_canaries(
     similarity: Similarity = "cosine",
     queries: Sequence[int] | None = None,
     qrels: Mapping[int, Mapping[int, int]] | None = None,
+    roles: Sequence[str | None] | None = None,
 ) -> Canaries:
     """Freeze the rankings of the baseline.
 
@@ -137,24 +145,31 @@ def make_canaries(
         clusters: Cluster of each text (m,): any labels that its like share, k-means numbers as a rule.
         queries: Numbers of the texts that are queries, the others being documents; None where every text is both.
         qrels: For queries, by number, the grades of documents, by number; 0 and less is not relevant.
+        roles: Role that each text was embedded in; None takes it from `queries`.
 
     Raises:
-        ValueError: numbers of texts, vectors and clusters differ; a vector holds NaN or infinity; no text is a query or
-            none a document; a judgement is not of a query and a document.
+        ValueError: numbers of texts, vectors, clusters and roles differ; a vector holds NaN or infinity; no text is a
+            query or none a document; a judgement is not of a query and a document; a role is unknown.
     """
     if not (len(texts) == len(vectors) == len(clusters)):
         raise ValueError(f"{len(texts)} canary texts, {len(vectors)} vectors and {len(clusters)} clusters")
     if not len(texts):
         raise ValueError("no canary texts")
+    if unknown := [role for role in roles or () if role not in _ROLES]:
+        raise ValueError(f"a canary's role is 'query', 'document' or none, got {unknown[0]!r}")
     check_finite(vectors)
+    is_query = _query_mask(len(texts), queries)
+    if roles is None and is_query is not None:
+        roles = ["query" if one else "document" for one in is_query]
     unranked = Canaries(
         texts=tuple(texts),
         vectors=np.ascontiguousarray(vectors, dtype=np.float32),
         clusters=np.asarray(clusters, dtype=np.int64),
         neighbours=np.zeros((0, 0), dtype=np.int64),
         similarity=similarity,
-        is_query=_query_mask(len(texts), queries),
+        is_query=is_query,
         judgements=_judgements(qrels or {}),
+        roles=tuple(roles) if roles is not None and any(roles) else None,
     )
     _check_judgements(unranked)
     arrays = unranked.to_arrays()

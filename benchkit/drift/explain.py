@@ -3,7 +3,7 @@
     rows by cluster, before and now ── changed_clusters ──> ClusterChange, the surest first
     texts, background texts ── keywords ──> the words that mark them
     vectors, centroid, texts ── representatives ──> the texts in the middle
-    mean and rows of each segment, before and now ── drivers ──> its part of the shift of the mean
+    mean and rows of each segment, before and now ── drivers ──> SegmentDriver, its part of the shift of the mean
 
 Sources: Holm 1979 (measure.decide) for many clusters; Monroe, Colaresi and Quinn, "Fightin' Words", Political Analysis
 16 (2008), eq. 16, 20 and 22, log-odds with an informative Dirichlet prior; Kitagawa, "Components of a Difference
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from scipy.special import bdtr, bdtrc
 
 from benchkit.measure.decide import holm
-from benchkit.types.drift import ClusterChange
+from benchkit.types.drift import ClusterChange, SegmentDriver
 
 ALPHA = 0.05
 # The prior's weight against all words seen: enough that a word which the background lacks has finite odds there, and
@@ -45,23 +45,6 @@ class SegmentMean:
 
     rows: int
     mean: NDArray[np.floating]
-
-
-@dataclass(frozen=True, slots=True)
-class Driver:
-    """What one segment adds to the shift of the mean.
-
-    Attributes:
-        part: Of the whole shift, along its direction; the parts of all segments add up to 1, some may be negative.
-        moved: The portion of `part` that comes of other vectors within the segment; the rest comes of its share.
-        baseline_share, window_share: Of rows.
-    """
-
-    segment: str
-    part: float
-    moved: float
-    baseline_share: float
-    window_share: float
 
 
 def changed_clusters(
@@ -155,7 +138,7 @@ def representatives(
     return tuple(found)
 
 
-def drivers(baseline: Mapping[str, SegmentMean], window: Mapping[str, SegmentMean]) -> list[Driver]:
+def drivers(baseline: Mapping[str, SegmentMean], window: Mapping[str, SegmentMean]) -> list[SegmentDriver]:
     """Return what each segment adds to the shift of the mean, the largest part first; nothing where it did not shift.
 
     The window's mean less the baseline's is a sum over segments of window_share * (mean now - m) less baseline_share *
@@ -180,7 +163,7 @@ def drivers(baseline: Mapping[str, SegmentMean], window: Mapping[str, SegmentMea
         share_before, share_now = old.rows / n_before, new.rows / n_now
         part = share_now * float((new.mean - centre) @ shift) - share_before * float((old.mean - centre) @ shift)
         moved = share_now * float((new.mean - old.mean) @ shift) if old.rows and new.rows else 0.0
-        found.append(Driver(segment, part / length, moved / length, share_before, share_now))
+        found.append(SegmentDriver(segment, part / length, moved / length, share_before, share_now))
     return sorted(found, key=lambda driver: -driver.part)
 
 

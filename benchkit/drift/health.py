@@ -256,16 +256,27 @@ def measure_health(vectors: NDArray[np.generic]) -> Health:
     Raises:
         ValueError: not two-dimensional, or another type.
     """
+    return measure_and_hash(vectors)[0]
+
+
+def measure_and_hash(vectors: NDArray[np.generic]) -> tuple[Health, Hashes]:
+    """Return what `measure_health` does, and the hash of every row (n,), which it needs anyway.
+
+    Raises:
+        ValueError: as `measure_health`.
+    """
     dtype = check_vectors(vectors)
     health = Health.empty(vectors.shape[1])
-    norms, hashes, nonfinite = [np.zeros(0)], [np.zeros(0, np.uint64)], 0
+    norms, hashes, goods, nonfinite = [np.zeros(0)], [np.zeros(0, np.uint64)], [np.zeros(0, np.bool_)], 0
     for chunk in chunks(vectors):
         lengths, finite = row_lengths(chunk)
-        good = finite & (lengths > 0)
+        goods.append(finite & (lengths > 0))
         nonfinite += int(np.count_nonzero(~finite))
-        norms.append(lengths[good])
-        hashes.append(row_hashes(chunk)[good])
-    return health + _count(vectors, dtype, nonfinite, np.concatenate(norms), np.concatenate(hashes))
+        norms.append(lengths[goods[-1]])
+        hashes.append(row_hashes(chunk))
+    hashed = np.concatenate(hashes)
+    counted = _count(vectors, dtype, nonfinite, np.concatenate(norms), hashed[np.concatenate(goods)])
+    return health + counted, hashed
 
 
 def finite_rows(vectors: NDArray[np.generic]) -> NDArray[np.bool_]:

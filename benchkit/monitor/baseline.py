@@ -19,14 +19,16 @@ from numpy.typing import NDArray
 
 from benchkit.drift.canary_set import Canaries
 from benchkit.drift.health import Health
+from benchkit.drift.projection import Plane
 from benchkit.drift.reference import Reference
 from benchkit.drift.scores import ScoreBaseline
 from benchkit.errors import NotComparable, UsageError
-from benchkit.monitor.window import Judged, part_of
+from benchkit.monitor.window import Judged, Window, part_of
 from benchkit.store.drift_baseline import KeptBaseline, load_baseline, save_baseline
 from benchkit.types.drift import BaselineInfo, ColumnNames
 
 FORM = 1
+_OWN_SHARE, _OWN_EXCESS = 0.5, 0.3  # from which rows are taken for the baseline's own; above what repeats by nature
 USUAL = ColumnNames()
 
 
@@ -44,6 +46,7 @@ class Baseline:
         segments: References of the largest segments.
         rows_per_s: Usual volume; None where rows have no times.
         model_spec: Name under which the model can be loaded again; "" where nobody said.
+        plane: How it is drawn; None of one that an older benchkit made.
     """
 
     info: BaselineInfo
@@ -57,10 +60,23 @@ class Baseline:
     segments: Mapping[str, Reference] = field(default_factory=dict)
     rows_per_s: float | None = None
     model_spec: str = ""
+    plane: Plane | None = None
 
     def judged(self, *, keep_texts: bool) -> Judged:
         """Return what decides how a window is counted."""
         return Judged(self.reference, self.scores, self.segment_by, self.segments, keep_texts)
+
+    def own_share(self, window: Window) -> float | None:
+        """Return the share of a window's rows that the baseline was made of; None of a window that can be tested.
+
+        Rows that the frame was fitted on lie nearer to it than new ones, so that a window of them looks strange though
+        nothing changed. Rows that repeat are in both by nature: what the baseline has of such rows is expected.
+        """
+        share = window.health.share_in(self.health)
+        if share is None or share < _OWN_SHARE:
+            return None
+        repeated, _ = self.health.duplicates_in(self.health.good)
+        return share if share > repeated + _OWN_EXCESS else None
 
 
 def save_as(baseline: Baseline, folder: Path, *, replaces: bool = False) -> Baseline:
@@ -110,6 +126,7 @@ def _facts(baseline: Baseline) -> dict[str, Any]:
         "segments": list(baseline.segments),
         "rows_per_s": baseline.rows_per_s,
         "model_spec": baseline.model_spec,
+        "plane": None if baseline.plane is None else baseline.plane.to_json(),
         "canary_texts": None if baseline.canaries is None else list(baseline.canaries.texts),
         "examples": {str(cluster): list(texts) for cluster, texts in baseline.examples.items()},
     }
@@ -147,4 +164,5 @@ def _from_kept(kept: KeptBaseline) -> Baseline:
         },
         rows_per_s=facts["rows_per_s"],
         model_spec=facts["model_spec"],
+        plane=Plane.from_json(facts["plane"]) if facts.get("plane") else None,
     )

@@ -32,14 +32,18 @@ class CanaryTexts:
     Attributes:
         queries: Numbers of the texts that search; None where every text is both.
         qrels: For queries, by number, the grades of documents, by number.
+        embedded_as: Role that each text is embedded in; () takes it from `queries`.
     """
 
     texts: tuple[str, ...]
     queries: tuple[int, ...] | None = None
     qrels: Mapping[int, Mapping[int, int]] = field(default_factory=dict)
+    embedded_as: tuple[str | None, ...] = ()
 
     @property
     def roles(self) -> tuple[str | None, ...]:
+        if self.embedded_as:
+            return self.embedded_as
         if self.queries is None:
             return (None,) * len(self.texts)
         asking = set(self.queries)

@@ -17,15 +17,19 @@ from benchkit.drift.canary import measure_harm
 from benchkit.drift.explain import changed_clusters, keywords
 from benchkit.drift.findings import findings
 from benchkit.drift.judge import dead_rms, judge
+from benchkit.drift.outside import outside_change
+from benchkit.drift.projection import project
 from benchkit.drift.scores import judge_scores
-from benchkit.drift.sequential import p_to_e
 from benchkit.drift.verdict import conclude
 from benchkit.errors import NotComparable, SourceError
-from benchkit.measure.decide import holm
 from benchkit.monitor.baseline import Baseline
+from benchkit.monitor.evidence import CALM_P
 from benchkit.monitor.live_model import LiveModel
+from benchkit.monitor.segments import segment_drivers, segments_of
 from benchkit.monitor.window import Judged, Window, empty_window, window_of
 from benchkit.types.drift import (
+    OUTSIDE,
+    ChangeKind,
     ClusterChange,
     DriftPolicy,
     DriftReport,
@@ -40,7 +44,18 @@ from benchkit.types.drift import (
 
 _EXAMPLES_SHOWN = 3
 _CLUSTERS_SHOWN = 8
-_OWN_SHARE, _OWN_EXCESS = 0.5, 0.3  # from which rows are taken for the baseline's own; above what repeats by nature
+
+
+class NotOfBaseline(NotComparable):
+    """Rows or a model that a baseline can't be of.
+
+    Attributes:
+        kind: What has changed, as far as that tells.
+    """
+
+    def __init__(self, message: str, *, kind: ChangeKind) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +100,17 @@ def counted(baseline: Baseline, judged: Judged, rows: Rows, *, late: int = 0) ->
     """
     info = baseline.info
     if rows.vectors.shape[1] != info.dimension:
-        raise NotComparable(
+        raise NotOfBaseline(
             f"the rows have {rows.vectors.shape[1]} dimensions and the baseline {info.name!r} has {info.dimension}: "
-            "another model, or a cut one; compare the two with `benchkit drift models`, or make a new baseline"
+            "another model, or a cut one; compare the two with `benchkit drift models`, or make a new baseline",
+            kind="pipeline",
         )
     if rows.fingerprint and info.fingerprint and rows.fingerprint != info.fingerprint:
-        raise NotComparable(
+        raise NotOfBaseline(
             f"the rows say that they are of the model {rows.model or 'without a name'} ({rows.fingerprint[:12]}) and "
             f"the baseline {info.name!r} is of {info.model or 'another'} ({info.fingerprint[:12]}); make a baseline of "
-            "that model, or roll back"
+            "that model, or roll back",
+            kind="model",
         )
     return window_of(judged, rows, late=late)
 
@@ -114,10 +131,11 @@ def ask_canaries(baseline: Baseline, model: LiveModel) -> Harm:
         )
     vectors = model.encode(canaries.texts, canaries.roles)
     if vectors.shape[1] != baseline.info.dimension:
-        raise NotComparable(
+        raise NotOfBaseline(
             f"the model {model.spec} gives {vectors.shape[1]} dimensions and the baseline {baseline.info.name!r} has "
             f"{baseline.info.dimension}: it isn't the baseline's model; roll it back, or re-embed and make a new "
-            "baseline"
+            "baseline",
+            kind="model",
         )
     try:
         return measure_harm(canaries, vectors)
@@ -141,9 +159,11 @@ def judge_window(baseline: Baseline, window: Window, policy: DriftPolicy, about:
         segments=segments,
         is_watch=about.evidence is not None,
     )
+    limit = CALM_P if about.evidence is not None and about.evidence.is_alarm else policy.false_alarms
+    is_change = (p_value is not None and p_value <= limit) or any(found.is_alarm for found in segments)
     return DriftReport(
         baseline=baseline.info,
-        window=WindowInfo(about.source, window.rows, _time(window.start), _time(window.end), about.number),
+        window=_info(window, about),
         policy=policy,
         kind=concluded.kind,
         severity=concluded.severity,
@@ -159,6 +179,20 @@ def judge_window(baseline: Baseline, window: Window, policy: DriftPolicy, about:
         clusters=_clusters(baseline, window) if p_value is not None else (),
         segments=segments,
         notes=(*_notes(baseline, window, policy), *about.notes),
+        projection=project(baseline.reference, window.sketch, window.points, baseline.plane),
+        drivers=segment_drivers(baseline, window, statistics) if is_change else (),
+    )
+
+
+def _info(window: Window, about: Circumstances) -> WindowInfo:
+    return WindowInfo(
+        source=about.source,
+        rows=window.rows,
+        start=_time(window.start),
+        end=_time(window.end),
+        number=about.number,
+        model=", ".join(model for model, _ in window.models),
+        fingerprint=", ".join(fingerprint for _, fingerprint in window.models),
     )
 
 
@@ -175,23 +209,10 @@ def _health(baseline: Baseline, window: Window, policy: DriftPolicy, about: Circ
 def _statistics(
     baseline: Baseline, window: Window, policy: DriftPolicy
 ) -> tuple[float | None, tuple[StatisticResult, ...]]:
-    if window.sketch.rows < policy.min_rows or own_share(baseline, window) is not None:
+    if window.sketch.rows < policy.min_rows or baseline.own_share(window) is not None:
         return None, ()
     found = judge(baseline.reference, window.sketch, tolerance=policy.tolerance)
     return found.p_value, found.statistics
-
-
-def own_share(baseline: Baseline, window: Window) -> float | None:
-    """Return the share of a window's rows that the baseline was made of; None of a window that can be tested.
-
-    Rows that the frame was fitted on lie nearer to it than new ones, so that a window of them looks strange though
-    nothing changed. Rows that repeat are in both by nature: what the baseline has of such rows is expected.
-    """
-    share = window.health.share_in(baseline.health)
-    if share is None or share < _OWN_SHARE:
-        return None
-    repeated, _ = baseline.health.duplicates_in(baseline.health.good)
-    return share if share > repeated + _OWN_EXCESS else None
 
 
 def _with_scores(baseline: Baseline, window: Window, harm: Harm | None) -> Harm | None:
@@ -204,8 +225,10 @@ def _with_scores(baseline: Baseline, window: Window, harm: Harm | None) -> Harm 
 def _clusters(baseline: Baseline, window: Window) -> tuple[ClusterChange, ...]:
     reference = baseline.reference
     changed = changed_clusters(reference.cluster_shares, reference.baseline.rows, window.sketch.clusters)
-    everywhere = [text for texts in window.texts.values() for text in texts.values()]
-    return tuple(_explained(baseline, window, change, everywhere) for change in changed[:_CLUSTERS_SHOWN])
+    new = outside_change(reference, window.sketch)
+    everywhere = [text for region, texts in window.texts.items() for text in texts.values() if region != OUTSIDE]
+    shown = [*([new] if new else []), *changed][:_CLUSTERS_SHOWN]
+    return tuple(_explained(baseline, window, change, everywhere) for change in shown)
 
 
 def _explained(baseline: Baseline, window: Window, change: ClusterChange, everywhere: Sequence[str]) -> ClusterChange:
@@ -218,35 +241,6 @@ def _explained(baseline: Baseline, window: Window, change: ClusterChange, everyw
     )
 
 
-def segments_of(baseline: Baseline, window: Window, policy: DriftPolicy) -> tuple[SegmentResult, ...]:
-    """Test each segment of a single check against its own past; Holm's correction over those that were tested."""
-    p_values = segment_p_values(baseline, window, policy)
-    corrected = holm(list(p_values.values()))
-    return tuple(
-        SegmentResult(
-            segment=name,
-            rows=window.segment_rows.get(name, 0),
-            p_value=p_value,
-            e_value=None if p_value is None else p_to_e(p_value),
-            is_alarm=adjusted is not None and adjusted <= policy.false_alarms,
-        )
-        for (name, p_value), adjusted in zip(p_values.items(), corrected, strict=True)
-    )
-
-
-def segment_p_values(baseline: Baseline, window: Window, policy: DriftPolicy) -> dict[str, float | None]:
-    """Return the p-value of each segment of a window; None of one too small, or without a reference of its own."""
-    found: dict[str, float | None] = {}
-    is_own = own_share(baseline, window) is not None
-    for name in sorted(window.segment_rows):
-        sums = None if is_own else window.segments.get(name)
-        tested = sums is not None and sums.rows >= policy.min_rows
-        found[name] = (
-            judge(baseline.segments[name], sums, tolerance=policy.tolerance).p_value if tested and sums else None
-        )
-    return found
-
-
 def _notes(baseline: Baseline, window: Window, policy: DriftPolicy) -> list[str]:
     notes = []
     if window.sketch.rows < policy.min_rows:
@@ -254,12 +248,15 @@ def _notes(baseline: Baseline, window: Window, policy: DriftPolicy) -> list[str]
             f"{window.sketch.rows} rows are too few for a test ({policy.min_rows} at least): only the vectors "
             "themselves were looked at"
         )
-    own = own_share(baseline, window)
+    own = baseline.own_share(window)
     if own is not None:
         notes.append(
             f"about {own:.0%} of the rows are those that the baseline was made of, which can't be tested against it: "
             "check rows that came later"
         )
+    if len(window.models) > 1:
+        named = ", ".join(f"{model or 'without a name'} ({fingerprint[:12]})" for model, fingerprint in window.models)
+        notes.append(f"the rows say that they are of {len(window.models)} models: {named}")
     if window.late:
         notes.append(f"{window.late} rows came later than their window had been closed, and were counted in this one")
     missing = [name for name in baseline.segments if not window.segment_rows.get(name)] if window.rows else []

@@ -4,40 +4,37 @@
            ── a sample, drawn by a seed ── fit ─┼─> Baseline
     canary texts ── model ── vectors ───────────┘
 
-The sample is drawn uniformly from all rows: each row has a random key, and the smallest keys stay. Where rows have
-times, the windows of the past (days, or hours of a shorter source) tell how much one differs from the next, and the
-null knows that: a Sunday is then no drift.
+Where rows have times, the windows of the past (days, or hours of a shorter source) tell how much one differs from the
+next, and the null knows that: a Sunday is then no drift.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchkit.drift.canary_set import Canaries, choose_canaries, make_canaries
-from benchkit.drift.health import Health, finite_rows, measure_health
-from benchkit.drift.ranking import row_cosines
+from benchkit.drift.canary_set import Canaries
+from benchkit.drift.projection import plane_of
 from benchkit.drift.reference import Reference, assign, fit
 from benchkit.drift.scores import FEWEST_SCORES, ScoreBaseline, score_baseline
 from benchkit.errors import SourceError, UsageError
 from benchkit.monitor.baseline import USUAL, Baseline
+from benchkit.monitor.canaries import canaries_of_source, embedded_canaries
 from benchkit.monitor.canary_texts import CanaryTexts
 from benchkit.monitor.live_model import LiveModel, encoded
+from benchkit.monitor.row_sample import RowSample
 from benchkit.monitor.window import segment_places
 from benchkit.types.drift import BaselineInfo, ColumnNames, Rows, Source
 
 MAX_ROWS = 50_000  # in the sample: more of them sharpen no figure that a window of production could use
 FEWEST_ROWS = 100
-CANARIES_OF_SOURCE = 200
 SEGMENTS_KEPT = 20  # with a reference of their own, the largest
 FEWEST_IN_SEGMENT = 500
 EXAMPLES_KEPT = 5  # of each cluster
 _EXAMPLE_LENGTH = 200
-_SAME_MODEL = 0.8  # cosine; a prompt that production adds, or other storage, leaves more
 FEWEST_WINDOWS = 8  # of the past, to tell how much one differs from the next
 _FEWEST_IN_WINDOW = 30
 HISTORY_S = {"1w": 604_800, "1d": 86_400, "1h": 3_600}
@@ -66,107 +63,6 @@ class CreateRequest:
     seed: int = 0
 
 
-class _Sample:
-    """A uniform sample of all rows seen, and what is counted of every one."""
-
-    def __init__(self, most: int, seed: int) -> None:
-        self._most = most
-        self._rng = np.random.default_rng(seed)
-        self._keys = np.empty(0)
-        self._kept: list[Rows] = []
-        self._scores: list[NDArray[np.float64]] = []
-        self.health: Health | None = None
-        self._timed, self._first, self._last = 0, 0, 0  # rows with a time, and the ends of these in microseconds
-        self.model = ""
-        self.fingerprint = ""
-
-    def add(self, rows: Rows, source: str) -> None:
-        """Count some rows and keep what the sample needs of them."""
-        self._know_model(rows, source)
-        health = measure_health(rows.vectors)
-        if self.health is not None and self.health.dimension != health.dimension:
-            raise SourceError(
-                f"{source}: its rows have {self.health.dimension} dimensions and {health.dimension}; a baseline is of "
-                "one model: name the files of one"
-            )
-        self.health = health if self.health is None else self.health + health
-        if rows.scores is not None:
-            self._scores.append(rows.scores[np.isfinite(rows.scores)])
-        if rows.times is not None:
-            self._time(rows.times[~np.isnat(rows.times)].astype("datetime64[us]").astype(np.int64))
-        self._keep(rows.take(finite_rows(rows.vectors)))
-
-    def _time(self, times: NDArray[np.int64]) -> None:
-        if len(times):
-            first, last = int(times.min()), int(times.max())
-            self._first, self._last = (min(self._first, first), max(self._last, last)) if self._timed else (first, last)
-            self._timed += len(times)
-
-    @property
-    def rows_per_s(self) -> float | None:
-        """Usual volume; None where fewer than two moments are known."""
-        span = self._last - self._first
-        return self._timed * 1e6 / span if span else None
-
-    def _know_model(self, rows: Rows, source: str) -> None:
-        if rows.fingerprint and self.fingerprint and rows.fingerprint != self.fingerprint:
-            raise SourceError(
-                f"{source}: its files are of two models ({self.model}, {rows.model}); a baseline is of one: name the "
-                "files of one model"
-            )
-        self.model, self.fingerprint = rows.model or self.model, rows.fingerprint or self.fingerprint
-
-    def _keep(self, rows: Rows) -> None:
-        keys = self._rng.random(len(rows))
-        if len(self._keys) >= self._most:
-            limit = np.partition(self._keys, self._most - 1)[self._most - 1]
-            wanted = keys < limit
-            keys, rows = keys[wanted], rows.take(wanted)
-        if not len(rows):
-            return
-        self._keys = np.concatenate([self._keys, keys])
-        self._kept.append(rows)
-        # Not at every batch: twice the sample is held before the larger half is thrown away.
-        if len(self._keys) > 2 * self._most:
-            self._cut()
-
-    def _cut(self) -> None:
-        whole = joined(self._kept)
-        smallest = np.sort(np.argsort(self._keys, kind="stable")[: self._most])
-        self._keys, self._kept = self._keys[smallest], [whole.take(smallest)]
-
-    def rows(self) -> Rows:
-        """Return the sample, in the order of the source."""
-        if len(self._keys) > self._most:
-            self._cut()
-        return joined(self._kept)
-
-    def scores(self) -> NDArray[np.float64]:
-        return np.concatenate(self._scores) if self._scores else np.empty(0)
-
-
-def joined(parts: Sequence[Rows]) -> Rows:
-    """Return rows one after the other; a column that a part lacks is lost."""
-    if len(parts) == 1:
-        return parts[0]
-
-    def column(name: str) -> tuple[str, ...] | None:
-        found = [getattr(part, name) for part in parts]
-        return None if any(each is None for each in found) else tuple(value for each in found for value in each)
-
-    times = [part.times for part in parts if part.times is not None]
-    scores = [part.scores for part in parts if part.scores is not None]
-    return Rows(
-        vectors=np.concatenate([part.vectors for part in parts]),
-        times=np.concatenate(times) if len(times) == len(parts) else None,
-        ids=column("ids"),
-        texts=column("texts"),
-        segments=column("segments"),
-        roles=column("roles"),
-        scores=np.concatenate(scores) if len(scores) == len(parts) else None,
-    )
-
-
 def create_baseline(source: Source, request: CreateRequest, *, model: LiveModel | None = None) -> Baseline:
     """Read a source and make a baseline of it; nothing is written.
 
@@ -175,7 +71,7 @@ def create_baseline(source: Source, request: CreateRequest, *, model: LiveModel 
         UsageError: canaries without a model, or ones of another dimension than the source's vectors.
         ModelError: the model failed.
     """
-    sample = _Sample(request.max_rows, request.seed)
+    sample = RowSample(request.max_rows, request.seed)
     for rows in encoded(source.read(), model, source.name):
         if len(rows):
             sample.add(rows, source.name)
@@ -209,10 +105,11 @@ def create_baseline(source: Source, request: CreateRequest, *, model: LiveModel 
         segments=_segments(request, rows, groups),
         rows_per_s=sample.rows_per_s,
         model_spec=model.spec if model else "",
+        plane=plane_of(reference.frame, vectors),
     )
 
 
-def _checked(sample: _Sample, source: Source) -> Rows:
+def _checked(sample: RowSample, source: Source) -> Rows:
     good = 0 if sample.health is None else sample.health.good
     if good < FEWEST_ROWS:
         found = 0 if sample.health is None else sample.health.rows
@@ -300,57 +197,12 @@ def _canaries(
     reference: Reference,
     model: LiveModel | None,
 ) -> Canaries | None:
-    wanted = _of_source(rows, clusters, request.seed) if request.canary_of_source else request.canary
-    if wanted is None:
-        return None
-    if model is None:
-        raise UsageError(
-            "--canary needs the model that production uses, to embed them now and at every check: --model NAME"
-        )
-    vectors = model.encode(wanted.texts, wanted.roles if wanted.queries is not None else None)
-    if vectors.shape[1] != reference.dimension:
-        raise UsageError(
-            f"--model {model.spec} gives {vectors.shape[1]} dimensions and the source has {reference.dimension}: it is "
-            "not the model of these vectors"
-        )
     if request.canary_of_source:
-        _check_same_model(rows, wanted.texts, vectors, model.spec)
-    try:
-        return make_canaries(
-            wanted.texts,
-            vectors,
-            clusters=assign(reference, vectors),
-            similarity=model.similarity,
-            queries=wanted.queries,
-            qrels=wanted.qrels,
-        )
-    except ValueError as exc:
-        raise UsageError(f"--canary: {exc}") from exc
+        return canaries_of_source(rows, clusters, reference, model, seed=request.seed)
+    return None if request.canary is None else embedded_canaries(request.canary, reference, model)
 
 
-def _check_same_model(rows: Rows, texts: Sequence[str], vectors: NDArray[np.float32], spec: str) -> None:
-    """Refuse a model that gives the source's own texts other vectors than the source has."""
-    stored = {text: vector for text, vector in zip(rows.texts or (), rows.vectors, strict=False) if text}
-    alike = float(row_cosines(np.stack([stored[text] for text in texts]).astype(np.float32), vectors).mean())
-    if alike < _SAME_MODEL:
-        raise UsageError(
-            f"--model {spec} isn't the model of these vectors: it gives {len(texts)} of the source's texts others "
-            f"(mean cosine {alike:.2f}); name the model that production uses"
-        )
-
-
-def _of_source(rows: Rows, clusters: NDArray[np.integer], seed: int) -> CanaryTexts:
-    if rows.texts is None or not any(rows.texts):
-        raise UsageError("--canary source: the source has no texts; give a file or a suite")
-    with_text = np.array([bool(text) for text in rows.texts])
-    places = np.flatnonzero(with_text)
-    chosen = places[
-        choose_canaries(rows.vectors[places].astype(np.float32), clusters[places], CANARIES_OF_SOURCE, seed=seed)
-    ]
-    return CanaryTexts(tuple(dict.fromkeys(str(rows.texts[place]) for place in chosen)))
-
-
-def _scores(sample: _Sample) -> ScoreBaseline | None:
+def _scores(sample: RowSample) -> ScoreBaseline | None:
     scores = sample.scores()
     return score_baseline(scores) if len(scores) >= FEWEST_SCORES else None
 

@@ -4,8 +4,9 @@
     one transaction: position, unfinished windows, evidence ─┴─ alerts, verdicts ──> state.db
     then: alerts delivered, verdicts recorded in MLflow; what fails is tried again with the next batch
 
-The position moves in the same transaction that keeps what was counted, so that a process that is killed anywhere goes
-on as if it had not been.
+A source that isn't there yet, or no longer, is waited for. What can't be read, or can't be held against the baseline,
+ends the watch, and those who get alerts are told so first. The position moves in the same transaction that keeps what
+was counted, so that a process that is killed anywhere goes on as if it had not been.
 """
 
 from __future__ import annotations
@@ -14,134 +15,36 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from datetime import timedelta
-from pathlib import Path
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
-from benchkit.embeddings.fingerprint import digest_json
-from benchkit.errors import BenchkitError, NotComparable, UsageError
+from benchkit.errors import BenchkitError, NotComparable, SourceError, UsageError
 from benchkit.monitor.alerts.alert import alert_of
 from benchkit.monitor.alerts.dispatch import Dispatcher
 from benchkit.monitor.alerts.prometheus import Metrics, PrometheusEndpoint
 from benchkit.monitor.alerts.specs import sink_of
 from benchkit.monitor.baseline import Baseline
-from benchkit.monitor.check import (
-    Circumstances,
-    ask_canaries,
-    counted,
-    judge_window,
-    segment_p_values,
-    window_p,
-)
-from benchkit.monitor.evidence import Standing, advance_segments, judged_segments
+from benchkit.monitor.check import Circumstances, NotOfBaseline, ask_canaries, counted, judge_window, window_p
+from benchkit.monitor.evidence import advance_segments, judged_segments
 from benchkit.monitor.live_model import LiveModel, encoded
-from benchkit.monitor.project import DEFAULT_POLICY, load_baseline, open_state, settings_here, sums_of
-from benchkit.monitor.window import Window, empty_window, pack, unpack
+from benchkit.monitor.project import load_baseline, open_state, settings_here, sums_of
+from benchkit.monitor.segments import segment_p_values
+from benchkit.monitor.watch_state import WatchRequest, WatchState, stream_key
+from benchkit.monitor.window import empty_window
 from benchkit.report.drift_json import drift_to_dict
 from benchkit.settings import Settings
+from benchkit.sources.folder import SourceAbsent
 from benchkit.sources.open import open_source
-from benchkit.sources.windows import Cut, CutState, WindowCutter
-from benchkit.store.drift_state import DriftState, Progress
-from benchkit.types.drift import ColumnNames, DriftPolicy, DriftReport, Harm, Rows, Source
+from benchkit.sources.windows import Cut, WindowCutter
+from benchkit.store.drift_state import DriftState
+from benchkit.types.drift import DriftReport, Harm, Rows, Source, WindowInfo
 
-BATCH_ROWS = 8192
-POLL_S = 5.0
-LATENESS = timedelta(minutes=1)
+__all__ = ["WatchRequest", "stream_key", "watch_source"]
+
 RETRY_S = 60.0  # between two tries to tell what could not be told
 SETTLING_S = 60.0  # a file that isn't whole is left alone while it is younger
-
-
-@dataclass(frozen=True, slots=True)
-class WatchRequest:
-    """A watch as it was asked for.
-
-    Attributes:
-        size, every: Rows or span of a window; one of the two.
-        lateness: How long after its end a window of time waits for rows.
-        poll_s: How long to wait when all rows were read.
-        once: Read what is there and end; windows that aren't full stay open.
-        alerts: Sinks; see alerts.specs.
-        metrics_port: Serve Prometheus' text on it; None for not.
-    """
-
-    source: str
-    baseline: str
-    size: int | None = None
-    every: timedelta | None = None
-    lateness: timedelta = LATENESS
-    poll_s: float = POLL_S
-    once: bool = False
-    model: str | None = None
-    ask_canaries: bool = True
-    columns: ColumnNames | None = None
-    dimension: int | None = None
-    query: str | None = None
-    keep_texts: bool = False
-    policy: DriftPolicy = DEFAULT_POLICY
-    alerts: tuple[str, ...] = ()
-    metrics_port: int | None = None
-    device: str = "auto"
-    offline: bool | None = None
-    track: bool = True
-    tracking_uri: str | None = None
-    batch_rows: int = BATCH_ROWS
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _State:
-    """What a watch knows between two commits."""
-
-    position: Mapping[str, Any]
-    cut: CutState
-    windows: Mapping[str, Window]
-    standing: Standing
-    segments: Mapping[str, Standing]
-    alerts: Mapping[str, Any] | None
-    left_out: int = 0
-    version: int = 0
-
-    def progress(self) -> Progress:
-        facts = {
-            "cut": self.cut.to_json(),
-            "standing": self.standing.to_json(),
-            "segments": {name: each.to_json() for name, each in self.segments.items()},
-            "alerts": self.alerts,
-            "left_out": self.left_out,
-        }
-        return Progress(self.position, facts, pack(self.windows) if self.windows else b"", self.version)
-
-
-def _from_progress(progress: Progress, run_length: int) -> _State:
-    facts = progress.facts
-    if not facts:
-        return _State({}, CutState(), {}, Standing.start(run_length), {}, None)
-    return _State(
-        position=progress.position,
-        cut=CutState.from_json(facts["cut"]),
-        windows=unpack(progress.window),
-        standing=Standing.from_json(facts["standing"], run_length),
-        segments={name: Standing.from_json(each, run_length) for name, each in facts["segments"].items()},
-        alerts=facts["alerts"],
-        left_out=facts["left_out"],
-        version=progress.version,
-    )
-
-
-def stream_key(request: WatchRequest, baseline: Baseline, source: Source) -> str:
-    """Return what names a watch: the same baseline, source, windows and policy go on where they stopped."""
-    return digest_json(
-        {
-            "baseline": baseline.info.digest,
-            # A relative path is another place in another folder.
-            "source": source.name if "://" in source.name else str(Path(source.name).absolute()),
-            "query": request.query,
-            "size": request.size,
-            "every_s": request.every.total_seconds() if request.every else None,
-            "run_length": request.policy.run_length,
-            "tolerance": request.policy.tolerance,
-        }
-    )
+_MEND_AND_START = "The watch has ended. Mend this, then start it again: it goes on where it stopped."
 
 
 def watch_source(
@@ -156,7 +59,7 @@ def watch_source(
 
     Raises:
         NotComparable: no such baseline, or rows of another dimension or model.
-        SourceError: the source can't be read, or changed behind the place that was read.
+        SourceError: a file can't be read, or changed behind the place that was read; with `once`, nothing is there.
         UsageError: a wrong option, or another watch of the same stream.
     """
     if (request.size is None) == (request.every is None):
@@ -200,32 +103,57 @@ class _Watch:
         self._request, self._settings, self._baseline, self._source = request, settings, baseline, source
         self._kept, self._metrics, self._on_report, self._on_message = state, metrics, on_report, on_message
         self._key = stream_key(request, baseline, source)
-        self._state = _from_progress(state.progress(self._key), request.policy.run_length)
+        self._state = self._committed = WatchState.of(state.progress(self._key), request.policy.run_length)
         self._cutter = WindowCutter(
             size=request.size, every=request.every, lateness=request.lateness, state=self._state.cut
         )
+        self._sinks = sinks
         self._dispatcher = Dispatcher(sinks, self._state.alerts)
         self._judged = baseline.judged(keep_texts=request.keep_texts)
         self._model: LiveModel | None = None
         self._sums: dict[int, bytes] = {}
         self._ended = 0
         self._answer: tuple[Harm | None, list[str]] | None = None
-        self._owes, self._tried = False, 0.0
+        self._owes, self._tried, self._waits = False, 0.0, False
 
     def run(self, stop: threading.Event) -> int:
         self._after_commit()
+        try:
+            self._follow(stop)
+        except SourceAbsent:
+            raise
+        except (NotComparable, SourceError) as exc:
+            self._tell_end(exc)
+            raise
+        return self._ended
+
+    def _follow(self, stop: threading.Event) -> None:
         while not stop.is_set():
-            for rows in self._batches():
-                self._take(self._cutter.cut(rows), rows.end)
-                if stop.is_set():
-                    return self._ended
-            self._take(self._cutter.close_due(), self._state.position)
+            if self._read(stop):
+                self._take(self._cutter.close_due(), self._state.position)
             if self._request.once:
                 break
             if self._owes and time.monotonic() - self._tried >= RETRY_S:
                 self._after_commit()
             stop.wait(self._request.poll_s)
-        return self._ended
+
+    def _read(self, stop: threading.Event) -> bool:
+        """Take the rows that are there; return whether the clock may now close windows: no row was left unread."""
+        try:
+            for rows in self._batches():
+                self._take(self._cutter.cut(rows), rows.end)
+                if stop.is_set():
+                    return False
+        except SourceAbsent as exc:
+            if self._request.once:
+                raise
+            if not self._waits:
+                self._on_message(f"waiting for rows: {exc}")
+            self._waits = True
+            # Without a window to close, the clock has no say: files that come late may hold rows of any time.
+            return exc.is_empty and bool(self._cutter.state.open)
+        self._waits = False
+        return True
 
     def _batches(self) -> Iterator[Rows]:
         rows = self._source.read(self._state.position or None, batch_rows=self._request.batch_rows)
@@ -246,14 +174,17 @@ class _Watch:
                 reports.append(self._close(cut))
         state = replace(self._state, position=position, cut=self._cutter.state, alerts=self._dispatcher.state)
         forms = [drift_to_dict(report) for report in reports]
-        kept = self._kept.commit(self._key, state.progress(), forms)
-        self._state = replace(state, version=kept.version)
+        self._commit(state, forms)
         self._ended += len(reports)
         for report in reports:
             self._metrics.observe(report)
             self._on_report(report)
         if reports:
             self._after_commit()
+
+    def _commit(self, state: WatchState, reports: Sequence[Mapping[str, Any]] = ()) -> None:
+        kept = self._kept.commit(self._key, state.progress(), reports)
+        self._state = self._committed = replace(state, version=kept.version)
 
     def _count(self, cut: Cut) -> None:
         if cut.rows is None or not len(cut.rows):
@@ -331,15 +262,34 @@ class _Watch:
             self._model = LiveModel.open(spec, device=self._request.device, offline=self._request.offline)
         return self._model
 
+    def _tell_end(self, error: NotComparable | SourceError) -> None:
+        """Alert that the watch ends, once however often it is started again."""
+        # What the batch in hand changed, and what its windows would have told, isn't committed.
+        self._state, self._dispatcher = self._committed, Dispatcher(self._sinks, self._committed.alerts)
+        report = DriftReport(
+            baseline=self._baseline.info,
+            window=WindowInfo(self._source.name, 0, number=self._state.cut.number),
+            policy=self._request.policy,
+            kind=error.kind if isinstance(error, NotOfBaseline) else "pipeline",
+            severity="critical",
+            reason=str(error),
+            advice=_MEND_AND_START,
+            breaks_policy=True,
+            p_value=None,
+            checked_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            evidence=self._state.standing.evidence,
+        )
+        if self._dispatcher.note(alert_of(report)) is not None:
+            self._commit(replace(self._state, alerts=self._dispatcher.state))
+            self._after_commit()
+
     def _after_commit(self) -> None:
         """Deliver and record what was committed; what fails is kept and tried again: with the next window, or soon."""
         failed = [delivery for delivery in self._dispatcher.deliver() if delivery.error]
         for delivery in failed:
             self._on_message(f"not delivered, tried again later: {delivery.error}")
         if self._dispatcher.state != self._state.alerts and self._state.version:
-            state = replace(self._state, alerts=self._dispatcher.state)
-            kept = self._kept.commit(self._key, state.progress())
-            self._state = replace(state, version=kept.version)
+            self._commit(replace(self._state, alerts=self._dispatcher.state))
         is_recorded = self._record() if self._request.track else True
         self._owes, self._tried = bool(failed) or not is_recorded, time.monotonic()
 

@@ -17,15 +17,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchkit.drift.health import Health, finite_rows, measure_health
+from benchkit.drift.health import Health, finite_rows, measure_and_hash
+from benchkit.drift.outside import is_outside
+from benchkit.drift.projection import Points, draw_points
 from benchkit.drift.reference import Reference, assign
 from benchkit.drift.scores import ScoreBaseline, ScoreCounts, count_scores
 from benchkit.drift.sketch import Sketch, empty_sketch, sketch
 from benchkit.embeddings.fingerprint import text_key
-from benchkit.types.drift import Rows
+from benchkit.types.drift import OUTSIDE, Rows
 
 TEXTS_KEPT = 40  # of each cluster
 TEXT_LENGTH = 500  # characters kept of one
+MODELS_KEPT = 8  # of a window; a stream of more names than that names something else
 SEGMENTS_KEPT = 500  # more different ones are counted together, so that a wrong column can't take all memory
 OTHER_SEGMENTS = "(all others)"
 NO_SEGMENT = "(none)"
@@ -60,6 +63,8 @@ class Window:
         segment_rows: Rows of every segment.
         start, end: Smallest and largest time, datetime64[us] in UTC; None where no row has one.
         late: Rows whose time lies before the window that they were counted in.
+        points: Some of the rows in the baseline's plane.
+        models: Name and fingerprint of each model that rows say made them, in order.
     """
 
     health: Health
@@ -71,6 +76,8 @@ class Window:
     start: np.datetime64 | None = None
     end: np.datetime64 | None = None
     late: int = 0
+    points: Points = field(default_factory=Points.empty)
+    models: tuple[tuple[str, str], ...] = ()
 
     @property
     def rows(self) -> int:
@@ -88,6 +95,8 @@ class Window:
             start=min((time for time in (self.start, other.start) if time is not None), default=None),
             end=max((time for time in (self.end, other.end) if time is not None), default=None),
             late=self.late + other.late,
+            points=self.points + other.points,
+            models=tuple(sorted({*self.models, *other.models})[:MODELS_KEPT]),
         )
 
 
@@ -104,9 +113,11 @@ def window_of(judged: Judged, rows: Rows, *, late: int = 0) -> Window:
     Raises:
         ValueError: the rows have another dimension than the baseline.
     """
-    health = measure_health(rows.vectors)
-    # A second look at every row only where there is something to leave out.
-    kept = rows.take(finite_rows(rows.vectors)) if health.nonfinite else rows
+    health, hashes = measure_and_hash(rows.vectors)
+    kept = rows
+    if health.nonfinite:  # a second look at every row only where there is something to leave out
+        finite = finite_rows(rows.vectors)
+        kept, hashes = rows.take(finite), hashes[finite]
     start, end = _span(rows)
     places = segment_places(kept, judged.segment_by)
     return Window(
@@ -123,6 +134,8 @@ def window_of(judged: Judged, rows: Rows, *, late: int = 0) -> Window:
         start=start,
         end=end,
         late=late,
+        points=draw_points(judged.reference.frame, kept.vectors, hashes, kept.times),
+        models=((rows.model, rows.fingerprint),) if len(rows) and (rows.model or rows.fingerprint) else (),
     )
 
 
@@ -163,11 +176,13 @@ def _texts_of(judged: Judged, rows: Rows) -> Texts:
     if not judged.keep_texts or rows.texts is None or not len(rows):
         return {}
     clusters = assign(judged.reference, rows.vectors).tolist()
+    outside = is_outside(judged.reference, rows.vectors).tolist()
     found: dict[int, dict[str, str]] = {}
-    for cluster, text in zip(clusters, rows.texts, strict=True):
+    for cluster, is_new, text in zip(clusters, outside, rows.texts, strict=True):
         if text:
             shown = text[:TEXT_LENGTH]
-            found.setdefault(cluster, {})[text_key(shown).hex()] = shown
+            for region in (cluster, OUTSIDE) if is_new else (cluster,):
+                found.setdefault(region, {})[text_key(shown).hex()] = shown
     return {cluster: _fewest(texts) for cluster, texts in found.items()}
 
 
@@ -197,6 +212,7 @@ def pack(windows: Mapping[str, Window]) -> bytes:
     for name, window in windows.items():
         _put(arrays, f"{name}/health", window.health.to_arrays())
         _put(arrays, f"{name}/sketch", window.sketch.to_arrays())
+        _put(arrays, f"{name}/points", window.points.to_arrays())
         if window.scores is not None:
             _put(arrays, f"{name}/scores", {"counts": window.scores.counts})
         order = list(window.segments)
@@ -209,6 +225,7 @@ def pack(windows: Mapping[str, Window]) -> bytes:
             "start": _time(window.start),
             "end": _time(window.end),
             "late": window.late,
+            "models": [list(model) for model in window.models],
         }
     packed: bytes = save(
         {key: np.asarray(array, order="C") for key, array in arrays.items()}, {_METADATA: json.dumps(facts)}
@@ -243,6 +260,8 @@ def _window(name: str, arrays: Mapping[str, NDArray[Any]], about: Mapping[str, A
         start=np.datetime64(about["start"], "us") if about["start"] else None,
         end=np.datetime64(about["end"], "us") if about["end"] else None,
         late=about["late"],
+        points=Points.from_arrays(part_of(arrays, f"{name}/points")),
+        models=tuple((model, fingerprint) for model, fingerprint in about.get("models", ())),
     )
 
 

@@ -2,7 +2,7 @@
 
     Comparison ─┬─ view, words, budget, cost_view ─┬─ table      a terminal
                 │                                  ├─ markdown   a pull request or a wiki
-                │                                  └─ html ── pictures, report.css      one file, no network
+                │                                  └─ html ── charts, report.css        one file, no network
                 ├─ json_form    a file for programs, and back
                 └─ frame        pandas
 

@@ -1,23 +1,26 @@
 """Drift checks as one HTML file that needs nothing else.
 
-    reports of one baseline, oldest first ──> verdict of the last ── time line ── what changed ── history
+    reports of one baseline, oldest first ──> verdict of the last ── windows ── what changed ── history
 
-The time line shows each window's p-value on a logarithmic axis, and the verdict by shape and colour.
+Its pictures are those of the dashboard (charts/), drawn as static SVG: p-values, evidence and canaries of all windows
+over time, and of the last window its statistics and regions.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 from benchkit.errors import UsageError
 from benchkit.report import drift_words, page, words
+from benchkit.report.board_rows import check_rows
+from benchkit.report.charts import drift, regions
+from benchkit.report.charts.base import Chart
+from benchkit.report.charts.svg import svg_of_both_widths
 from benchkit.report.page import document, escape
+from benchkit.types.board import Mark
 from benchkit.types.drift import DriftReport
 
-_WIDTH, _HEIGHT = 900, 220
-_LEFT, _RIGHT, _TOP, _BOTTOM = 76, 12, 14, 34
-_LEAST_P = 1e-4
 _HISTORY_SHOWN = 500
 
 
@@ -32,7 +35,7 @@ def render_drift_html(reports: Sequence[DriftReport]) -> str:
     last = reports[-1]
     sections = [
         _head(last),
-        _time_line(reports),
+        _windows(reports[-_HISTORY_SHOWN:]),
         _rows(last),
         _statistics(last),
         _harm(last),
@@ -60,6 +63,38 @@ def _head(report: DriftReport) -> str:
     return f"<h1>{escape(base.name)}: drift</h1>\n{facts}\n{verdict}\n{shown}"
 
 
+def _windows(reports: Sequence[DriftReport]) -> str:
+    """Return the pictures of windows over time; of one window they would say no more than its verdict."""
+    if sum(report.p_value is not None for report in reports) < 2:
+        return ""
+    rows, marks = check_rows(reports), _marks(reports)
+    pictures = (
+        _figure(drift.timeline(rows, marks), "Further up is stronger evidence of a change; shapes tell the severity."),
+        _figure(drift.evidence(rows, marks), "What the windows of a watch say together."),
+        _figure(drift.canary_quality(rows, marks), "Identity, overlap and nDCG should stay; low scores should be few."),
+    )
+    return page.section("Windows", *pictures)
+
+
+def _marks(reports: Sequence[DriftReport]) -> tuple[Mark, ...]:
+    """Return where the baseline was made anew, and where another model made the vectors, both on the time axis."""
+    marks = []
+    for before, after in pairwise(reports):
+        at = after.window.start or after.checked_at
+        if before.baseline.digest != after.baseline.digest:
+            marks.append(Mark(at, "new baseline", "baseline"))
+        if after.window.fingerprint not in ("", before.window.fingerprint):
+            marks.append(Mark(at, after.window.model or "another model", "model"))
+    return tuple(marks)
+
+
+def _figure(chart: Chart | None, said: str) -> str:
+    if chart is None:
+        return ""
+    caption = f"<figcaption>{escape(chart.title)}. {escape(said)}</figcaption>"
+    return f"<figure>\n{svg_of_both_widths(chart)}\n{caption}\n</figure>"
+
+
 def _rows(report: DriftReport) -> str:
     if not report.health:
         return ""
@@ -84,7 +119,8 @@ def _statistics(report: DriftReport) -> str:
         for found in report.statistics
     ]
     said = "<p>The p of the whole is calibrated for all of them together; a single one may be small by chance.</p>"
-    return page.section("Statistics", said, page.table("Statistics", headings, rows))
+    picture = _figure(drift.statistics(report), "Further right is stronger evidence of a change.")
+    return page.section("Statistics", said, picture, page.table("Statistics", headings, rows))
 
 
 def _harm(report: DriftReport) -> str:
@@ -95,8 +131,13 @@ def _harm(report: DriftReport) -> str:
 
 
 def _clusters(report: DriftReport) -> str:
+    plane = _figure(
+        regions.projection(report),
+        "Axes are the baseline's two main directions. Grey discs are its regions and rings the changed ones in this "
+        "window, dashed where they shrank; areas are shares of rows. Dots are rows of the window; crosses lie outside.",
+    )
     if not report.clusters:
-        return ""
+        return page.section("Where it changed", plane) if plane else ""
     names = ("before", "now", "z")
     headings = [page.heading("region"), *(page.heading(name, "number") for name in names)]
     headings += [page.heading(name) for name in ("keywords", "texts now", "texts of the baseline")]
@@ -114,7 +155,8 @@ def _clusters(report: DriftReport) -> str:
         )
         for change in report.clusters
     ]
-    return page.section("Where it changed", page.table("Regions", headings, rows))
+    shares = _figure(regions.regions(report), "Hollow: share of rows in the baseline. Filled: in this window.")
+    return page.section("Where it changed", shares, page.table("Regions", headings, rows), plane)
 
 
 def _segments(report: DriftReport) -> str:
@@ -169,48 +211,3 @@ def _window(report: DriftReport) -> str:
     window = report.window
     number = f"{window.number} " if window.number else ""
     return f"{number}{window.start} to {window.end}" if window.start else f"{number}{window.source}"
-
-
-# ------------------------------------------------------------ time line
-
-
-def _time_line(reports: Sequence[DriftReport]) -> str:
-    shown = [report for report in reports[-_HISTORY_SHOWN:] if report.p_value is not None]
-    if len(shown) < 2:
-        return ""
-    parts = [*_grid(), *(_mark(report, place, len(shown)) for place, report in enumerate(shown))]
-    said = f"p-values of {len(shown)} windows, oldest first, on a logarithmic axis"
-    picture = f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{said}">{"".join(parts)}</svg>'
-    legend = "Round: no alarm. Square: breaks the policy. Further down is stronger evidence of a change."
-    return page.section("Windows", f"<figure>{picture}<figcaption>{legend}</figcaption></figure>")
-
-
-def _y(p_value: float) -> float:
-    depth = -math.log10(max(p_value, _LEAST_P)) / -math.log10(_LEAST_P)
-    return _TOP + depth * (_HEIGHT - _TOP - _BOTTOM)
-
-
-def _x(place: int, n: int) -> float:
-    return _LEFT + (place + 0.5) / n * (_WIDTH - _LEFT - _RIGHT)
-
-
-def _grid() -> list[str]:
-    parts = []
-    for power in range(5):
-        y = _y(10.0**-power)
-        # What is smaller still lies on the lowest line.
-        label = "1" if power == 0 else f"{'≤ ' if power == 4 else ''}{10.0**-power:.{power}f}"
-        parts.append(f'<line x1="{_LEFT}" y1="{y:.1f}" x2="{_WIDTH - _RIGHT}" y2="{y:.1f}" class="grid"/>')
-        parts.append(f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end" class="tick">{label}</text>')
-    parts.append(f'<text x="{_LEFT}" y="{_HEIGHT - 8}" class="tick">oldest</text>')
-    parts.append(f'<text x="{_WIDTH - _RIGHT}" y="{_HEIGHT - 8}" text-anchor="end" class="tick">newest</text>')
-    return parts
-
-
-def _mark(report: DriftReport, place: int, n: int) -> str:
-    assert report.p_value is not None
-    x, y = _x(place, n), _y(report.p_value)
-    title = f"<title>{escape(f'{_window(report)}: {drift_words.headline(report)}')}</title>"
-    if report.breaks_policy:
-        return f'<rect x="{x - 5:.1f}" y="{y - 5:.1f}" width="10" height="10" class="{report.severity}">{title}</rect>'
-    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" class="{report.severity}">{title}</circle>'

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _STYLES: dict[DriftSeverity, str] = {"ok": "green", "info": "cyan", "warn": "yellow", "critical": "bold red"}
 _SEGMENTS_SHOWN = 20
+_CANARIES_SHOWN = 3
 
 
 def render_drift(report: DriftReport, console: Console) -> None:
@@ -40,8 +41,12 @@ def _lines(report: DriftReport) -> Iterator[str]:
         yield from _part("Evidence", [drift_words.evidence_sentence(report.evidence)])
     if report.harm is not None:
         yield from _part("Harm", drift_words.harm_sentences(report.harm))
+        worst = report.harm.worst[:_CANARIES_SHOWN]
+        yield from _part("Canaries that changed most", [drift_words.canary_sentence(change) for change in worst])
     yield from _part("Where", [drift_words.cluster_sentence(change) for change in report.clusters])
     yield from _part("Segments", _segments(report))
+    drivers = drift_words.leading_drivers(report.drivers)[:_SEGMENTS_SHOWN]
+    yield from _part("What drives the change", [drift_words.driver_sentence(found) for found in drivers])
     yield from _part("Notes", [words.plain(note) for note in report.notes])
 
 

@@ -1,14 +1,26 @@
 """What a drift check says, in words: every output takes its sentences from here.
 
-DriftReport ──> headline · statistics · health · harm · clusters · segments, as plain sentences and cells
+DriftReport ──> headline · health · harm · worst canaries · clusters · segments and what they drive, as plain sentences
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from benchkit.report import words
-from benchkit.types.drift import ChangeKind, ClusterChange, DriftReport, DriftSeverity, Evidence, Harm, SegmentResult
+from benchkit.types.drift import (
+    OUTSIDE,
+    CanaryChange,
+    ChangeKind,
+    ClusterChange,
+    DriftReport,
+    DriftSeverity,
+    Evidence,
+    Harm,
+    SegmentDriver,
+    SegmentResult,
+)
 
 SEVERITY_WORDS: dict[DriftSeverity, str] = {"ok": "OK", "info": "INFO", "warn": "WARN", "critical": "CRITICAL"}
 KIND_WORDS: dict[ChangeKind, str] = {
@@ -19,6 +31,7 @@ KIND_WORDS: dict[ChangeKind, str] = {
     "pipeline": "the way of the vectors is broken",
 }
 _TEXT_SHOWN = 90
+LEAST_PART = 0.05  # of a shift; segments with less of it are not named
 
 
 def headline(report: DriftReport) -> str:
@@ -120,11 +133,16 @@ def _scores(harm: Harm) -> str:
     return f"Queries whose best hit scores under the baseline's 5th percentile: {percent(harm.low_score_share)}{p}."
 
 
+def region_name(change: ClusterChange) -> str:
+    """Return what a region is called that has no words of its own."""
+    return "far from every region" if change.cluster == OUTSIDE else f"region {change.cluster}"
+
+
 def cluster_sentence(change: ClusterChange) -> str:
     """Return one region that grew, shrank or appeared."""
     before, now = percent(change.baseline_share), percent(change.window_share)
     verb = "grew" if change.window_share > change.baseline_share else "shrank"
-    said = f"region {change.cluster} {verb} from {before} to {now} (z {change.z:+.1f})"
+    said = f"{region_name(change)} {verb} from {before} to {now} (z {change.z:+.1f})"
     if change.keywords:
         said += f": {', '.join(words.plain(word, 40) for word in change.keywords)}"
     if change.examples:
@@ -137,6 +155,36 @@ def segment_sentence(found: SegmentResult) -> str:
     p = "too few rows for a test" if found.p_value is None else f"p {words.p_equals(found.p_value)}"
     mark = "drifts" if found.is_alarm else "no alarm"
     return f"{words.plain(found.segment, 60)}: {mark} ({words.counted(found.rows, 'row')}, {p})"
+
+
+def canary_sentence(change: CanaryChange) -> str:
+    """Return what became of one canary."""
+    kept = f"{percent(change.overlap_at_10)} of its neighbours stay"
+    said = f"{quoted(change.text)}: {kept}, cosine {change.identity:.5f}"
+    if change.nearest_before == change.nearest_now:
+        return said
+    return f"{said}; nearest was {quoted(change.nearest_before)} and is {quoted(change.nearest_now)}"
+
+
+def leading_drivers(found: Sequence[SegmentDriver]) -> list[SegmentDriver]:
+    """Return the segments worth naming: those with 5 % of the shift or more, for it or against it."""
+    return [driver for driver in found if abs(driver.part) >= LEAST_PART]
+
+
+def driver_sentence(found: SegmentDriver) -> str:
+    """Return what one segment adds to the shift of all rows; a part below 0 works against it.
+
+    >>> driver_sentence(SegmentDriver("search", 0.75, 0.7, 0.25, 0.5))
+    'search: 75.0 % of the shift (its vectors moved: 70.0 %; its rows went from 25.0 % to 50.0 %: 5.0 %)'
+    """
+    share = f"its rows went from {percent(found.baseline_share)} to {percent(found.window_share)}"
+    parts = f"its vectors moved: {_part(found.moved)}; {share}: {_part(found.part - found.moved)}"
+    return f"{words.plain(found.segment, 60)}: {_part(found.part)} of the shift ({parts})"
+
+
+def _part(part: float) -> str:
+    """Return a part of a whole, which may be below 0 or above 1."""
+    return f"{round(100 * part, 1) + 0.0:.1f} %"  # no "-0.0"
 
 
 def quoted(text: str) -> str:

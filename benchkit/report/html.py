@@ -9,10 +9,15 @@ load from elsewhere, so that even a text that slips through could do nothing. Th
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
-from benchkit.report import cost_view, page, pictures, words
+from benchkit.report import cost_view, page, words
+from benchkit.report.charts.base import Chart
+from benchkit.report.charts.forest import forest
+from benchkit.report.charts.heat import HEAT, finite_score, heat_range, heat_step
+from benchkit.report.charts.quality import quality_against, without_place
+from benchkit.report.charts.svg import svg_of_both_widths
+from benchkit.report.charts.tasks import task_map
 from benchkit.report.page import document, escape
 from benchkit.report.view import (
     WorstOfTask,
@@ -30,7 +35,6 @@ from benchkit.types.cost import CostFigure, CostRatio
 from benchkit.types.model import ModelMeta
 
 _WORST_SHOWN = 10
-_HEAT_STEPS = 8  # .heat0 to .heat7 in report.css
 _OPEN_TASKS = 12  # a longer table of differences by task is folded up
 
 
@@ -130,23 +134,25 @@ def _summary_row(
 def _quality_cost(comparison: Comparison) -> str:
     bars = "The diamond is the recommended model; bars are 95 % intervals"
     latency = _figure(
-        pictures.quality_latency(comparison),
-        f"Up is better, left is faster. {bars}; an open mark breaks the budget. Left of and above the "
-        "dashed steps there is no model.",
-        pictures.without_latency(comparison),
+        quality_against(comparison, "latency"),
+        f"Up is better, left is faster. {bars}; a hollow mark breaks the budget. Left of and above the dashed steps "
+        "there is no model. A thin line joins variants of one model.",
+        without_place(comparison, "latency"),
     )
     size = _figure(
-        pictures.quality_cost(comparison),
+        quality_against(comparison, "bytes"),
         f"Up is better, left is cheaper. {bars}; models of one size stand side by side.",
-        pictures.without_place(comparison),
+        without_place(comparison, "bytes"),
     )
     return page.section("Quality and cost", latency, size) if latency or size else ""
 
 
-def _figure(picture: str, said: str, beside: Sequence[str]) -> str:
-    if not picture:
+def _figure(chart: Chart | None, said: str, beside: Sequence[str] = ()) -> str:
+    if chart is None:
         return ""
     others = f'\n<p class="note">Not in the picture: {"; ".join(map(escape, beside))}.</p>' if beside else ""
+    frame = f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(chart.title)}">'
+    picture = f"{frame}{svg_of_both_widths(chart)}</div>"
     return f"<figure>\n{picture}\n<figcaption>{said}</figcaption>\n</figure>{others}"
 
 
@@ -202,7 +208,7 @@ def _figure_cell(found: CostFigure | None) -> str:
 
 def _map(comparison: Comparison) -> str:
     cells, order = cells_by_place(comparison), [row.model for row in summaries(comparison)]
-    low, high = _heat_range(comparison)
+    low, high = heat_range(comparison)
     headings = [page.heading("task"), *(page.heading(escape(model)) for model in order)]
     rows = [
         page.row(
@@ -224,44 +230,46 @@ def _task_heading(comparison: Comparison, task: str) -> str:
     return escape(task) + page.small(escape(" · ".join(facts)))
 
 
-def _heat_range(comparison: Comparison) -> tuple[float, float]:
-    """Return the ends of the colour scale: tens of points, at least 20 apart, so that a small spread looks small."""
-    scores = [cell.result.main_score for cell in comparison.cells if cell.result.main_score is not None]
-    finite = [score for score in scores if math.isfinite(score)] or [0.0, 1.0]
-    low, high = math.floor(min(finite) * 10) / 10, math.ceil(max(finite) * 10) / 10
-    return (low, high) if high - low > 0.15 else (low - 0.1, high + 0.1)
-
-
 def _heat(scored: ScoredCell | None, low: float, high: float) -> str:
-    said = words.cell_words(scored)
-    score = scored.result.main_score if scored is not None and scored.result.status == "ok" else None
-    if scored is None or score is None or not math.isfinite(score):
+    said, score = words.cell_words(scored), finite_score(scored)
+    if scored is None or score is None:
         reason = escape(scored.result.reason) if scored is not None else ""
         return f'<td class="absent" title="{reason}">{said}</td>'
-    # Rounded first: 0.6 between 0.3 and 0.9 is the middle, although its quotient is 0.4999...
-    step = min(_HEAT_STEPS - 1, int(round((score - low) / (high - low) * _HEAT_STEPS, 6)))
-    return page.cell(said + page.small(words.span(scored.interval)), f"heat{step}")
+    return page.cell(said + page.small(words.span(scored.interval)), f"heat{heat_step(score, low, high)}")
 
 
 def _legend(low: float, high: float) -> str:
-    ends = [low + (high - low) * step / _HEAT_STEPS for step in range(_HEAT_STEPS)]
+    ends = [low + (high - low) * step / len(HEAT) for step in range(len(HEAT))]
     swatches = "".join(f'<span class="heat{step}">{end * 100:.3g}</span>' for step, end in enumerate(ends))
     return f'<div class="legend"><span>from</span>{swatches}<span>to {high * 100:.3g} points</span></div>'
 
 
 def _differences(comparison: Comparison) -> str:
-    picture = pictures.forest(comparison)
     if not comparison.pairs:
         return ""
-    said = "Filled: a difference was found; open: inconclusive; square: the same within the margin, which is the band."
-    figure = f"<figure>\n{picture}\n<figcaption>{said}</figcaption>\n</figure>" if picture else ""
+    said = (
+        "Filled: a difference was found; hollow: inconclusive; square: the same within the margin, which is the band."
+    )
+    figure = _figure(forest(comparison), said)
     decided = (
         f"{comparison.n_resamples} resamples, seed {comparison.seed}; &quot;same&quot; means an interval within "
         f"{words.margin_words(comparison.margin)}, &quot;inconclusive&quot; that more items would be needed. "
         "Verdicts are at the 5 % level after Holm&#x27;s correction."
     )
     note = f'<p class="note">{decided}</p>'
-    return page.section("Differences", figure, note, _mean_pairs(comparison), _pairs_by_task(comparison))
+    return page.section("Differences", figure, note, _mean_pairs(comparison), *_by_task(comparison))
+
+
+def _by_task(comparison: Comparison) -> list[str]:
+    """Return the differences by task, as a picture and in numbers; on one task the mean says it all."""
+    against = reference(comparison)
+    if against is None or len(task_names(comparison)) < 2:
+        return []
+    said = (
+        f"Points against {escape(against)}. Blue is better, orange is worse; in parentheses on grey is what may be "
+        "chance, or is the same within the margin."
+    )
+    return [_figure(task_map(comparison, baseline=against), said), _pairs_by_task(comparison, against)]
 
 
 def _mean_pairs(comparison: Comparison) -> str:
@@ -286,10 +294,8 @@ def _pair_row(pair: PairResult) -> str:
     )
 
 
-def _pairs_by_task(comparison: Comparison) -> str:
-    against, tasks = reference(comparison), task_names(comparison)
-    if against is None or len(tasks) < 2:  # on one task the mean says it all
-        return ""
+def _pairs_by_task(comparison: Comparison, against: str) -> str:
+    tasks = task_names(comparison)
     found = pairs_against(comparison, against)
     others = [row.model for row in summaries(comparison) if row.model != against]
     headings = [page.heading("task"), *(page.heading(escape(other)) for other in others)]

@@ -103,8 +103,8 @@ def count(n: int | None) -> str:
 
 
 def counted(n: int, noun: str) -> str:
-    """Return "1 task" or "4 tasks"."""
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+    """Return "1 task", "4 tasks" or "12,000 tasks"."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
 def parameters(n: int | None) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
 
 from benchkit.errors import SourceError
-from benchkit.sources.folder import FileEntry, Folder, identify
+from benchkit.sources.folder import FileEntry, Folder, identify, unread
 from benchkit.sources.position import FinishedFiles, Mark, Position, parse_position, without_gone
 from benchkit.sources.raw import RawRows, Reader, Unfinished, rows_of
 from benchkit.sources.read_arrow import ArrowReader
@@ -116,7 +116,7 @@ class FileSource:
             if not self._is_young(entry):
                 raise SourceError(str(exc)) from exc
         except OSError as exc:
-            raise SourceError(f"{place}: can't be read: {exc.strerror or exc}") from exc
+            raise unread(place, exc) from exc
 
     def _rows(
         self, entry: FileEntry, file: BinaryIO, mark: Mark, position: Position, batch_rows: int

@@ -54,6 +54,18 @@ _PACKAGES = {
 }
 
 
+class SourceAbsent(SourceError):
+    """Nothing is there to be read: not yet, or no longer. Who follows the source waits.
+
+    Attributes:
+        is_empty: The place is there and holds nothing to read; False where it can't be reached.
+    """
+
+    def __init__(self, message: str, *, is_empty: bool) -> None:
+        super().__init__(message)
+        self.is_empty = is_empty
+
+
 @dataclass(frozen=True, slots=True)
 class FileEntry:
     """A file of a source.
@@ -89,7 +101,8 @@ class Folder(Protocol):
         """Return the files to read, in their order.
 
         Raises:
-            SourceError: there is none, or the place can't be read.
+            SourceAbsent: there is none, or no such place.
+            SourceError: the place can't be read.
         """
         ...
 
@@ -131,7 +144,7 @@ class LocalFolder:
 
     def entries(self) -> list[FileEntry]:
         if not self._is_glob and not self._path.exists():
-            raise SourceError(f"{self.shown}: no such file or directory")
+            raise SourceAbsent(f"{self.shown}: no such file or directory", is_empty=False)
         if self._path.is_file() and not self._is_glob:
             self._root = self._path.parent
             return _readable([self._path.name], self, is_chosen=True)
@@ -154,7 +167,7 @@ class LocalFolder:
 
     def _walked(self) -> list[str]:
         def fail(error: OSError) -> None:
-            raise SourceError(f"{self.shown}: can't be listed: {error.strerror}") from error
+            raise _unlisted(self.shown, error, error.strerror or str(error)) from error
 
         names: list[str] = []
         for folder, inner, files in os.walk(self._root, onerror=fail, followlinks=True):
@@ -182,7 +195,7 @@ class RemoteFolder:
                 return _readable([self._path.rpartition("/")[2]], self, is_chosen=True)
             return self._listed()
         except OSError as exc:
-            raise SourceError(f"{self.shown}: can't be listed: {exc}") from exc
+            raise _unlisted(self.shown, exc, str(exc)) from exc
 
     def entry(self, name: str) -> FileEntry | None:
         try:
@@ -222,7 +235,7 @@ def identify(folder: Folder, entry: FileEntry, upto: int | None = None) -> str:
             file.seek(max(0, length - _END_BYTES))
             tail = file.read(min(_END_BYTES, length))
     except OSError as exc:
-        raise SourceError(f"{folder.shown}: {shown(entry.name)}: can't be read: {exc.strerror or exc}") from exc
+        raise unread(f"{folder.shown}: {shown(entry.name)}", exc) from exc
     return hashlib.blake2b(b"%d:" % length + head + tail, digest_size=DIGEST_BYTES).hexdigest()
 
 
@@ -237,6 +250,20 @@ def natural_order(name: str) -> tuple[object, ...]:
     return (tuple((int(part), "") if place % 2 else (0, part) for place, part in enumerate(parts)), name)
 
 
+def _unlisted(where: str, error: OSError, why: str) -> SourceError:
+    """Return what a place is that can't be listed: one that vanished or is out of reach may come back."""
+    said = f"{where}: can't be listed: {why}"
+    if isinstance(error, FileNotFoundError | NotADirectoryError | ConnectionError | TimeoutError):
+        return SourceAbsent(said, is_empty=False)
+    return SourceError(said)
+
+
+def unread(place: str, error: OSError) -> SourceError:
+    """Return what a file is that can't be read: one that has just gone is left out the next time."""
+    said = f"{place}: can't be read: {error.strerror or error}"
+    return SourceAbsent(said, is_empty=False) if isinstance(error, FileNotFoundError) else SourceError(said)
+
+
 def _readable(names: Iterable[str], folder: Folder, *, is_chosen: bool) -> list[FileEntry]:
     entries = (folder.entry(name) for name in _chosen(names, folder.shown, is_chosen=is_chosen))
     return [entry for entry in entries if entry is not None]  # a file may go between the listing and this
@@ -249,7 +276,8 @@ def _chosen(names: Iterable[str], where: str, *, is_chosen: bool) -> list[str]:
     with_vectors = [name for name in known if _suffix(name) != ".txt"]
     if not known:
         found = f"found {listed(present)}" if present else "no file is there"
-        raise SourceError(f"{where}: nothing to read; {found}; allowed: {', '.join(FORMATS)}")
+        said = f"{where}: nothing to read; {found}; allowed: {', '.join(FORMATS)}"
+        raise SourceError(said) if is_chosen else SourceAbsent(said, is_empty=True)
     return sorted(with_vectors or known, key=natural_order)
 
 

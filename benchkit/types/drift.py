@@ -20,6 +20,7 @@ Role = Literal["query", "document"]
 # What changed: what is embedded, what embeds it, its arithmetic, or the way between.
 ChangeKind = Literal["none", "data", "model", "numeric", "pipeline"]
 DriftSeverity = Literal["ok", "info", "warn", "critical"]
+OUTSIDE = -1  # as a cluster: rows that lie far from every region of the baseline
 DRIFT_SEVERITIES: tuple[DriftSeverity, ...] = ("ok", "info", "warn", "critical")
 
 
@@ -202,6 +203,7 @@ class ClusterChange:
     """A region of the baseline's space that more or fewer rows fall into than before.
 
     Attributes:
+        cluster: The region's number; OUTSIDE for rows that are as far from every region as few rows used to be.
         baseline_share, window_share: Of rows.
         z: Standard errors between the two.
         keywords, examples: Of the window's own rows there, if texts may be shown; the nearest kept baseline texts else.
@@ -228,6 +230,41 @@ class SegmentResult:
 
 
 @dataclass(frozen=True, slots=True)
+class SegmentDriver:
+    """What one segment adds to the shift of the mean of all rows.
+
+    Attributes:
+        part: Of the whole shift, along its direction; the parts of all segments add up to 1, some may be negative.
+        moved: The portion of `part` that comes of other vectors within the segment; the rest comes of its share.
+        baseline_share, window_share: Of rows.
+    """
+
+    segment: str
+    part: float
+    moved: float
+    baseline_share: float
+    window_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryChange:
+    """What a change of the model does to one canary.
+
+    Attributes:
+        text: As the canary set stores it; "" where it keeps none.
+        identity: Cosine of its vector now and in the baseline.
+        overlap_at_10: Share of its ten nearest canaries that stay, all vectors new.
+        nearest_before, nearest_now: Text of its nearest canary with the stored vectors and with the new ones.
+    """
+
+    text: str
+    identity: float
+    overlap_at_10: float
+    nearest_before: str
+    nearest_now: str
+
+
+@dataclass(frozen=True, slots=True)
 class Harm:
     """What a change does to retrieval, measured on canaries or on production's own scores.
 
@@ -244,6 +281,7 @@ class Harm:
             the change.
         low_score_share: Share of queries whose best hit scores under the baseline's 5th percentile; 0.05 is no change.
         low_score_p: Of a larger share; None without scores.
+        worst: The canaries that changed most, at most ten; the smallest overlap first, then the smallest identity.
     """
 
     n_canaries: int = 0
@@ -260,6 +298,38 @@ class Harm:
     ndcg_change_high: float | None = None
     low_score_share: float | None = None
     low_score_p: float | None = None
+    worst: tuple[CanaryChange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectedRegion:
+    """A region of the baseline's space as a point of the plane, with the share of rows that fall into it."""
+
+    cluster: int
+    x: float
+    y: float
+    baseline_share: float
+    window_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """Baseline and window in one plane, whose axes are the baseline's first two principal directions.
+
+    The axes, `x_range` and `y_range` are the baseline's, so that windows can be held against each other.
+
+    Attributes:
+        regions: Every region of the baseline, at its centre.
+        window: Some of the window's rows, drawn evenly; at most 200.
+        x_range, y_range: Where nearly all rows of the baseline lie; rows of a window may lie outside.
+        explained: Share of the baseline's variance that the plane shows; between 0 and 1.
+    """
+
+    regions: tuple[ProjectedRegion, ...]
+    window: tuple[tuple[float, float], ...]
+    x_range: tuple[float, float]
+    y_range: tuple[float, float]
+    explained: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +362,7 @@ class WindowInfo:
 
     Attributes:
         start, end: Times of the first and last row (ISO 8601, UTC), or "" where rows have none.
+        model, fingerprint: What the rows say made them; "" where they say nothing.
     """
 
     source: str
@@ -299,6 +370,8 @@ class WindowInfo:
     start: str = ""
     end: str = ""
     number: int = 0
+    model: str = ""
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +383,8 @@ class DriftReport:
         kind, severity: What changed and how bad it is.
         reason, advice: A sentence each: why this severity, and what to do.
         breaks_policy: What the exit code says.
+        projection: Baseline and window in one plane; None of an older report, or where the window has no finite row.
+        drivers: Which segments make the change of the data, the largest part first; none where nothing changed.
     """
 
     baseline: BaselineInfo
@@ -329,6 +404,8 @@ class DriftReport:
     clusters: tuple[ClusterChange, ...] = ()
     segments: tuple[SegmentResult, ...] = ()
     notes: tuple[str, ...] = ()
+    projection: Projection | None = None
+    drivers: tuple[SegmentDriver, ...] = ()
 
 
 # ------------------------------------------------------------ plug-ins

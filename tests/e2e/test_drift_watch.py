@@ -7,6 +7,7 @@ the same stream ─┬─ read at once ─────────────�
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import signal
@@ -15,6 +16,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from threading import Event, Thread, Timer
@@ -28,6 +30,7 @@ from numpy.typing import NDArray
 
 from benchkit.monitor import watch as monitor_watch
 from benchkit.monitor.window import unpack
+from benchkit.sources.windows import WindowCutter
 from benchkit.store.drift_state import DriftState
 from tests.e2e.cli import COMMAND, Called, Pause, call_benchkit, environment, start_benchkit
 
@@ -262,6 +265,195 @@ def test_source_that_vanishes_and_comes_back_is_followed_on(project: Path) -> No
     write_log(project, [3])
     watch(project)
     assert committed(project) == 4 * FILE_ROWS
+
+
+class Following:
+    """A watch in a thread of this process, which a test waits on without sleeping long."""
+
+    def __init__(self, project: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> None:
+        monkeypatch.chdir(project)
+        self.project, self.stop, self.said = project, Event(), list[str]()
+        given = {"size": WINDOW} | options
+        self._request = monitor_watch.WatchRequest("log", "prod", poll_s=0.01, track=False, **given)
+        self._thread = Thread(target=self._run, daemon=True)
+
+    def _run(self) -> None:
+        self.ended = monitor_watch.watch_source(self._request, stop=self.stop, on_message=self.said.append)
+
+    def __enter__(self) -> Following:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop.set()
+        self._thread.join(60)
+        assert not self._thread.is_alive()
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 60
+        while not condition():
+            assert self._thread.is_alive(), "the watch has ended"
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    def counted(self, rows: int) -> None:
+        self.until(lambda: state_is_there(self.project) and committed(self.project) == rows)
+
+    @property
+    def waits(self) -> int:
+        return sum(said.startswith("waiting for rows: log: ") for said in self.said)
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+@pytest.mark.parametrize("windows", [{}, {"size": None, "every": timedelta(minutes=10)}], ids=["size", "every"])
+def test_source_that_is_not_there_yet_is_waited_for_and_told_once(
+    project: Path, monkeypatch: pytest.MonkeyPatch, windows: dict[str, Any], is_there: bool
+) -> None:
+    if is_there:
+        (project / "log").mkdir()
+    with Following(project, monkeypatch, **windows) as following:
+        following.until(lambda: following.waits == 1)
+        time.sleep(0.1)  # ten looks
+        assert following.waits == 1
+        # Rows of long ago: nothing has closed their windows yet.
+        write_parquet(project / "log" / "part-0.parquet", stream()[:FILE_ROWS], timestamp=times(FILE_ROWS))
+        following.counted(FILE_ROWS)
+    assert len(following.said) == 1
+
+
+def test_source_that_vanishes_while_it_is_followed_is_waited_for_and_nothing_is_counted_twice(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_log(project, range(3))
+    with Following(project, monkeypatch) as following:
+        following.counted(3 * FILE_ROWS)
+        assert following.waits == 0
+        for times_gone in (1, 2):
+            (project / "log").rename(project / "away")
+            following.until(lambda n=times_gone: following.waits == n)
+            (project / "away").rename(project / "log")
+            write_log(project, [2 + times_gone])
+            following.counted((3 + times_gone) * FILE_ROWS)
+    assert following.ended == 5 * FILE_ROWS // WINDOW
+
+
+def test_window_of_an_emptied_folder_is_closed_by_the_clock(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_parquet(project / "log" / "0.parquet", stream()[:FILE_ROWS], timestamp=times(FILE_ROWS))
+    close_due, is_late = WindowCutter.close_due, Event()
+    monkeypatch.setattr(WindowCutter, "close_due", lambda cutter: close_due(cutter) if is_late.is_set() else [])
+    with Following(project, monkeypatch, size=None, every=timedelta(minutes=10)) as following:
+        following.counted(FILE_ROWS)
+        path.unlink()
+        following.until(lambda: following.waits == 1)
+        assert unfinished(project)
+        is_late.set()
+        following.until(lambda: not unfinished(project))
+    assert [report["window"]["rows"] for report in verdicts(project)] == [FILE_ROWS]
+
+
+def test_window_of_a_vanished_folder_stays_open_for_rows_that_may_be_in_it(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_parquet(project / "log" / "0.parquet", stream()[:FILE_ROWS], timestamp=times(FILE_ROWS))
+    close_due, is_late = WindowCutter.close_due, Event()
+    monkeypatch.setattr(WindowCutter, "close_due", lambda cutter: close_due(cutter) if is_late.is_set() else [])
+    with Following(project, monkeypatch, size=None, every=timedelta(minutes=10)) as following:
+        following.counted(FILE_ROWS)
+        (project / "log").rename(project / "away")
+        following.until(lambda: following.waits == 1)
+        is_late.set()
+        time.sleep(0.1)  # ten looks
+        assert unfinished(project)
+
+
+def test_source_that_is_not_there_is_an_error_where_the_watch_runs_once(project: Path) -> None:
+    assert "no such file or directory" in watch(project, *ALERTS, code=2).err
+    (project / "log").mkdir()
+    assert "nothing to read; no file is there" in watch(project, *ALERTS, code=2).err
+    assert alerts(project) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "said"), [("nowhere://log", "no kind of store that is known"), ("log.csv", "nothing to read; found")]
+)
+def test_source_that_can_never_be_read_ends_the_watch_at_once(project: Path, source: str, said: str) -> None:
+    (project / "log.csv").write_text("1,2")
+    command = ("drift", "watch", source, *WATCH[3:], "--poll", "0.01")
+    refused = call_benchkit(command, project)
+    assert refused.code == 2
+    assert said in refused.err
+    assert "waiting" not in refused.err
+
+
+def test_damaged_file_ends_the_watch_with_an_alert_told_once(project: Path) -> None:
+    write_log(project, range(3))
+    watch(project)
+    path = project / "log" / "part-3.parquet"
+    path.write_bytes(b"PAR1 and nothing that a footer would say PAR1")
+    os.utime(path, (1, 1))
+    for _ in range(2):
+        refused = call_benchkit([*WATCH, *ALERTS, "--poll", "0.01"], project)
+        assert refused.code == 2
+        assert "part-3.parquet" in refused.err
+    (alert,) = alerts(project)
+    assert (alert["event"], alert["severity"], alert["kind"]) == ("drift.alert", "critical", "pipeline")
+    assert "part-3.parquet" in alert["reason"]
+    assert committed(project) == 3 * FILE_ROWS
+
+
+def test_rows_of_another_dimension_are_an_alert_told_once_and_its_end_a_recovery(project: Path) -> None:
+    path = write_parquet(project / "log" / "part-0.parquet", vectors(100, dimension=8))
+    for _ in range(2):
+        refused = call_benchkit([*WATCH, *ALERTS, "--poll", "0.01"], project)
+        assert refused.code == 4, refused.err
+    (alert,) = alerts(project)
+    assert (alert["event"], alert["severity"], alert["kind"]) == ("drift.alert", "critical", "pipeline")
+    assert "the rows have 8 dimensions and the baseline 'prod' has 16" in alert["reason"]
+    assert "start it again" in alert["advice"]
+    assert (committed(project), alert["window"]["rows"], alert["p_value"]) == (0, 0, None)
+    path.unlink()
+    write_log(project, range(2))
+    watch(project, *ALERTS)
+    assert [alert["event"] for alert in alerts(project)] == ["drift.alert", "drift.recovery"]
+
+
+def test_rows_of_another_model_are_an_alert_told_once_and_nothing_of_them_is_counted(project: Path) -> None:
+    from benchkit.monitor import EmbeddingLog
+
+    for name, rows in (("then", vectors(2000, seed=3)), ("log", vectors(300, seed=4))):
+        with EmbeddingLog(project / name, model="minilm", fingerprint="a" * 64) as log:
+            for row in rows:
+                log.record(row)
+    made = call_benchkit(["drift", "baseline", "create", "known", "--from", "then"], project)
+    assert made.code == 0, made.err
+    command = ("drift", "watch", "log", "--baseline", "known", *WATCH[5:])
+    watch(project, command=command)
+    (report,) = verdicts(project)
+    assert (report["window"]["model"], report["window"]["fingerprint"]) == ("minilm", "a" * 64)
+    with EmbeddingLog(project / "log", model="other", fingerprint="b" * 64) as log:
+        for row in vectors(300, seed=5):
+            log.record(row)
+    for _ in range(2):
+        refused = call_benchkit([*command, *ALERTS, "--poll", "0.01"], project)
+        assert refused.code == 4, refused.err
+    (alert,) = alerts(project)
+    assert (alert["severity"], alert["kind"]) == ("critical", "model")
+    assert "they are of the model other (bbbbbbbbbbbb)" in alert["reason"]
+    assert committed(project) == 300
+
+
+def test_alert_of_the_end_that_was_not_delivered_is_told_by_the_next_start(
+    project: Path, hook: tuple[Hook, str]
+) -> None:
+    receiver, sink = hook
+    receiver.status = 400
+    write_parquet(project / "log" / "part-0.parquet", vectors(100, dimension=8))
+    command = [*WATCH, "--alert", sink, "--poll", "0.01"]
+    assert "not delivered" in call_benchkit(command, project).err
+    receiver.status = 200
+    for _ in range(2):
+        assert call_benchkit(command, project).code == 4
+    assert [body["kind"] for body in receiver.got] == ["pipeline"]
 
 
 def test_file_that_was_replaced_after_it_was_read_is_an_error(project: Path) -> None:

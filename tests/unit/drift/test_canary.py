@@ -116,6 +116,78 @@ def test_identity_is_the_mean_and_the_worst_of_the_cosines_by_hand():
     assert (harm.identity, harm.worst_identity) == pytest.approx((2.6 / 3, 0.6))
 
 
+def test_the_worst_canaries_are_those_that_lost_most_neighbours_by_hand(canaries, vectors):
+    """Two texts get another vector; what each finds now, and how much of it is old, follows from the vectors alone."""
+    now = vectors.copy()
+    now[7], now[50] = -vectors[7], vectors[51]
+    worst = measure_harm(canaries, now).worst
+    cosines = now.astype(np.float64) @ now.T - 2 * np.eye(N)
+    found = np.argsort(-np.round(cosines, 9), axis=1, kind="stable")[:, :10]
+    kept = [len(set(found[i]) & set(canaries.neighbours[i])) / 10 for i in range(N)]
+    assert len(worst) == 10
+    by_text = {change.text: change for change in worst}
+    for change in worst:
+        place = canaries.texts.index(change.text)
+        assert change.overlap_at_10 == pytest.approx(kept[place])
+        assert change.nearest_before == canaries.texts[canaries.neighbours[place, 0]]
+        assert change.nearest_now == canaries.texts[found[place, 0]]
+        assert change.identity == pytest.approx(float(vectors[place] @ now[place]), abs=1e-6)
+    order = [(change.overlap_at_10, change.identity) for change in worst]
+    assert order == sorted(order)
+    assert order[-1][0] <= sorted(kept)[9] + 1e-12
+    assert by_text[canaries.texts[7]].identity == pytest.approx(-1)
+
+
+def test_lost_neighbours_weigh_more_than_a_lost_cosine(canaries, vectors):
+    now = vectors + 0.3 * np.random.default_rng(8).standard_normal(vectors.shape)
+    worst = measure_harm(canaries, now).worst
+    order = [(change.overlap_at_10, change.identity) for change in worst]
+    assert order == sorted(order)
+    assert [identity for _, identity in order] != sorted(identity for _, identity in order)
+
+
+def test_an_unchanged_model_has_no_worst_canaries_and_other_lengths_are_no_change(canaries, judged, vectors):
+    assert measure_harm(canaries, vectors).worst == ()
+    assert measure_harm(judged, 4.7 * vectors).worst == ()
+
+
+def test_only_texts_that_search_are_among_the_worst_and_find_documents(judged, vectors):
+    worst = measure_harm(judged, vectors @ np.diag(np.r_[np.zeros(3), np.ones(DIMENSION - 3)])).worst
+    places = [judged.texts.index(change.text) for change in worst]
+    assert worst
+    assert max(places) < 40
+    assert min(judged.texts.index(change.nearest_now) for change in worst) >= 40
+
+
+def test_what_no_ranking_or_no_cosine_tells_of_has_no_worst_canaries(judged, vectors):
+    few = make_canaries(_texts(29), vectors[:29], clusters=np.arange(29) % N_CLUSTERS)
+    assert measure_harm(few, vectors[:29] @ _rotation(DIMENSION)).worst == ()
+    assert measure_harm(judged, np.pad(-vectors, ((0, 0), (0, 3)))).worst == ()
+
+
+def test_a_long_canary_is_cut_in_a_report(vectors):
+    long = make_canaries(tuple(f"{n}" + "x" * 9000 for n in range(N)), vectors, clusters=np.arange(N) % N_CLUSTERS)
+    (first, *_) = measure_harm(long, vectors @ _rotation(DIMENSION) * np.r_[9.0, np.ones(DIMENSION - 1)]).worst
+    assert {len(text) for text in (first.text, first.nearest_before, first.nearest_now)} == {500}
+
+
+def test_texts_keep_their_roles_though_all_search_among_all(vectors):
+    roles = ("query", "document", None) * 10
+    given = {"clusters": np.arange(30) % N_CLUSTERS, "roles": roles}
+    one = make_canaries(_texts(30), vectors[:30], **given)
+    assert (one.roles, one.is_query) == (roles, None)
+    assert len(one.neighbours) == 30
+    again = Canaries.from_arrays(one.to_arrays(), one.texts)
+    assert (again.roles, again.is_query) == (roles, None)
+    assert make_canaries(_texts(30), vectors[:30], **given | {"roles": (None,) * 30}).roles is None
+
+
+def test_canaries_of_an_older_baseline_have_the_roles_of_their_queries(judged, canaries):
+    for one, roles in ((judged, judged.roles), (canaries, None)):
+        stored = {name: array for name, array in one.to_arrays().items() if name != "roles"}
+        assert Canaries.from_arrays(stored, one.texts).roles == roles
+
+
 def test_no_text_finds_itself(canaries, vectors):
     assert not (canaries.neighbours == np.arange(N)[:, None]).any()
     scores = vectors.astype(np.float64) @ vectors.T - 2 * np.eye(N)
@@ -252,8 +324,21 @@ def test_canaries_survive_storage(judged, canaries, vectors):
         ({"queries": []}, "0 of 3 canary texts are queries"),
         ({"queries": [0], "qrels": {1: {2: 1}}}, "the judgement of text 2 for text 1 is not of a document for a query"),
         ({"qrels": {0: {0: 1}}}, "the judgement of text 0 for text 0 is not"),
+        ({"roles": ["query", "passage", None]}, "a canary's role is 'query', 'document' or none, got 'passage'"),
+        ({"roles": ["query"]}, "3 canary texts, but 1 roles"),
     ],
-    ids=["texts", "none", "broken", "no such query", "all queries", "no queries", "judged document", "judged itself"],
+    ids=[
+        "texts",
+        "none",
+        "broken",
+        "no such query",
+        "all queries",
+        "no queries",
+        "judged document",
+        "judged itself",
+        "no such role",
+        "roles",
+    ],
 )
 def test_canaries_that_can_not_be_are_refused(change, message):
     given = {"texts": ["a", "b", "c"], "vectors": np.eye(3), "clusters": np.zeros(3, int)} | change
@@ -268,7 +353,7 @@ def test_canaries_that_can_not_be_are_refused(change, message):
         ({"similarity": np.array([9])}, "compared in an unknown way: 9"),
         ({"vectors": np.zeros((4, 2), np.float32)}, "120 canary texts, but 4 vectors"),
         ({"clusters": np.zeros(4)}, "120 canary texts, but 4 clusters"),
-        ({"is_query": np.ones(4, bool)}, "120 canary texts, but 4 roles"),
+        ({"is_query": np.ones(4, bool)}, "120 canary texts, but 4 marks of queries"),
         ({"neighbours": np.zeros((4, 10))}, "40 canaries search, but 4 rankings are stored"),
         ({"neighbours": np.full((40, 10), 120)}, "rankings name a canary that isn't there; there are 120"),
         ({"judgements": np.array([[0, -1, 1]])}, "judgements name a canary that isn't there"),

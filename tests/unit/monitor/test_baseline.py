@@ -50,7 +50,7 @@ def plain() -> Baseline:
 
 def _assert_same(found: Baseline, expected: Baseline) -> None:
     assert found.info == expected.info
-    for name in ("examples", "columns", "segment_by", "rows_per_s", "model_spec"):
+    for name in ("examples", "columns", "segment_by", "rows_per_s", "model_spec", "plane"):
         assert getattr(found, name) == getattr(expected, name), name
     assert list(found.segments) == list(expected.segments)
     assert (found.canaries is None, found.scores is None) == (expected.canaries is None, expected.scores is None)
@@ -179,6 +179,7 @@ def test_a_newer_file_is_not_comparable(plain: Baseline, tmp_path: Path, monkeyp
         {"examples": {"x": ["a"]}},
         {"examples": ["a"]},
         {"segments": None},
+        {"plane": {"x_range": [0], "y_range": [0, 1], "explained": 0.5}},
     ],
 )
 def test_facts_that_do_not_fit_the_arrays_are_damage(
@@ -205,6 +206,20 @@ def test_a_fact_of_a_later_benchkit_is_passed_over(plain: Baseline, tmp_path: Pa
     del info["digest"], info["bytes"]
     save_baseline(tmp_path, "plain", replace(kept, facts={**kept.facts, "info": info}), replaces=True)
     assert load(tmp_path, "plain").info.rows == 200
+
+
+def test_a_baseline_of_an_older_benchkit_has_no_plane_and_no_roles_and_is_read(made: Baseline, tmp_path: Path) -> None:
+    kept = load_baseline(tmp_path, save_as(made, tmp_path).info.name)
+    facts = {key: value for key, value in kept.facts.items() if key != "plane"}
+    arrays = {key: array for key, array in kept.arrays.items() if key != "canaries/roles"}
+    save_baseline(tmp_path, "older", replace(kept, facts=facts, arrays=arrays))
+    found = load(tmp_path, "older")
+    assert made.plane is not None
+    assert found.plane is None
+    assert found.canaries is not None
+    assert made.canaries is not None
+    assert found.canaries.roles == made.canaries.roles
+    assert load(tmp_path, "prod").plane == made.plane
 
 
 def test_a_folder_that_can_not_be_written_is_told_of(plain: Baseline, tmp_path: Path) -> None:

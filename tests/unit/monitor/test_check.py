@@ -22,13 +22,12 @@ from benchkit.monitor.check import (
     collect,
     counted,
     judge_window,
-    segment_p_values,
-    segments_of,
     window_p,
 )
 from benchkit.monitor.create import CreateRequest, create_baseline
 from benchkit.monitor.evidence import Standing
-from benchkit.types.drift import DriftPolicy, DriftReport, Harm, Rows, SegmentResult
+from benchkit.monitor.segments import segment_p_values, segments_of
+from benchkit.types.drift import DriftPolicy, DriftReport, Evidence, Harm, Rows, SegmentResult
 
 N = 2000
 POLICY = DriftPolicy()
@@ -110,6 +109,33 @@ def test_a_report_says_what_was_looked_at(baseline: Baseline) -> None:
     assert (report.baseline, report.policy) == (baseline.info, POLICY)
     assert datetime.fromisoformat(report.checked_at).tzinfo is not None
     assert report.notes[-1] == "from far away"
+
+
+def test_a_report_shows_the_window_beside_the_baseline(baseline: Baseline) -> None:
+    rows = Rows(draw(9, 60))
+    shown = _report(baseline, rows).projection
+    assert shown is not None
+    assert baseline.plane is not None
+    assert (len(shown.window), shown.x_range) == (60, baseline.plane.x_range)
+    assert len(shown.regions) == len(baseline.reference.frame.centroids)
+    older = _report(replace(baseline, plane=None), rows).projection
+    assert older is not None
+    assert older.window == shown.window
+    # Its sums say how rows vary and not how far they go: the range is as wide, or somewhat wider.
+    assert -2 < older.x_range[0] < shown.x_range[0] < shown.x_range[1] < older.x_range[1] < 2
+    assert _report(baseline, []).projection is None
+
+
+def test_a_report_says_which_models_the_rows_say_they_are_of(baseline: Baseline) -> None:
+    baseline = replace(baseline, info=replace(baseline.info, fingerprint=""))
+    old, new = (replace(Rows(draw(9, 40)), model=name, fingerprint=name * 32) for name in "ab")
+    report = _report(baseline, [new, old, old])
+    assert (report.window.model, report.window.fingerprint) == ("a, b", f"{'a' * 32}, {'b' * 32}")
+    assert "the rows say that they are of 2 models: a (aaaaaaaaaaaa), b (bbbbbbbbbbbb)" in report.notes
+    alone = _report(baseline, [old])
+    assert (alone.window.model, alone.window.fingerprint) == ("a", "a" * 32)
+    assert not any("models" in note for note in alone.notes)
+    assert _report(baseline, Rows(draw(9, 40))).window.model == ""
 
 
 def test_clusters_show_texts_of_the_window_and_of_the_baseline(baseline: Baseline) -> None:
@@ -319,6 +345,63 @@ def test_a_segment_that_is_missing_is_noted(segmented: Baseline) -> None:
 def test_segments_of_a_watch_are_taken_as_they_are(segmented: Baseline) -> None:
     given = (SegmentResult("b", 1, 0.5, 1.0, True),)
     assert _report(segmented, _segments(0.0), about=Circumstances("logs", segments=given)).segments == given
+
+
+def test_the_segment_that_moved_drives_the_change(segmented: Baseline) -> None:
+    found = {each.segment: each for each in _report(segmented, _segments(2.5)).drivers}
+    assert set(found) == {"a", "b", "c", "(all others)"}
+    assert max(found.values(), key=lambda each: each.part).segment == "b"
+    assert found["b"].moved > 0.5
+    assert sum(each.part for each in found.values()) == pytest.approx(1)
+    # 270 rows: 100 of a, 100 of b, 10 of c and 60 of a segment without a reference.
+    assert {name: each.window_share for name, each in found.items()} == pytest.approx(
+        {"a": 100 / 270, "b": 100 / 270, "c": 10 / 270, "(all others)": 60 / 270}
+    )
+    assert sum(each.baseline_share for each in found.values()) == pytest.approx(1)
+
+
+def test_parts_of_the_drivers_are_those_of_the_plain_means(segmented: Baseline) -> None:
+    rows = _segments(2.5)
+    reference = segmented.reference
+    before = reference.frame.mean + reference.baseline.linear / reference.baseline.rows
+    shift = rows.vectors.mean(axis=0, dtype=np.float64) - before
+    of_b = rows.vectors[np.array(rows.segments) == "b"].mean(axis=0, dtype=np.float64)
+    part = segmented.segments["b"]
+    was = part.frame.mean + part.baseline.linear / part.baseline.rows
+    found = next(each for each in _report(segmented, rows).drivers if each.segment == "b")
+    share_before, share_now = part.rows / reference.rows, 100 / 270
+    expected = (share_now * (of_b - before) - share_before * (was - before)) @ shift / (shift @ shift)
+    assert found.part == pytest.approx(expected, rel=1e-4)
+    assert found.moved == pytest.approx(share_now * (of_b - was) @ shift / (shift @ shift), rel=1e-4)
+
+
+def test_nothing_drives_a_window_that_did_not_change_or_has_no_segments(
+    segmented: Baseline, baseline: Baseline
+) -> None:
+    assert _report(segmented, _segments(0.0)).drivers == ()
+    assert _report(segmented, Rows(draw(31, 200, shift=0.9))).drivers == ()
+    assert _report(segmented, _segments(2.5).take(slice(90, 110))).drivers == ()
+    # A segment drifts, and it is too few of all rows to have moved their mean surely.
+    hidden = _report(segmented, _segments(0.9))
+    assert any(each.is_alarm for each in hidden.segments)
+    assert hidden.drivers == ()
+    # A standing alarm is told of with less: each of its windows may show little.
+    some = next(
+        n for n in range(99) if 0.01 < (_report(segmented, _drawn(n)).p_value or 1) < 0.1 and _moved(segmented, n)
+    )
+    standing = replace(ABOUT, evidence=Evidence(3.0, 2000.0, 1000, 9))
+    assert _report(segmented, _drawn(some)).drivers == ()
+    assert _report(segmented, _drawn(some), about=standing).drivers != ()
+
+
+def _drawn(seed: int) -> Rows:
+    vectors = np.concatenate([draw(1000 + seed, 100), draw(2000 + seed, 100, shift=0.25)])
+    return Rows(vectors, segments=("a",) * 100 + ("b",) * 100)
+
+
+def _moved(segmented: Baseline, seed: int) -> bool:
+    found = _report(segmented, _drawn(seed)).statistics
+    return any(each.name == "centroid" and each.p_value <= 0.05 for each in found)
 
 
 def test_a_source_without_segments_has_none(segmented: Baseline) -> None:

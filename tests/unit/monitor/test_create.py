@@ -11,10 +11,10 @@ from fakes import HashingEncoder
 from monitored import DAY, DIMENSION, START, ListSource, cut, draw, live_model, times
 
 from benchkit.errors import ModelError, SourceError, UsageError
-from benchkit.monitor import create
+from benchkit.monitor import canaries, create, row_sample
 from benchkit.monitor.baseline import Baseline
 from benchkit.monitor.canary_texts import CanaryTexts
-from benchkit.monitor.check import Circumstances, collect, judge_window
+from benchkit.monitor.check import Circumstances, ask_canaries, collect, judge_window
 from benchkit.monitor.create import FEWEST_IN_SEGMENT, CreateRequest, create_baseline, past_windows
 from benchkit.types.drift import ColumnNames, DriftPolicy, Rows
 
@@ -34,7 +34,7 @@ def _texts(n: int) -> tuple[str, ...]:
 
 
 def _sampled(n: int, most: int, *, batch: int, seed: int) -> list[int]:
-    sample = create._Sample(most, seed)
+    sample = row_sample.RowSample(most, seed)
     vectors = np.arange(1.0, n + 1)[:, None].astype(np.float32)
     for part in cut(Rows(vectors, ids=tuple(map(str, range(n)))), batch):
         sample.add(part, "source")
@@ -257,8 +257,60 @@ def test_canaries_of_the_source_are_some_of_its_texts_each_once() -> None:
     assert found.canaries is not None
     chosen = found.canaries.texts
     assert set(chosen) <= {text for text in texts if text}
-    assert 20 < len(chosen) == len(set(chosen)) <= create.CANARIES_OF_SOURCE
+    assert 20 < len(chosen) == len(set(chosen)) <= canaries.CANARIES_OF_SOURCE
     assert found.canaries.is_query is None
+
+
+PROMPTED = {"query": "what was asked for is ", "document": "written: "}
+
+
+def _in_roles(roles: Sequence[str | None], encoder: HashingEncoder) -> Rows:
+    texts = tuple(f"{['boiler', 'invoice', 'panel', 'plug'][n % 4]} {n * n}" for n in range(len(roles)))
+    vectors = [
+        encoder.encode([PROMPTED.get(role or "", "") + text])[0] for text, role in zip(texts, roles, strict=True)
+    ]
+    return Rows(np.array(vectors), texts=texts, roles=tuple(roles))
+
+
+@pytest.mark.parametrize(
+    ("roles", "is_search"),
+    [
+        (["query", "document", "document"] * 100, True),
+        (["query", "document", None] * 100, False),
+        (["query"] * 300, False),
+        (["query"] * 280 + ["document"] * 20, False),
+    ],
+    ids=["both", "some without", "queries alone", "few documents"],
+)
+def test_canaries_of_the_source_are_embedded_in_the_roles_of_their_rows(
+    roles: list[str | None], is_search: bool
+) -> None:
+    plain, prompted = HashingEncoder(dimension=DIMENSION), HashingEncoder(dimension=DIMENSION, prompts=PROMPTED)
+    rows = _in_roles(roles, plain)
+    found = _made(rows, replace(PLAIN, canary_of_source=True), model=live_model(prompted)).canaries
+    assert found is not None
+    assert found.roles is not None
+    assert rows.texts is not None
+    of_text = dict(zip(rows.texts, roles, strict=True))
+    assert found.roles == tuple(of_text[text] for text in found.texts)
+    stored = dict(zip(rows.texts, rows.vectors, strict=True))
+    np.testing.assert_allclose(found.vectors, [stored[text] for text in found.texts], atol=1e-6)
+    assert (found.is_query is not None) == is_search
+    # A check embeds them the same way, so that an unchanged model is the same.
+    baseline = _made(rows, replace(PLAIN, canary_of_source=True), model=live_model(prompted))
+    assert ask_canaries(baseline, live_model(prompted)).worst_identity == pytest.approx(1)
+    without = ask_canaries(baseline, live_model(plain)).identity
+    assert without is not None
+    assert without < 0.99
+
+
+def test_a_text_of_both_roles_is_a_canary_in_each_and_other_words_are_no_role() -> None:
+    encoder = HashingEncoder(dimension=DIMENSION)
+    rows = _in_roles(["query", "document", "passage"] * 50, encoder)
+    same = Rows(rows.vectors, texts=tuple(f"text {n // 3}" for n in range(150)), roles=rows.roles)
+    wanted = canaries._chosen(same, np.zeros(150, int), 0)
+    assert len(wanted) == 150
+    assert [canaries._role(same, place) for place in wanted[:3]] == ["query", "document", None]
 
 
 def test_a_model_that_gives_the_sources_texts_other_vectors_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from monitored import DIMENSION, START, draw, times
 from benchkit.drift.reference import fit
 from benchkit.drift.scores import score_baseline
 from benchkit.monitor.window import (
+    MODELS_KEPT,
     NO_SEGMENT,
     OTHER_SEGMENTS,
     SEGMENTS_KEPT,
@@ -60,6 +62,8 @@ def rows() -> Rows:
         texts=tuple(None if n % 11 == 0 else f"text {n % 400}" for n in range(N)),
         segments=tuple([None, "a", "b/c", "small", SURROGATE][n] for n in rng.integers(0, 5, N)),
         scores=scores,
+        model="minilm",
+        fingerprint="f" * 64,
     )
 
 
@@ -78,9 +82,12 @@ def _sum(judged: Judged, parts: Sequence[Rows]) -> Window:
 
 
 def _assert_same(found: Window, expected: Window, *, exact: bool) -> None:
-    for name in ("segment_rows", "texts", "start", "end", "late", "rows"):
+    for name in ("segment_rows", "texts", "start", "end", "late", "rows", "models"):
         assert getattr(found, name) == getattr(expected, name), name
     assert set(found.segments) == set(expected.segments)
+    # Which rows are points, and where, doesn't depend on how the rows came together.
+    assert np.array_equal(found.points.keys, expected.points.keys)
+    assert np.array_equal(found.points.places, expected.points.places)
     pairs = [(found.health, expected.health), (found.sketch, expected.sketch)]
     pairs += [(found.segments[name], expected.segments[name]) for name in expected.segments]
     for one, other in pairs:
@@ -228,3 +235,42 @@ def test_no_windows_are_no_bytes_and_back() -> None:
 def test_a_window_stays_small(judged: Judged, rows: Rows) -> None:
     plain = window_of(Judged(judged.reference, judged.scores), rows)
     assert len(pack({"window": plain})) < 16_000
+
+
+def test_a_window_of_many_rows_of_768_dimensions_stays_small() -> None:
+    vectors = np.random.default_rng(0).normal(size=(2000, 768)).astype(np.float32)
+    scores = np.random.default_rng(1).uniform(size=2000)
+    judged = Judged(fit(vectors), score_baseline(scores))
+    window = window_of(judged, Rows(vectors, scores=scores, model="m" * 60, fingerprint="f" * 64))
+    for _ in range(20):
+        window = window + window
+    assert window.rows == 2000 << 20
+    assert len(window.points) == 200
+    assert len(pack({"window": window})) < 16_000
+
+
+def test_a_window_that_an_older_benchkit_stored_goes_on(judged: Judged, rows: Rows) -> None:
+    whole = window_of(judged, rows)
+    older = unpack(_without_points(pack({"0": whole})))["0"]
+    assert (len(older.points), older.models) == (0, ())
+    _assert_same(older + whole, replace(whole + whole, points=whole.points), exact=False)
+
+
+def _without_points(content: bytes) -> bytes:
+    """Return what was packed before windows had points and models."""
+    from safetensors.numpy import load, save
+
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    facts = json.loads(header["__metadata__"]["benchkit"])
+    for about in facts.values():
+        del about["models"]
+    kept = {name: array for name, array in load(content).items() if "/points/" not in name}
+    assert len(kept) < len(load(content))
+    return save(kept, {"benchkit": json.dumps(facts)})
+
+
+def test_names_of_models_are_bounded_the_same_in_any_order(judged: Judged) -> None:
+    parts = [Rows(draw(n, 2), model=f"m{n:02d}") for n in range(MODELS_KEPT + 5)]
+    found = _sum(judged, parts).models
+    assert found == _sum(judged, parts[::-1]).models == tuple((f"m{n:02d}", "") for n in range(MODELS_KEPT))
+    assert window_of(judged, Rows(draw(1, 0), model="x")).models == ()

@@ -1,4 +1,4 @@
-"""The page on drift: closed to the outside, nothing of the data becomes HTML, the time line has every window."""
+"""The page on drift: closed to the outside, nothing of the data becomes HTML, its pictures are the dashboard's."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import base64
 import hashlib
 import re
 from dataclasses import replace
+from html import escape
 from html.parser import HTMLParser
 
 import drift_reports
@@ -13,13 +14,16 @@ import pytest
 
 from benchkit.errors import UsageError
 from benchkit.report import drift_words, words
+from benchkit.report.board_rows import check_rows
+from benchkit.report.charts import drift, regions
 from benchkit.report.drift_html import render_drift_html
-from benchkit.types.drift import DRIFT_SEVERITIES, DriftReport
+from benchkit.types.drift import DriftReport, ProjectedRegion, Projection
 
-VOID = {"meta", "line", "rect", "circle"}
+VOID = {"meta"}
 ALLOWED = {
     "html", "head", "meta", "title", "style", "body", "main", "section", "div", "span", "p", "h1", "h2", "ul", "li",
-    "table", "thead", "tbody", "tr", "th", "td", "figure", "figcaption", "svg", "line", "rect", "circle", "text",
+    "table", "thead", "tbody", "tr", "th", "td", "figure", "figcaption", "svg", "g", "path", "line", "rect", "circle",
+    "text", "tspan", "desc",
 }  # fmt: skip
 PAGES = {
     "history": drift_reports.history(),
@@ -46,8 +50,7 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
         self.attributes += [(tag, key, value or "") for key, value in attrs]
-        # A mark of the time line holds its title.
-        if tag not in VOID or (tag in ("rect", "circle") and not self.get_starttag_text().endswith("/>")):  # type: ignore[union-attr]
+        if tag not in VOID:
             self._open.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -66,9 +69,11 @@ def test_a_page_is_well_formed_and_has_no_element_that_could_act(reports: list[D
     page = Page(render_drift_html(reports))
     assert page.tags <= ALLOWED
     keys = {key for _, key, _ in page.attributes}
-    assert not {
-        key for key in keys if key.startswith("on") or key in ("src", "href", "style", "srcset", "action", "id")
-    }
+    assert not {key for key in keys if key.startswith("on") or key in ("src", "href", "style", "srcset", "action")}
+    # Pictures are named by their charts, none of them twice.
+    ids = [value for _, key, value in page.attributes if key == "id"]
+    assert len(ids) == len(set(ids))
+    assert all(re.fullmatch("[a-z0-9-]+", found) for found in ids)
 
 
 @pytest.mark.parametrize("reports", PAGES.values(), ids=PAGES)
@@ -139,62 +144,67 @@ def test_what_a_report_lacks_is_left_out() -> None:
     ]  # fmt: skip
 
 
-def marks(reports: list[DriftReport]) -> list[tuple[str, float, float, str]]:
-    """Return shape, centre and class of each window of the time line."""
-    source = render_drift_html(reports)
-    found = re.findall(
-        r'<rect x="([\d.]+)" y="([\d.]+)" width="10" height="10" class="(\w+)">'
-        r'|<circle cx="([\d.]+)" cy="([\d.]+)" r="4" class="(\w+)">',
-        source,
-    )
-    return [
-        ("square", float(x) + 5, float(y) + 5, kind) if kind else ("round", float(cx), float(cy), other)
-        for x, y, kind, cx, cy, other in found
-    ]
+def pictures(source: str) -> dict[str, str]:
+    """Return the wide pictures of a page by the names of their charts."""
+    found = re.findall(r'<svg class="chart"[^>]*aria-labelledby="([a-z-]+)-title [^"]*">.*?</svg>', source, re.DOTALL)
+    parts = re.split(r"(?=<svg )", source)[1:]
+    named = [re.search(r'aria-labelledby="([a-z0-9-]+)-title', part) for part in parts]
+    every = {name[1]: part for name, part in zip(named, parts, strict=True) if name}
+    return {name: every[name] for name in found}
 
 
-def test_the_time_line_has_every_window_in_order_by_shape_and_depth() -> None:
+def with_canaries() -> list[DriftReport]:
+    reports = [replace(report, harm=drift_reports.HARM) for report in drift_reports.history()]
+    plane = Projection((ProjectedRegion(7, 0.0, 0.0, 0.021, 0.094),), ((0.1, 0.2),), (-1.0, 1.0), (-1.0, 1.0), 0.3)
+    return [*reports[:-1], replace(reports[-1], projection=plane)]
+
+
+def test_the_page_has_the_dashboards_pictures_and_their_words() -> None:
+    reports = with_canaries()
+    found = pictures(render_drift_html(reports))
+    rows = check_rows(reports)
+    charts = [
+        drift.timeline(rows), drift.evidence(rows), drift.canary_quality(rows), drift.statistics(reports[-1]),
+        regions.regions(reports[-1]), regions.projection(reports[-1]),
+    ]  # fmt: skip
+    assert list(found) == [chart.name for chart in charts if chart is not None]
+    assert len(found) == 6
+    for chart in filter(None, charts):
+        assert escape(chart.title) in found[chart.name]
+        assert escape(chart.alt) in found[chart.name]
+
+
+def test_every_window_with_a_test_is_in_the_picture_with_its_words() -> None:
     reports = drift_reports.history()
-    found = marks(reports)
-    assert len(found) == 40
-    assert [shape for shape, *_ in found] == ["square" if report.breaks_policy else "round" for report in reports]
-    assert [kind for *_, kind in found] == [report.severity for report in reports]
-    places = [x for _, x, _, _ in found]
-    assert places == sorted(places)
-    assert len(set(places)) == 40
-    assert min(places) > 76
-    assert max(places) < 900
-    by_p = sorted(zip((report.p_value or 0 for report in reports), (y for *_, y, _ in found), strict=True))
-    assert [y for _, y in by_p] == sorted((y for _, y in by_p), reverse=True)
+    source = pictures(render_drift_html(reports))["drift-timeline"]
+    for report in reports:
+        assert report.p_value is not None
+        said = f"{drift_words.SEVERITY_WORDS[report.severity]}, p {words.p_equals(report.p_value)}. {report.reason}"
+        window = f"{report.window.number} · {report.window.start} to {report.window.end}"
+        assert f"<title>{escape(f'{window}: {said}')}</title>" in source
 
 
-def test_a_window_stands_at_its_p_value_between_the_lines_of_the_axis() -> None:
-    reports = [replace(drift_reports.quiet(), p_value=p) for p in (1.0, 0.1, 0.01, 0.001, 0.0001, 1e-30, 0.0)]
-    source = render_drift_html(reports)
-    lines = [float(y) for y in re.findall(r'<line x1="76" y1="([\d.]+)"', source)]
-    assert lines == [14, 57, 100, 143, 186]  # each power of ten as far from the next
-    assert [y for _, _, y, _ in marks(reports)] == [*lines, lines[-1], lines[-1]]
-    labels = re.findall(r'text-anchor="end" class="tick">([^<]+)</text>', source)
-    assert labels == ["1", "0.1", "0.01", "0.001", "≤ 0.0001", "newest"]
+def test_another_baseline_and_another_model_are_marked() -> None:
+    reports = drift_reports.history(5)
+    window = replace(reports[3].window, fingerprint="f" * 32, model="bge-small")
+    later = replace(reports[4], baseline=replace(reports[4].baseline, digest="e" * 64))
+    source = pictures(render_drift_html([*reports[:3], replace(reports[3], window=window), later]))["drift-timeline"]
+    assert ">bge-small<" in source
+    assert ">new baseline<" in source
+    assert "new baseline" not in render_drift_html(reports)
 
 
-def test_the_time_line_needs_two_windows_with_a_test() -> None:
-    assert "<svg" not in render_drift_html([drift_reports.quiet()])
-    assert "<svg" not in render_drift_html([drift_reports.bare(), drift_reports.quiet()])
-    assert len(marks([drift_reports.quiet(), drift_reports.bare(), drift_reports.quiet()])) == 2
-
-
-def test_every_severity_has_a_colour_in_the_sheet() -> None:
-    source = render_drift_html([drift_reports.quiet()])
-    for severity in DRIFT_SEVERITIES:
-        assert f"svg .{severity} {{ fill:" in source
+def test_pictures_over_time_need_two_windows_with_a_test() -> None:
+    assert "drift-timeline" not in render_drift_html([drift_reports.quiet()])
+    assert "drift-timeline" not in render_drift_html([drift_reports.bare(), drift_reports.quiet()])
+    assert "drift-timeline" in render_drift_html([drift_reports.quiet(), drift_reports.bare(), drift_reports.quiet()])
 
 
 def test_the_history_is_newest_first_and_long_ones_are_cut_at_the_oldest() -> None:
     reports = [replace(drift_reports.quiet(), checked_at=f"check {number}", p_value=0.5) for number in range(510)]
     source = render_drift_html(reports)
     assert re.findall(r'scope="row">check (\d+)<', source) == [str(number) for number in range(509, 9, -1)]
-    assert len(marks(reports)) == 500
+    assert "500 windows, " in pictures(source)["drift-timeline"]
 
 
 def test_windows_in_the_history_have_number_and_times_or_the_source() -> None:

@@ -17,12 +17,16 @@ from benchkit.errors import UsageError
 from benchkit.report.drift_json import drift_from_dict, drift_schema, drift_to_dict, render_drift_json
 from benchkit.types.drift import (
     BaselineInfo,
+    CanaryChange,
     ClusterChange,
     DriftPolicy,
     DriftReport,
     Evidence,
     Harm,
     HealthFinding,
+    ProjectedRegion,
+    Projection,
+    SegmentDriver,
     SegmentResult,
     StatisticResult,
     WindowInfo,
@@ -33,6 +37,7 @@ POLICY = DriftPolicy(0.05, 50, 0.1, 7, "critical", 0.01, 0.8, 0.5, 0.2)
 REPORTS = {
     "quiet": drift_reports.quiet(),
     "critical": drift_reports.critical(),
+    "full": drift_reports.full(),
     "bare": drift_reports.bare(),
     "hostile": drift_reports.hostile(SAFE),
     "policy": replace(drift_reports.quiet(), policy=POLICY, harm=Harm()),
@@ -51,7 +56,7 @@ def test_a_check_survives_the_way_through_a_file_and_fits_the_schema(report: Dri
 
 
 def test_every_field_of_every_record_is_in_the_file() -> None:
-    data = drift_to_dict(drift_reports.critical())
+    data = drift_to_dict(drift_reports.full())
 
     def names(kind: type[Any]) -> set[str]:
         return {field.name for field in fields(kind)}
@@ -59,14 +64,23 @@ def test_every_field_of_every_record_is_in_the_file() -> None:
     assert set(data) == names(DriftReport) | {"schema_version"}
     for key, kind in (
         ("baseline", BaselineInfo), ("window", WindowInfo), ("policy", DriftPolicy), ("evidence", Evidence),
-        ("harm", Harm),
+        ("harm", Harm), ("projection", Projection),
     ):  # fmt: skip
         assert set(data[key]) == names(kind)
     for key, kind in (
         ("health", HealthFinding), ("statistics", StatisticResult), ("clusters", ClusterChange),
-        ("segments", SegmentResult),
+        ("segments", SegmentResult), ("drivers", SegmentDriver),
     ):  # fmt: skip
         assert {name for row in data[key] for name in row} == names(kind)
+    assert {name for row in data["harm"]["worst"] for name in row} == names(CanaryChange)
+    assert {name for row in data["projection"]["regions"] for name in row} == names(ProjectedRegion)
+
+
+def test_a_report_of_an_older_benchkit_is_read_without_what_it_lacks() -> None:
+    data = drift_to_dict(drift_reports.full())
+    del data["projection"], data["drivers"], data["harm"]["worst"]
+    del data["window"]["model"], data["window"]["fingerprint"]
+    assert drift_from_dict(data) == drift_reports.critical()
 
 
 def test_what_is_not_a_number_is_null_and_comes_back_as_none() -> None:

@@ -52,6 +52,26 @@ def test_every_sentence_and_number_is_whole_at_any_width(width: int) -> None:
     ]
 
 
+def test_what_drives_a_change_and_the_worst_canaries_are_shown_where_they_are_known() -> None:
+    lines = shown(drift_reports.full()).splitlines()
+    assert [line for line in lines if line and not line.startswith(" ")][1:] == [
+        "Rows", "Statistics", "Evidence", "Harm", "Canaries that changed most", "Where", "Segments",
+        "What drives the change", "Notes",
+    ]  # fmt: skip
+    place = lines.index("What drives the change")
+    named = [drift_reports.DRIVERS[number] for number in (0, 1, 3)]  # fax has 1 % of it
+    assert lines[place + 1 : place + 5] == [*(f"  {drift_words.driver_sentence(found)}" for found in named), ""]
+    place = lines.index("Canaries that changed most")
+    assert lines[place + 1] == f"  {drift_words.canary_sentence(drift_reports.WORST[0])}"
+
+
+def test_of_many_canaries_three_are_shown() -> None:
+    made = drift_reports.full()
+    assert made.harm is not None
+    many = replace(made, harm=replace(made.harm, worst=drift_reports.WORST * 5))
+    assert shown(many).count("of its neighbours stay") == 3
+
+
 def test_what_a_report_lacks_has_no_heading() -> None:
     lines = shown(drift_reports.bare()).splitlines()
     assert lines == [

@@ -13,15 +13,27 @@ from hypothesis import strategies as st
 
 from benchkit.report import drift_words
 from benchkit.report.drift_words import (
+    canary_sentence,
     cluster_sentence,
+    driver_sentence,
     evidence_sentence,
     evidence_words,
     harm_sentences,
     headline,
+    leading_drivers,
     percent,
     segment_sentence,
 )
-from benchkit.types.drift import ChangeKind, ClusterChange, DriftSeverity, Evidence, Harm, SegmentResult, WindowInfo
+from benchkit.types.drift import (
+    CanaryChange,
+    ChangeKind,
+    ClusterChange,
+    DriftSeverity,
+    Evidence,
+    Harm,
+    SegmentResult,
+    WindowInfo,
+)
 
 
 def test_the_headline_has_the_verdict_the_rows_the_times_the_baseline_and_p() -> None:
@@ -125,6 +137,31 @@ def test_regions_are_told_with_both_shares_and_what_they_are_of() -> None:
     assert f': {"k" * 39}…; e.g. "{"e" * 89}…"' in long
 
 
+def test_drivers_are_told_with_their_part_and_what_it_comes_of() -> None:
+    first, _, _, others = drift_reports.DRIVERS
+    assert driver_sentence(first) == (
+        "app (iOS): 85.0 % of the shift (its vectors moved: 70.0 %; its rows went from 10.0 % to 16.0 %: 15.0 %)"
+    )
+    assert driver_sentence(others) == (
+        "(all others): -7.5 % of the shift (its vectors moved: 0.0 %; its rows went from 2.0 % to 1.0 %: -7.5 %)"
+    )
+    assert [found.segment for found in leading_drivers(drift_reports.DRIVERS)] == ["app (iOS)", "web", "(all others)"]
+
+
+def test_a_canary_is_told_with_what_it_lost_and_what_it_finds_now() -> None:
+    moved, kept = drift_reports.WORST
+    assert canary_sentence(moved) == (
+        '"Where is my parcel?": 10.0 % of its neighbours stay, cosine 0.40017; nearest was "Track my order" and is '
+        '"How do I change my card?"'
+    )
+    assert canary_sentence(kept) == '"refund not received": 30.0 % of its neighbours stay, cosine 0.61000'
+
+
+def test_large_numbers_of_rows_are_told_with_separators() -> None:
+    made = replace(drift_reports.bare(), window=WindowInfo("x", 1_234_567))
+    assert "(1,234,567 rows of x" in headline(made)
+
+
 def test_segments_are_told_with_their_rows_and_p() -> None:
     assert [segment_sentence(found) for found in drift_reports.SEGMENTS] == [
         "web: no alarm (420 rows, p = 0.21)",
@@ -139,6 +176,8 @@ def test_hostile_texts_stay_on_one_line_and_steer_nothing() -> None:
     made = drift_reports.hostile()
     made = replace(made, window=replace(made.window, start=text, end=text))
     said = [headline(made), cluster_sentence(made.clusters[0]), segment_sentence(made.segments[0])]
+    said.append(driver_sentence(replace(drift_reports.DRIVERS[0], segment=text)))
+    said.append(canary_sentence(CanaryChange(text, 0.5, 0.5, text, f"other {text}")))
     for line in said:
         assert line.isprintable() or not any(sign in line for sign in "\x1b\x9b\x00\x08\x7f\n\r\u202e\u2066\ud800"), (
             line

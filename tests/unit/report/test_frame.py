@@ -53,7 +53,7 @@ def test_without_costs_there_is_no_row_and_the_columns_keep_their_types() -> Non
 
 
 def test_the_reports_load_neither_pandas_nor_rich_before_they_are_asked() -> None:
-    parts = "compare, cost_view, frame, html, json_form, markdown, pictures, table, words"
+    parts = "compare, cost_view, frame, html, json_form, markdown, table, words"
     code = (
         f"import sys; from benchkit.report import {parts}; print({{'pandas', 'rich', 'matplotlib'}} & set(sys.modules))"
     )

@@ -57,6 +57,14 @@ def test_a_difference_has_a_sign_even_where_it_rounds_to_nothing(delta: float | 
     assert words.signed_points(delta) == text
 
 
+@pytest.mark.parametrize(
+    ("n", "text"),
+    [(0, "0 rows"), (1, "1 row"), (999, "999 rows"), (1000, "1,000 rows"), (12_345_678, "12,345,678 rows")],
+)
+def test_a_number_of_things_is_told_with_separators(n: int, text: str) -> None:
+    assert words.counted(n, "row") == text
+
+
 def test_an_interval_is_joined_by_a_word_where_a_dash_would_look_like_a_minus() -> None:
     assert words.span(Interval(0.589, 0.635)) == "58.9–63.5"
     assert words.span(Interval(-0.012, 0.034)) == "-1.2 to 3.4"

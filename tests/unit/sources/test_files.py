@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from benchkit.errors import SourceError
 from benchkit.sources.files import FileSource
-from benchkit.sources.folder import natural_order, open_folder
+from benchkit.sources.folder import FileEntry, LocalFolder, SourceAbsent, natural_order, open_folder
 from benchkit.sources.open import open_source
 from benchkit.types.drift import Rows, Source
 
@@ -338,6 +338,49 @@ def test_a_source_that_vanishes_is_refused(tmp_path: Path) -> None:
     _, after = read_all(source)
     shutil.rmtree(tmp_path / "logs")
     assert refused(source, after) == f"{tmp_path / 'logs'}: no such file or directory"
+
+
+@pytest.mark.parametrize(
+    ("spec", "is_empty"),
+    [
+        ("none", False),
+        ("empty", True),
+        ("empty/*.npy", True),
+        ("none/*.npy", True),
+        ("other", True),
+        ("x.jsonl", False),
+    ],
+)
+def test_a_place_where_nothing_is_yet_is_told_from_one_that_can_never_be_read(
+    tmp_path: Path, spec: str, is_empty: bool
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "x.parquet.tmp").write_text("half")
+    with pytest.raises(SourceAbsent) as caught:
+        next(iter(open_source(str(tmp_path / spec)).read()))
+    assert caught.value.is_empty == is_empty
+    (tmp_path / "x.csv").write_text("1,2")
+    with pytest.raises(SourceError) as refusal:
+        next(iter(open_source(str(tmp_path / "x.csv")).read()))
+    assert not isinstance(refusal.value, SourceAbsent)
+
+
+def test_a_file_that_goes_between_the_listing_and_its_opening_is_absent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.npy"
+    npy(path, 0, 5)
+    entries = LocalFolder.entries
+
+    def listed_and_gone(folder: LocalFolder) -> list[FileEntry]:
+        found = entries(folder)
+        path.unlink(missing_ok=True)
+        return found
+
+    monkeypatch.setattr(LocalFolder, "entries", listed_and_gone)
+    with pytest.raises(SourceAbsent, match=r"a\.npy: can't be read: No such file or directory"):
+        next(iter(open_source(str(tmp_path)).read()))
 
 
 def test_another_dimension_behind_the_position_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,118 @@
+"""A uniform sample of a source's rows, and what is counted of every one of them.
+
+Rows, batch by batch ── add ──> RowSample: health, scores, volume, model of all · rows() of the sample
+
+Each row has a random key, and the smallest keys stay. At most twice the sample is held at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchkit.drift.health import Health, finite_rows, measure_health
+from benchkit.errors import SourceError
+from benchkit.types.drift import Rows
+
+
+class RowSample:
+    """A uniform sample of all rows seen, and what is counted of every one."""
+
+    def __init__(self, most: int, seed: int) -> None:
+        self._most = most
+        self._rng = np.random.default_rng(seed)
+        self._keys = np.empty(0)
+        self._kept: list[Rows] = []
+        self._scores: list[NDArray[np.float64]] = []
+        self.health: Health | None = None
+        self._timed, self._first, self._last = 0, 0, 0  # rows with a time, and the ends of these in microseconds
+        self.model = ""
+        self.fingerprint = ""
+
+    def add(self, rows: Rows, source: str) -> None:
+        """Count some rows and keep what the sample needs of them."""
+        self._know_model(rows, source)
+        health = measure_health(rows.vectors)
+        if self.health is not None and self.health.dimension != health.dimension:
+            raise SourceError(
+                f"{source}: its rows have {self.health.dimension} dimensions and {health.dimension}; a baseline is of "
+                "one model: name the files of one"
+            )
+        self.health = health if self.health is None else self.health + health
+        if rows.scores is not None:
+            self._scores.append(rows.scores[np.isfinite(rows.scores)])
+        if rows.times is not None:
+            self._time(rows.times[~np.isnat(rows.times)].astype("datetime64[us]").astype(np.int64))
+        self._keep(rows.take(finite_rows(rows.vectors)))
+
+    def _time(self, times: NDArray[np.int64]) -> None:
+        if len(times):
+            first, last = int(times.min()), int(times.max())
+            self._first, self._last = (min(self._first, first), max(self._last, last)) if self._timed else (first, last)
+            self._timed += len(times)
+
+    @property
+    def rows_per_s(self) -> float | None:
+        """Usual volume; None where fewer than two moments are known."""
+        span = self._last - self._first
+        return self._timed * 1e6 / span if span else None
+
+    def _know_model(self, rows: Rows, source: str) -> None:
+        if rows.fingerprint and self.fingerprint and rows.fingerprint != self.fingerprint:
+            raise SourceError(
+                f"{source}: its files are of two models ({self.model}, {rows.model}); a baseline is of one: name the "
+                "files of one model"
+            )
+        self.model, self.fingerprint = rows.model or self.model, rows.fingerprint or self.fingerprint
+
+    def _keep(self, rows: Rows) -> None:
+        keys = self._rng.random(len(rows))
+        if len(self._keys) >= self._most:
+            limit = np.partition(self._keys, self._most - 1)[self._most - 1]
+            wanted = keys < limit
+            keys, rows = keys[wanted], rows.take(wanted)
+        if not len(rows):
+            return
+        self._keys = np.concatenate([self._keys, keys])
+        self._kept.append(rows)
+        # Not at every batch: twice the sample is held before the larger half is thrown away.
+        if len(self._keys) > 2 * self._most:
+            self._cut()
+
+    def _cut(self) -> None:
+        whole = joined(self._kept)
+        smallest = np.sort(np.argsort(self._keys, kind="stable")[: self._most])
+        self._keys, self._kept = self._keys[smallest], [whole.take(smallest)]
+
+    def rows(self) -> Rows:
+        """Return the sample, in the order of the source."""
+        if len(self._keys) > self._most:
+            self._cut()
+        return joined(self._kept)
+
+    def scores(self) -> NDArray[np.float64]:
+        return np.concatenate(self._scores) if self._scores else np.empty(0)
+
+
+def joined(parts: Sequence[Rows]) -> Rows:
+    """Return rows one after the other; a column that a part lacks is lost."""
+    if len(parts) == 1:
+        return parts[0]
+
+    def column(name: str) -> tuple[str, ...] | None:
+        found = [getattr(part, name) for part in parts]
+        return None if any(each is None for each in found) else tuple(value for each in found for value in each)
+
+    times = [part.times for part in parts if part.times is not None]
+    scores = [part.scores for part in parts if part.scores is not None]
+    return Rows(
+        vectors=np.concatenate([part.vectors for part in parts]),
+        times=np.concatenate(times) if len(times) == len(parts) else None,
+        ids=column("ids"),
+        texts=column("texts"),
+        segments=column("segments"),
+        roles=column("roles"),
+        scores=np.concatenate(scores) if len(scores) == len(parts) else None,
+    )

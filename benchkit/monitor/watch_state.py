@@ -1,0 +1,120 @@
+"""What a watch is asked for, and what it knows between two commits.
+
+WatchRequest, Baseline, Source ── stream_key ──> the name under which a watch goes on
+WatchState ── progress ── state.db ── WatchState.of ──> the same
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from benchkit.embeddings.fingerprint import digest_json
+from benchkit.monitor.baseline import Baseline
+from benchkit.monitor.evidence import Standing
+from benchkit.monitor.project import DEFAULT_POLICY
+from benchkit.monitor.window import Window, pack, unpack
+from benchkit.sources.windows import CutState
+from benchkit.store.drift_state import Progress
+from benchkit.types.drift import ColumnNames, DriftPolicy, Source
+
+BATCH_ROWS = 8192
+POLL_S = 5.0
+LATENESS = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class WatchRequest:
+    """A watch as it was asked for.
+
+    Attributes:
+        size, every: Rows or span of a window; one of the two.
+        lateness: How long after its end a window of time waits for rows.
+        poll_s: How long to wait when all rows were read.
+        once: Read what is there and end; windows that aren't full stay open.
+        alerts: Sinks; see alerts.specs.
+        metrics_port: Serve Prometheus' text on it; None for not.
+    """
+
+    source: str
+    baseline: str
+    size: int | None = None
+    every: timedelta | None = None
+    lateness: timedelta = LATENESS
+    poll_s: float = POLL_S
+    once: bool = False
+    model: str | None = None
+    ask_canaries: bool = True
+    columns: ColumnNames | None = None
+    dimension: int | None = None
+    query: str | None = None
+    keep_texts: bool = False
+    policy: DriftPolicy = DEFAULT_POLICY
+    alerts: tuple[str, ...] = ()
+    metrics_port: int | None = None
+    device: str = "auto"
+    offline: bool | None = None
+    track: bool = True
+    tracking_uri: str | None = None
+    batch_rows: int = BATCH_ROWS
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WatchState:
+    """What a watch knows between two commits."""
+
+    position: Mapping[str, Any]
+    cut: CutState
+    windows: Mapping[str, Window]
+    standing: Standing
+    segments: Mapping[str, Standing]
+    alerts: Mapping[str, Any] | None
+    left_out: int = 0
+    version: int = 0
+
+    def progress(self) -> Progress:
+        """Return what is committed."""
+        facts = {
+            "cut": self.cut.to_json(),
+            "standing": self.standing.to_json(),
+            "segments": {name: each.to_json() for name, each in self.segments.items()},
+            "alerts": self.alerts,
+            "left_out": self.left_out,
+        }
+        return Progress(self.position, facts, pack(self.windows) if self.windows else b"", self.version)
+
+    @classmethod
+    def of(cls, progress: Progress, run_length: int) -> WatchState:
+        """Return the state that was committed; that of a new watch where none was."""
+        facts = progress.facts
+        if not facts:
+            return cls({}, CutState(), {}, Standing.start(run_length), {}, None)
+        return cls(
+            position=progress.position,
+            cut=CutState.from_json(facts["cut"]),
+            windows=unpack(progress.window),
+            standing=Standing.from_json(facts["standing"], run_length),
+            segments={name: Standing.from_json(each, run_length) for name, each in facts["segments"].items()},
+            alerts=facts["alerts"],
+            left_out=facts["left_out"],
+            version=progress.version,
+        )
+
+
+def stream_key(request: WatchRequest, baseline: Baseline, source: Source) -> str:
+    """Return what names a watch: the same baseline, source, windows and policy go on where they stopped."""
+    return digest_json(
+        {
+            "baseline": baseline.info.digest,
+            # A relative path is another place in another folder.
+            "source": source.name if "://" in source.name else str(Path(source.name).absolute()),
+            "query": request.query,
+            "size": request.size,
+            "every_s": request.every.total_seconds() if request.every else None,
+            "run_length": request.policy.run_length,
+            "tolerance": request.policy.tolerance,
+        }
+    )

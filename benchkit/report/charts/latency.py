@@ -1,0 +1,302 @@
+"""How long one query takes: the whole distribution of each model, and how it grows with the text.
+
+    CostSamples ─┬─ latency_cdf ───────> share of queries that take at most so long, with p50, p95 and p99
+    CostReport ──┘  latency_by_length ─> each query by the length of its text
+
+Drawn are wall times of single queries of a model's first process, the calls that benchkit's own percentiles are of, so
+a percentile lies on its curve. Of many calls some are drawn: evenly spread ranks, the percentiles among them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchkit.measure.latency import percentile
+from benchkit.report import words
+from benchkit.report.charts import base
+from benchkit.report.charts.base import Chart, Row, chart, style_of
+from benchkit.report.charts.labels import labels
+from benchkit.report.charts.window import LEGEND
+from benchkit.types.cost import CostReport, CostSamples, Sample
+
+PERCENTILES = (50, 95, 99)
+LABEL_CELLS = 24
+DECADE = 10.0  # from this ratio of the largest to the smallest on, an axis is logarithmic
+_DRAWN = 200  # calls of a model
+_PLANE_PX = 300
+_MOST_TICKS = 8
+
+
+def latency_cdf(samples: CostSamples, cost: CostReport | None = None) -> Chart | None:
+    """Return the distribution of single-query wall latency of each model; None where no query was timed.
+
+    Args:
+        cost: Of the same session: its percentiles are drawn with their intervals.
+    """
+    calls = _queries(samples)
+    if not calls:
+        return None
+    names = labels(samples.order, LABEL_CELLS)
+    curves = [row for model, found in calls.items() for row in _curve(model, names[model], found)]
+    marks = [row for model, found in calls.items() for row in _percentiles(model, names[model], found, cost)]
+    times = [row["ms"] for row in curves] + [end for row in marks for end in (row["low"], row["high"]) if end]
+    look = model_look(samples.order, list(calls), names)
+    x = {"field": "ms", "type": "quantitative", **span_axis(times, title="wall time of one query (ms)", is_log=True)}
+    y = {
+        "field": "share",
+        "type": "quantitative",
+        "scale": {"domain": [0, 1]},
+        "axis": {"title": "share of queries", "format": "~%", "values": [0, 0.25, 0.5, 0.75, 1]},
+    }
+    layers = [*_levels(marks), _steps(look), *_intervals(marks, look), *_dots(marks, look)]
+    return chart(
+        "latency-cdf",
+        "Latency of one query",
+        _cdf_words(marks, calls),
+        rows=curves,
+        height=_PLANE_PX,
+        encoding={"x": x, "y": y},
+        layer=layers,
+    )
+
+
+def _queries(samples: CostSamples) -> dict[str, list[Sample]]:
+    """Return the single queries of each model's first process, in the order of the comparison."""
+    calls: dict[str, list[Sample]] = {model: [] for model in samples.order}
+    for sample in samples.samples:
+        if sample.kind == "query" and sample.copy == 0 and sample.model in calls:
+            calls[sample.model].append(sample)
+    return {model: found for model, found in calls.items() if found}
+
+
+# --- looks, the same on every chart of costs
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Scales of models: the colour, shape and dashes of each, by its label."""
+
+    labels: tuple[str, ...]
+    colours: tuple[str, ...]
+    shapes: tuple[str, ...]
+    dashes: tuple[tuple[int, ...], ...]
+
+    def encoding(self, *channels: str) -> dict[str, Any]:
+        """Return the encodings of a model by "color", "shape" and "strokeDash"."""
+        ranges: Mapping[str, Sequence[Any]] = {
+            "color": self.colours,
+            "shape": self.shapes,
+            "strokeDash": [list(dash) for dash in self.dashes],
+        }
+        return {
+            channel: {
+                "field": "label",
+                "scale": {"domain": list(self.labels), "range": list(ranges[channel])},
+                # Dashes would fray the outlines of its symbols.
+                "legend": None if channel == "strokeDash" else {**LEGEND, "columns": 2, "labelLimit": 0},
+            }
+            for channel in channels
+        }
+
+
+def model_look(order: Sequence[str], shown: Sequence[str], names: Mapping[str, str]) -> Look:
+    """Return the look of the models that are shown; it depends on all of them, so that it is the same everywhere.
+
+    Args:
+        order: All models.
+        names: Label of each.
+    """
+    styles = [style_of(order, model) for model in shown]
+    places = [list(order).index(model) for model in shown]
+    return Look(
+        labels=tuple(names[model] for model in shown),
+        colours=tuple(colour for colour, _ in styles),
+        shapes=tuple(shape for _, shape in styles),
+        dashes=tuple(base.DASHES[place % len(base.DASHES)] for place in places),
+    )
+
+
+def span_axis(values: Sequence[float], *, title: str, is_log: bool | None = None) -> dict[str, Any]:
+    """Return scale and axis for values: logarithmic where they span a decade or more, or where that is asked for."""
+    low, high = min(values), max(values)
+    axis = {"title": title, "format": "~s" if high >= 1e4 else "~g"}
+    if low <= 0 or not (high >= DECADE * low if is_log is None else is_log):
+        scale: dict[str, Any] = {"type": "linear", "domain": [min(low, 0), high or 1], "nice": True}
+        return {"scale": scale, "axis": {**axis, "tickCount": 6}}
+    ends = (low / 1.15, high * 1.15)
+    scale = {"type": "log", "domain": list(ends), "nice": False}
+    return {"scale": scale, "axis": {**axis, "values": log_ticks(*ends), "labelOverlap": True}}
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Return round numbers between two: 1, 2 and 5 of each decade, or the decades where that would be many.
+
+    >>> log_ticks(0.3, 12), log_ticks(3, 40_000)
+    ([0.5, 1, 2, 5, 10], [10, 100, 1000, 10000])
+    """
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for digits in ((1, 2, 5), (1,)):
+        # Through its text, so that 0.5 is that and not 5 times a rounded 0.1.
+        found = [float(f"{digit}e{power}") for power in powers for digit in digits]
+        inside = [int(tick) if tick >= 1 else tick for tick in found if low <= tick <= high]
+        if len(inside) <= _MOST_TICKS:
+            break
+    return inside
+
+
+# --- distribution
+
+
+def _curve(model: str, label: str, calls: Sequence[Sample]) -> list[Row]:
+    """Return points of the empirical distribution: after the call of rank r, r / n of the calls are over."""
+    ordered = sorted(1e3 * call.wall_s for call in calls)
+    name, n = words.plain(model, 200), len(ordered)
+    return [
+        {"model": name, "label": label, "ms": ms, "share": rank / n}
+        | {"said": f"{name}: {100 * rank / n:.3g} % of queries take {words.digits(ms)} ms or less"}
+        for rank in _ranks(n)
+        for ms in (ordered[rank - 1],)
+    ]
+
+
+def _ranks(n: int) -> list[int]:
+    """Return ranks (1 = shortest) of about _DRAWN calls, the first, the last and those of percentiles among them."""
+    if n <= _DRAWN:
+        return list(range(1, n + 1))
+    spread = {1 + round(step * (n - 1) / (_DRAWN - 1)) for step in range(_DRAWN)}
+    return sorted(spread | {-(-n * percent // 100) for percent in PERCENTILES})
+
+
+def _percentiles(model: str, label: str, calls: Sequence[Sample], cost: CostReport | None) -> list[dict[str, Any]]:
+    """Return the percentiles that there are calls enough for; those of the report where it has them."""
+    rows = []
+    kept = cost.of(model) if cost else None
+    for percent in PERCENTILES:
+        figure = kept.figure(f"latency/query/p{percent}_ms") if kept else None
+        own = percentile([1e3 * call.wall_s for call in calls], percent)
+        if figure is not None:
+            value, low, high = figure.value, figure.ci_low, figure.ci_high
+        elif own is not None:
+            value, low, high = own.value, own.low, own.high
+        else:
+            continue
+        name = words.plain(model, 200)
+        ends = "" if low is None or high is None else f" (95 % interval {words.digits(low)} to {words.digits(high)})"
+        rows.append(
+            {"model": name, "label": label, "percent": percent, "ms": value, "share": percent / 100}
+            | {"low": low, "high": high, "said": f"{name}: p{percent} {words.digits(value)} ms{ends}"}
+        )
+    return rows
+
+
+def _levels(marks: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return a thin line for each percentile that some model has."""
+    percents = sorted({row["percent"] for row in marks})
+    if not percents:
+        return []
+    data = {"values": [{"share": percent / 100, "name": f"p{percent}"} for percent in percents]}
+    text = {"type": "text", "align": "left", "dx": 4, "fontSize": 11, "aria": False}
+    return [
+        {
+            "data": data,
+            "mark": {"type": "rule", "color": base.GREY, "strokeDash": [2, 3], "aria": False},
+            "encoding": {"x": {"value": 0}, "x2": {"value": "width"}},
+        },
+        {"data": data, "mark": text, "encoding": {"x": {"value": "width"}, "text": {"field": "name"}}},
+    ]
+
+
+def _steps(look: Look) -> dict[str, Any]:
+    mark = {"type": "line", "interpolate": "step-after", "strokeWidth": 2, "opacity": 1}
+    order = {"field": "share", "type": "quantitative"}
+    return {"mark": mark, "encoding": {**look.encoding("color", "strokeDash"), "order": order, **base.SAID}}
+
+
+def _intervals(marks: Sequence[Row], look: Look) -> list[dict[str, Any]]:
+    values = [dict(row) for row in marks if row["low"] is not None and row["high"] is not None]
+    mark = {"type": "rule", "strokeWidth": 6, "opacity": 0.35, "aria": False}
+    encoding = {"x": {"field": "low"}, "x2": {"field": "high"}, **look.encoding("color")}
+    return [{"data": {"values": values}, "mark": mark, "encoding": encoding}] if values else []
+
+
+def _dots(marks: Sequence[Row], look: Look) -> list[dict[str, Any]]:
+    mark = {"type": "point", "filled": True, "size": 80, "opacity": 1}
+    data = {"values": [dict(row) for row in marks]}
+    return [{"data": data, "mark": mark, "encoding": {**look.encoding("color", "shape"), **base.SAID}}] if marks else []
+
+
+def _cdf_words(marks: Sequence[Row], calls: Mapping[str, Sequence[Sample]]) -> str:
+    told: dict[str, list[str]] = defaultdict(list)
+    for row in marks:
+        told[row["model"]].append(f"p{row['percent']} {words.digits(row['ms'])} ms")
+    said = [f"{model} {', '.join(figures)}" for model, figures in told.items()]
+    n = sorted({len(found) for found in calls.values()})
+    counted = f"{n[0]:,}" if len(n) == 1 else f"{n[0]:,} to {n[-1]:,}"
+    return f"{'; '.join(said) or 'too few queries for a percentile'}. Of {counted} queries each."
+
+
+# --- length
+
+
+def latency_by_length(samples: CostSamples) -> Chart | None:
+    """Return the wall time of each query by the tokens of its text; None where no query was timed.
+
+    A model that counts no tokens has those of the first one that does, since the texts are the same; where none does,
+    queries stand at their place in the source.
+    """
+    calls = _queries(samples)
+    if not calls:
+        return None
+    names = labels(samples.order, LABEL_CELLS)
+    tokens = {call.item: call.tokens for found in reversed(calls.values()) for call in found if call.tokens is not None}
+    rows = [row for model, found in calls.items() for row in _by_length(model, names[model], found, tokens)]
+    look = model_look(samples.order, list(calls), names)
+    field, title = ("tokens", "tokens of the text") if tokens else ("position", "place of the text in its source")
+    shown = [row for row in rows if row[field] is not None]
+    times = [row["ms"] for row in shown]
+    encoding = {
+        "x": {"field": field, "type": "quantitative", **span_axis([row[field] for row in shown], title=title)},
+        "y": {"field": "ms", "type": "quantitative", **span_axis(times, title="wall time (ms)")},
+        **look.encoding("color", "shape"),
+        **base.SAID,
+    }
+    mark = {"type": "point", "filled": True, "size": 30, "opacity": 0.6}
+    return chart(
+        "latency-by-length",
+        "Latency by the length of the text" if tokens else "Latency of each text",
+        _length_words(shown, field),
+        rows=shown,
+        height=_PLANE_PX,
+        mark=mark,
+        encoding=encoding,
+    )
+
+
+def _by_length(model: str, label: str, calls: Sequence[Sample], tokens: Mapping[int, int]) -> list[dict[str, Any]]:
+    name = words.plain(model, 200)
+    rows = []
+    for place in _ranks(len(calls)):
+        call = calls[place - 1]
+        length = call.tokens if call.tokens is not None else tokens.get(call.item)
+        counted = f"text {call.item}" if length is None else words.counted(length, "token")
+        ms = 1e3 * call.wall_s
+        rows.append(
+            {"model": name, "label": label, "position": call.item, "tokens": length, "ms": ms}
+            | {"said": f"{name}, {counted}: {words.digits(ms)} ms"}
+        )
+    return rows
+
+
+def _length_words(rows: Sequence[Row], field: str) -> str:
+    lengths = [row[field] for row in rows]
+    models = {row["model"] for row in rows}
+    times = [row["ms"] for row in rows]
+    unit = "tokens" if field == "tokens" else "places"
+    return (
+        f"{words.counted(len(rows), 'call')} of {words.counted(len(models), 'model')}, "
+        f"{min(lengths)} to {max(lengths)} {unit}, {words.digits(min(times))} to {words.digits(max(times))} ms."
+    )

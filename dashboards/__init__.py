@@ -1,0 +1,1 @@
+"""The dashboard: Streamlit pages that read what benchkit kept, and compute nothing that a report does not say."""

@@ -1,0 +1,184 @@
+"""What the pages Verdict and Compare have in common: the comparison that is shown, its models as rows, links between.
+
+Filters ── picked ──> the row and the comparison asked for, or else the newest
+Comparison ── model_rows ──> one flat row for each model, best mean first ── model_table
+page ── link ──> an address that keeps what is chosen
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from benchkit.report import words
+from benchkit.report.cost_view import figure, over_budget
+from benchkit.report.view import metas_by_name, summaries
+from benchkit.types.board import ComparisonRow
+from benchkit.types.comparison import Comparison
+from benchkit.types.cost import CostFigure
+from dashboards import board, place
+from dashboards.bar import chosen
+from dashboards.filters import to_query
+from dashboards.place import Row, plain
+from dashboards.theme import PAGES
+
+FIRST_COMMANDS = ("benchkit compare minilm minilm-static tfidf --offline",)
+
+# What a table shows of a model, and what only a wide one has room for.
+SHORT_COLUMNS: Mapping[str, str] = {
+    "recommended": "use",
+    "model": "model",
+    "points": "mean",
+    "interval": "95 % CI",
+    "p95_ms": "p95 ms",
+    "memory_mib": "memory MiB",
+    "bytes_per_vector": "bytes/vector",
+    "limits": "limits",
+}
+LONG_COLUMNS: Mapping[str, str] = {
+    "rank": "rank",
+    "recommended": "use",
+    "model": "model",
+    "points": "mean",
+    "interval": "95 % CI",
+    "on_front": "front",
+    "p95_ms": "p95 ms",
+    "p95_interval": "95 % CI of p95",
+    "memory_mib": "memory MiB",
+    "bytes_per_vector": "bytes/vector",
+    "dimension": "dimension",
+    "parameters": "parameters",
+    "license": "licence",
+    "limits": "limits",
+}
+_FORMATS = {"points": "%.1f", "p95_ms": "%.2f", "memory_mib": "%.0f", "parameters": "compact"}
+_FEW = 3  # warnings that don't push everything else off the page
+
+
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """The comparison that a page shows.
+
+    Attributes:
+        rows: All that can be picked, newest last.
+        note: What to know of the pick; "" where it is the newest.
+    """
+
+    row: ComparisonRow
+    comparison: Comparison
+    rows: Sequence[ComparisonRow]
+    note: str
+
+
+def picked() -> Picked | None:
+    """Return the comparison that is asked for, or else the newest; None where none is of this choice.
+
+    Raises:
+        UsageError: its document is damaged.
+    """
+    filters = chosen()
+    rows = board.comparisons(filters)
+    if not rows:
+        return None
+    row = next((row for row in rows if row.key == filters.comparison), rows[-1])
+    note = "" if row is rows[-1] else f"This is not the newest comparison: that one is of {when(rows[-1].started)}."
+    if filters.comparison not in (None, row.key):
+        note = "The comparison that was asked for is not of this choice; this is the newest one."
+    return Picked(row, board.comparison_of(row.key), rows, note)
+
+
+def when(time: str) -> str:
+    """Return a time for people: "2026-11-21 14:20 UTC".
+
+    >>> when("2026-11-21T14:20:55+00:00")
+    '2026-11-21 14:20 UTC'
+    """
+    return f"{plain(time[:16]).replace('T', ' ')} UTC"
+
+
+# ---------------------------------------------------------------- models as rows
+
+
+def model_rows(comparison: Comparison) -> list[Row]:
+    """Return what is known of each model, best mean first; what is absent is None."""
+    metas, broken = metas_by_name(comparison), over_budget(comparison)
+    rows: list[Row] = []
+    for summary in summaries(comparison):
+        meta, interval = metas[summary.model], summary.interval
+        p95, memory = (figure(comparison, summary.model, metric) for metric in (words.P95, words.MEMORY))
+        rows.append(
+            {
+                "model": summary.model,
+                "recommended": summary.model == comparison.recommendation.model,
+                "rank": words.rank(summary),
+                "points": _points(summary.mean_score),
+                "interval": words.span(interval),
+                "points_low": _points(interval.low if interval else None),
+                "points_high": _points(interval.high if interval else None),
+                "on_front": None if comparison.cost is None else summary.model in comparison.pareto,
+                **_figure("p95_ms", p95),
+                **_figure("memory_mib", memory),
+                "bytes_per_vector": meta.bytes_per_vector,
+                "dimension": meta.dimension,
+                "precision": meta.precision,
+                "parameters": meta.parameters,
+                "license": meta.license,
+                "limits": "; ".join(broken.get(summary.model, ())) or "kept",
+                "missing": summary.missing,
+                "origin": meta.id,
+                "revision": meta.revision,
+                "fingerprint": meta.fingerprint,
+                "engine": meta.engine,
+            }
+        )
+    return rows
+
+
+def _points(score: float | None) -> float | None:
+    return None if score is None else round(100 * score, 10)  # 0.57 is 57 points and not 56.99999999999999
+
+
+def _figure(name: str, found: CostFigure | None) -> dict[str, Any]:
+    short = name.partition("_")[0]
+    return {
+        name: found and found.value,
+        f"{short}_interval": words.figure_span(found),
+        f"{short}_low": found and found.ci_low,
+        f"{short}_high": found and found.ci_high,
+    }
+
+
+def model_table(comparison: Comparison, columns: Mapping[str, str], *, key: str) -> None:
+    """Place the models as a table that can be sorted, with its CSV; the recommended one is ticked."""
+    rows = model_rows(comparison)
+    heads = dict(columns)
+    if not comparison.budget.is_set:
+        heads.pop("limits", None)
+    formats: dict[str, Any] = {
+        name: st.column_config.NumberColumn(heads[name], format=form)
+        for name, form in _FORMATS.items()
+        if name in heads
+    }
+    alt = "; ".join(f"{plain(row['model'], 60)} {words.points((row['points'] or 0) / 100)} points" for row in rows[:6])
+    place.table(rows, key=key, columns=heads, config=formats, alt=f"Models and what they cost: {alt}")
+
+
+def warned(comparison: Comparison) -> None:
+    """Place what a reader of a comparison must know; open where it is little."""
+    found = words.warnings(comparison)
+    if found:
+        with st.expander(f"{words.counted(len(found), 'warning')} of this comparison", expanded=len(found) <= _FEW):
+            for warning in found:
+                place.sentence(warning, "warning")
+
+
+# ---------------------------------------------------------------- links
+
+
+def link(name: str, label: str) -> None:
+    """Place a link to another page of the dashboard that shows the same choice; the label is our own text."""
+    page = next(page for page in PAGES if page.name == name)
+    st.page_link(page.path, label=label, query_params=to_query(chosen()))

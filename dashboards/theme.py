@@ -1,0 +1,46 @@
+"""How the dashboard looks: its pages, its sign, and the kinds of sentences, each with a sign beside its colour.
+
+Colours, fonts, light and dark are Streamlit's: people change them in its menu, and charts take them over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+TITLE = "benchkit"
+# An emoji and not ":material/...:", which the browser would fetch from a server of others.
+ICON = "📐"
+
+
+@dataclass(frozen=True, slots=True)
+class PageInfo:
+    """A page: its file, what it is called, and the question that it answers."""
+
+    name: str
+    title: str
+    question: str
+
+    @property
+    def path(self) -> str:
+        """Return its file, counted from the dashboard's folder.
+
+        A folder "pages" would be taken for pages that have no frame around them: Streamlit's older way.
+        """
+        return f"screens/{self.name}.py"
+
+
+PAGES = (
+    PageInfo("verdict", "Verdict", "Which model to use, and is production still fine?"),
+    PageInfo("compare", "Compare", "What does quality cost?"),
+    PageInfo("tasks", "Tasks", "Where is a model good, and where not?"),
+    PageInfo("cost", "Cost", "How long, how large, how many per second?"),
+    PageInfo("drift", "Drift", "What changed in production, and since when?"),
+    PageInfo("history", "History", "What was decided, when and why?"),
+)
+
+Kind = Literal["good", "info", "warning", "bad"]
+SIGNS: dict[Kind, str] = {"good": "✅", "info": "ℹ️", "warning": "⚠️", "bad": "⛔"}
+
+# Streamlit leaves 96 px free above a page: on a phone that is the place of the answer.
+STYLE = "<style>.stMainBlockContainer {padding-top: 4.5rem; padding-bottom: 3rem;}</style>"

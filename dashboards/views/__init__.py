@@ -1,0 +1,1 @@
+"""What each page shows; a page is a thin file that calls `show` of its view."""

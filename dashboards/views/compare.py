@@ -1,0 +1,207 @@
+"""Compare: what quality costs, which differences are sure, and everything that the numbers of a comparison rest on.
+
+the comparison, the cost, the model to compare with ── charts of benchkit.report ──> pictures with their rows
+Comparison ── models, differences, cells, costs ──> tables, CSV, JSON, the command, the run in MLflow
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import streamlit as st
+
+from benchkit.report import words
+from benchkit.report.charts.forest import forest
+from benchkit.report.charts.quality import CostAxis, quality_against, without_place
+from benchkit.report.cost_view import FRONT_NOTE, budget_words, session_words
+from benchkit.report.json_form import render_json
+from benchkit.report.view import reference, summaries
+from benchkit.store.uri import without_password
+from benchkit.types.board import ComparisonRow
+from benchkit.types.comparison import Comparison
+from dashboards import place
+from dashboards.bar import choose, chosen
+from dashboards.compared import FIRST_COMMANDS, LONG_COLUMNS, Picked, link, model_table, picked, warned, when
+from dashboards.limits import budget_of, forget_button, within
+from dashboards.place import Row, escaped, plain
+
+_AXES: dict[CostAxis, str] = {"latency": "latency", "memory": "memory", "bytes": "bytes/vector"}
+_NAME = 80
+_LONGEST = 2000
+
+
+def show() -> None:
+    """Place the view."""
+    st.header("What quality costs", anchor=False)
+    found = picked()
+    if found is None:
+        place.empty("No comparison is of this choice.", FIRST_COMMANDS)
+        return
+    _pick_comparison(found)
+    limited = within(found.comparison, budget_of(found.comparison, chosen()))
+    if found.note:
+        place.sentence(found.note, "info")
+    place.sentence(words.verdict_sentence(limited))
+    _limits_told(limited)
+    _plane(limited)
+    model_table(limited, LONG_COLUMNS, key="compare-models")
+    if limited.cost is not None:
+        st.caption(escaped(f"front: {FRONT_NOTE}. {session_words(limited.cost)}", _LONGEST))
+    _forest(limited)
+    _origins(found, limited)
+
+
+def _pick_comparison(found: Picked) -> None:
+    by_key = {row.key: row for row in reversed(found.rows)}
+    st.session_state["compare-comparison"] = found.row.key
+    st.selectbox(
+        "Comparison",
+        list(by_key),
+        format_func=lambda key: _row_words(by_key[key]),
+        key="compare-comparison",
+        on_change=_chosen("comparison", "compare-comparison"),
+    )
+
+
+def _row_words(row: ComparisonRow) -> str:
+    return f"{when(row.started)} · {plain(row.suite, _NAME)} · {words.counted(len(row.models), 'model')}"
+
+
+def _chosen(field: str, key: str) -> Callable[[], None]:
+    """Return what keeps the value of a control as a part of the address."""
+
+    def keep() -> None:
+        choose(**{field: st.session_state[key]})
+
+    return keep
+
+
+def _limits_told(limited: Comparison) -> None:
+    if limited.budget.is_set:
+        place.sentence(f"Limits: {budget_words(limited.budget)}. Models that break them are hollow.", "info")
+        with st.container(horizontal=True):
+            link("verdict", "Change the limits")
+            forget_button(chosen())
+
+
+# ---------------------------------------------------------------- pictures
+
+
+def _plane(limited: Comparison) -> None:
+    axis: CostAxis = st.segmented_control(
+        "Cost",
+        list(_AXES),
+        default="latency" if limited.cost is not None else "bytes",
+        format_func=_AXES.__getitem__,
+        key="compare-axis",
+        label_visibility="collapsed",
+        required=True,
+    )
+    place.chart(quality_against(limited, axis), key=f"compare-{axis}", absent="No model has both a mean and this cost.")
+    absent = without_place(limited, axis)
+    if absent:
+        st.caption(escaped(f"Not in the picture: {'; '.join(absent)}.", _LONGEST))
+
+
+def _forest(limited: Comparison) -> None:
+    names = [row.model for row in summaries(limited)]
+    asked = chosen().against
+    against = asked if asked in names else reference(limited) or names[0]
+    st.subheader("Which differences are sure?", anchor=False)
+    st.session_state["compare-against"] = against
+    st.selectbox(
+        "Compare with",
+        names,
+        format_func=lambda name: plain(name, _NAME),
+        key="compare-against",
+        on_change=_chosen("against", "compare-against"),
+    )
+    drawn = forest(limited, baseline=against)
+    place.chart(drawn, key="compare-forest", absent="No model was compared with this one.")
+    st.caption(
+        escaped(
+            f"Filled: a difference that is sure after Holm's correction; hollow: left open; square: the same within "
+            f"{words.margin_words(limited.margin)}. Intervals are 95 %, from {limited.n_resamples} paired resamples."
+        )
+    )
+
+
+# ---------------------------------------------------------------- what the numbers rest on
+
+
+def _origins(found: Picked, limited: Comparison) -> None:
+    st.subheader("Where the numbers come from", anchor=False)
+    warned(limited)
+    _reproduce(found.row, limited)
+    with st.expander("Settings and machine"):
+        place.table(_facts(limited), key="compare-facts", alt="Settings of the comparison and its machine")
+    place.sentence("Raw rows:")
+    with st.container(horizontal=True):
+        for key, label, rows in _raw(limited):
+            if rows:
+                place.download(rows, key=key, label=label)
+        st.download_button(
+            "All of it (JSON)",
+            data=lambda: render_json(found.comparison).encode(),
+            file_name="result.json",
+            mime="application/json",
+            key="compare-json",
+            on_click="ignore",
+            type="tertiary",
+        )
+
+
+def _reproduce(row: ComparisonRow, limited: Comparison) -> None:
+    if command := limited.environment.values.get("command"):
+        place.sentence("The command that makes this comparison again:")
+        place.command(plain(command, _LONGEST))
+    address = without_password(row.address)
+    if re.fullmatch(r"https?://\S+", address) and address == plain(address, _LONGEST):
+        st.link_button("Open the run in MLflow", address)
+    elif row.run_id:
+        place.sentence(f"MLflow has it as run {row.run_id}; to look at it there:")
+        place.command(f"mlflow ui --backend-store-uri {shlex.quote(plain(address, _LONGEST))}")
+
+
+def _facts(limited: Comparison) -> list[Row]:
+    suite = limited.suite
+    settings = {
+        "suite": suite.name,
+        "suite file": suite.path,
+        "suite digest": suite.digest,
+        "started": limited.started,
+        "seconds": f"{limited.seconds:.1f}",
+        "compared with": limited.baseline or "each with each",
+        "margin": words.margin_words(limited.margin),
+        "resamples": str(limited.n_resamples),
+        "seed": str(limited.seed),
+    }
+    said = {**settings, **limited.environment.values}
+    return [{"what": name, "value": value} for name, value in said.items() if value is not None]
+
+
+def _raw(limited: Comparison) -> Sequence[tuple[str, str, Sequence[Row]]]:
+    cells = [
+        {
+            **_result(scored.result),
+            "low": scored.interval and scored.interval.low,
+            "high": scored.interval and scored.interval.high,
+        }
+        for scored in limited.cells
+    ]
+    costs = [figure for cost in limited.cost.models for figure in cost.figures] if limited.cost else []
+    ratios = [*limited.cost.ratios, *limited.cost.control] if limited.cost else []
+    return (
+        ("scores", "Scores", cells),
+        ("differences", "Differences", place.as_rows(limited.pairs)),
+        ("costs", "Costs", place.as_rows(costs)),
+        ("cost-ratios", "Cost ratios", place.as_rows(ratios)),
+    )
+
+
+def _result(found: Any) -> Row:
+    names = ("model", "task", "type", "status", "reason", "main_metric", "main_score", "n_items", "seconds", "limited")
+    return {name: getattr(found, name) for name in names}

@@ -1,0 +1,158 @@
+"""Verdict: which model to use and whether production is still fine, on the first screen; below it, within which limits.
+
+newest comparison, limits ── board_words.choice ────────> the first line
+checks of each baseline ──── production_words.production ─> the second
+both and the last gate ───── three cards, each leads to its page
+limits ── sliders ── recommended anew ──> first line, what is left out and why, chart, table
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import streamlit as st
+
+from benchkit.report import words
+from benchkit.report.board_words import Answer, choice, gate
+from benchkit.report.charts.quality import quality_against
+from benchkit.report.cost_view import budget_lines
+from benchkit.report.production_words import production
+from benchkit.types.comparison import Comparison
+from dashboards import board, place
+from dashboards.bar import chosen
+from dashboards.compared import FIRST_COMMANDS, SHORT_COLUMNS, Picked, link, model_table, picked, warned, when
+from dashboards.limits import budget_of, forget_button, limit_controls, within
+from dashboards.place import escaped
+from dashboards.theme import SIGNS
+
+# The answer is a sentence and a heading: as large as a heading it would fill a phone.
+_STYLE = """<style>
+.st-key-answer h2 {font-size: 1.3rem; line-height: 1.35; padding: 0 0 0.6rem 0;}
+.st-key-cards p {margin-bottom: 0.2rem;}
+.st-key-cards [data-testid="stPageLink"] a {padding-left: 0;}
+</style>"""
+_LONGEST = 2000  # of a sentence; names in it are cut before
+_LEFT_OUT_TOLD = 12
+
+
+def show() -> None:
+    """Place the view."""
+    st.html(_STYLE)
+    found: Picked | None = None
+    with place.problems_told():
+        found = picked()
+    limited = within(found.comparison, budget_of(found.comparison, chosen())) if found else None
+    model = choice(limited) if limited else Answer("info", "none yet", "There is no comparison to choose by.")
+    now = _production()
+    with st.container(key="answer", gap="small"):
+        st.header(escaped(model.sentence, _LONGEST), anchor=False)
+        place.sentence(now.sentence, now.standing)
+    _cards(model, limited, gate(board.gates(chosen())), now)
+    if found is None or limited is None:
+        place.empty("No comparison is of this choice.", FIRST_COMMANDS)
+        return
+    _explained(found, limited)
+
+
+def _production() -> Answer:
+    filters = chosen()
+    watched = [(info, board.checks(info.name, filters)) for info in board.baselines()]
+    return production(watched, datetime.now(UTC))
+
+
+# ---------------------------------------------------------------- cards
+
+
+def _cards(model: Answer, limited: Comparison | None, last_gate: Answer, now: Answer) -> None:
+    with st.container(key="cards"):
+        for column, (title, answer, said, page, label) in zip(
+            st.columns(3, gap="small"),
+            (
+                (_choice_title(limited), model, _choice_words(limited), "compare", "→ Compare the models"),
+                ("Gate", last_gate, last_gate.sentence, "history", "→ All gates"),
+                ("Production", now, _champion_words(limited), "drift", "→ Windows and causes"),
+            ),
+            strict=True,
+        ):
+            with column, st.container(border=True, gap="xsmall", height="stretch"):
+                st.markdown(f"{SIGNS[answer.standing]} **{escaped(f'{title}: {answer.word}')}**")
+                st.caption(escaped(said, _LONGEST))
+                link(page, label)
+
+
+def _choice_title(limited: Comparison | None) -> str:
+    model = limited.recommendation.model if limited else None
+    return "Choice" if model is None else f"Choice: {words.plain(model, 60)}"
+
+
+def _choice_words(limited: Comparison | None) -> str:
+    if limited is None:
+        return "Nothing was compared."
+    model, size = limited.recommendation.model, words.counted(len(limited.models), "model")
+    compared = f"{size} on {words.plain(limited.suite.name, 60)}, {when(limited.started)}"
+    meta = next((meta for meta in limited.models if meta.name == model), None)
+    if meta is None:
+        return f"{compared}."
+    costs = ", ".join(filter(None, [words.cost_words(limited.cost, meta.name), words.size_words(meta)]))
+    return f"{words.plain(meta.name, 60)}{f': {costs}' if costs else ''}. {compared}."
+
+
+def _champion_words(limited: Comparison | None) -> str:
+    """Return which model gates compare with, of the suite that the choice is of."""
+    rows = [row for row in board.champions(chosen()) if limited is None or row.suite == limited.suite.name]
+    if not rows:
+        return "No model was promoted to champion."
+    row = rows[-1]
+    gone = "" if row.is_present else ", no longer in the registry"
+    name, suite = words.plain(row.model, 60), words.plain(row.suite, 60)
+    return f"Champion of {suite}: {name}, since {when(row.promoted_at)}{gone}."
+
+
+# ---------------------------------------------------------------- why, and within which limits
+
+
+def _explained(found: Picked, limited: Comparison) -> None:
+    if found.note:
+        place.sentence(found.note, "info")
+    if why := words.why_sentence(limited):
+        place.sentence(why)
+    st.subheader("What may it cost?", anchor=False)
+    limit_controls(found.comparison, limited.budget)
+    _unmeasured(limited)
+    _left_out(limited)
+    forget_button(chosen())
+    drawn = (
+        quality_against(limited, "latency") or quality_against(limited, "memory") or quality_against(limited, "bytes")
+    )
+    place.chart(drawn, key="verdict-quality", absent="No model has both a mean score and a known cost.")
+    model_table(limited, SHORT_COLUMNS, key="verdict-models")
+    warned(limited)
+    if command := limited.environment.values.get("command"):
+        place.sentence("How these numbers were made:")
+        place.command(place.plain(command, _LONGEST))
+
+
+def _unmeasured(limited: Comparison) -> None:
+    if limited.cost is None:
+        place.sentence("Costs were not measured, so latency and memory can't be limited. To measure them:", "info")
+        names = " ".join(model.name for model in limited.models)
+        given = limited.environment.values.get("command", f"benchkit compare {names}")
+        place.command(place.plain(with_costs(given), _LONGEST))
+
+
+def with_costs(command: str) -> str:
+    """Return a command of a comparison so that it measures costs.
+
+    >>> with_costs("benchkit compare minilm --no-cost --offline")
+    'benchkit compare minilm --offline --cost quick'
+    """
+    kept = command.replace("--cost=off", "").replace("--cost off", "").replace("--no-cost", "")
+    return f"{' '.join(kept.split())} --cost quick"
+
+
+def _left_out(limited: Comparison) -> None:
+    lines = [escaped(line, _LONGEST) for line in budget_lines(limited)]
+    if len(lines) > _LEFT_OUT_TOLD:
+        lines[_LEFT_OUT_TOLD:] = [f"and {len(lines) - _LEFT_OUT_TOLD} more: see the table"]
+    if lines:
+        st.markdown("\n".join(f"- {line}" for line in lines))

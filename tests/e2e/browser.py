@@ -1,0 +1,253 @@
+"""The real dashboard and a real browser: `benchkit dashboard` on a folder, Debian's Chromium, Playwright.
+
+    with served(folder) as dashboard, browsing() as browser, view(browser, dashboard) as seen:
+        seen.open("compare?suite=support")        ready when the page's script has run
+        seen.page.get_by_role(...)                Playwright's own page
+
+A view ends with an error when the page asked any other machine for anything, logged an error to the console, or showed
+an exception. A server that was started is gone at the end, whatever happened.
+
+Where Chromium or Playwright is missing, tests are skipped, and fail if BENCHKIT_REQUIRE_BROWSER=1 (.ci/run sets it).
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import re
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+
+from tests.e2e.cli import COMMAND, environment, make_project
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, ConsoleMessage, Page
+
+CHROMIUM = Path("/usr/bin/chromium")
+REQUIRED = "BENCHKIT_REQUIRE_BROWSER"
+START_S, END_S = 60.0, 15.0
+_ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+_READY = '[data-testid="stApp"][data-test-script-state="notRunning"][data-test-connection-state="CONNECTED"]'
+_DRAWN = '[data-testid="stMainBlockContainer"] [data-testid="stElementContainer"]'
+# Opened at /compare, Streamlit's own page first looks whether its server is below /compare, and hears 404.
+_PROBE = re.compile(r"/\w+/_stcore/(health|host-config)$")
+
+
+# ---------------------------------------------------------------- the server
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """A server under way."""
+
+    url: str
+    process: subprocess.Popen[str]
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    def children(self) -> list[psutil.Process]:
+        """Return the processes that the command started."""
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+
+@contextmanager
+def served(folder: Path, *args: str, env: Mapping[str, str] | None = None, port: int | None = 0) -> Iterator[Dashboard]:
+    """Run `benchkit dashboard` in a folder, on a free port unless told; the server is gone when the context ends."""
+    with started(folder, *args, *(() if port is None else ("--port", str(port))), env=env) as process:
+        line = _first_line(process)
+        assert re.fullmatch(r"http://\S+:\d+", line), f"no address but {line!r}; stderr: {_rest(process)}"
+        dashboard = Dashboard(line, process)
+        children = dashboard.children()
+        try:
+            yield dashboard
+        finally:
+            _end(process)
+            # A command that forgot its server must not leave it to the next tests.
+            for child in children:
+                if child.is_running():
+                    child.kill()
+
+
+@contextmanager
+def started(folder: Path, *args: str, env: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[str]]:
+    """Start `benchkit dashboard --no-browser` and end it with all that it started."""
+    process = subprocess.Popen(
+        [COMMAND, "dashboard", "--no-browser", *args],
+        cwd=make_project(folder),
+        env=environment(folder, env),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        # What a shell starts in the background is deaf to Ctrl-C, and so would be what the tests start then.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
+    )
+    try:
+        yield process
+    finally:
+        _end(process)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    below = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    for child in below:
+        if child.is_running():
+            child.kill()
+    _rest(process)
+
+
+def _first_line(process: subprocess.Popen[str]) -> str:
+    """Return the first line of stdout; "" where none comes in time."""
+    lines: queue.Queue[str] = queue.Queue()
+    assert process.stdout is not None
+    threading.Thread(target=lambda: lines.put(process.stdout.readline()), daemon=True).start()
+    try:
+        return lines.get(timeout=START_S).strip()
+    except queue.Empty:
+        return ""
+
+
+def _rest(process: subprocess.Popen[str]) -> str:
+    """End the process and return what it wrote to stderr; its pipes are closed."""
+    if process.poll() is None:
+        process.kill()
+    if process.stdout is not None and process.stdout.closed:
+        return ""
+    return process.communicate(timeout=END_S)[1]
+
+
+# ---------------------------------------------------------------- the browser
+
+
+def missing() -> str:
+    """Return what a browser test lacks here; "" where nothing is missing."""
+    if find_spec("playwright") is None:
+        return 'Playwright is not installed: pip install "benchkit[test]"'
+    if not CHROMIUM.exists():
+        return f"{CHROMIUM} is missing: apt-get install chromium"
+    return ""
+
+
+@contextmanager
+def browsing() -> Iterator[Browser]:
+    """Start Chromium; skip the test, or fail where a browser is required, when there is none."""
+    if lacks := missing():
+        (pytest.fail if os.environ.get(REQUIRED) == "1" else pytest.skip)(lacks)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=list(_ARGUMENTS))
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@dataclass
+class View:
+    """A page of the browser and what it did.
+
+    Attributes:
+        errors: Errors on its console, and scripts that failed.
+        foreign: Addresses on other machines that it asked for.
+    """
+
+    page: Page
+    url: str
+    errors: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+
+    def open(self, path: str = "") -> None:
+        """Go to a page of the dashboard, "compare?suite=s", and wait until it is drawn."""
+        self.page.goto(f"{self.url}/{path}")
+        self.page.wait_for_selector(_DRAWN)
+        self.settle()
+
+    def go_to(self, title: str) -> None:
+        """Click on a page in the navigation."""
+        self.page.get_by_role("link", name=title, exact=True).click()
+        self.page.wait_for_url(
+            re.compile(rf"/{title.lower()}(\?|$)") if title != "Verdict" else re.compile(r"\d/(\?|$)")
+        )
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until the server's script has run and the page shows what it said."""
+        # A change reaches the server a moment after the click that made it.
+        self.page.wait_for_timeout(150)
+        self.page.wait_for_selector(_READY)
+        self.page.wait_for_timeout(100)
+
+    def text(self) -> str:
+        """Return what can be read on the page, without the joiners that nobody sees (place.escaped)."""
+        return self.page.locator('[data-testid="stApp"]').inner_text().replace("\u2060", "")
+
+    def download(self, button: Any) -> str:
+        """Click on a button and return the text of the file that it gives."""
+        with self.page.expect_download() as kept:
+            button.click()
+        return Path(kept.value.path()).read_text(encoding="utf-8-sig")
+
+    def check(self) -> None:
+        """Fail where something went wrong that no assertion of a test looks for."""
+        assert not self.foreign, f"asked for {self.foreign}"
+        assert not self.errors, f"console: {self.errors}"
+        shown = self.page.locator('[data-testid="stException"]').all_inner_texts()
+        assert not shown, f"exceptions on the page: {shown}"
+
+    def _console(self, message: ConsoleMessage) -> None:
+        place = message.location.get("url", "")
+        if message.type == "error" and not _PROBE.search(place):
+            self.errors.append(f"{message.text} ({place})")
+
+    def _asked(self, address: str) -> None:
+        own = (f"{self.url}/", f"{self.url.replace('http:', 'ws:')}/", "data:", "blob:")
+        if not address.startswith(own):
+            self.foreign.append(address[:200])
+
+
+@contextmanager
+def view(
+    browser: Browser, dashboard: Dashboard, *, size: tuple[int, int] = (1280, 800), dark: bool = False
+) -> Iterator[View]:
+    """Open a window of a size, light or dark; at the end, fail where the page misbehaved."""
+    context = browser.new_context(
+        viewport={"width": size[0], "height": size[1]}, color_scheme="dark" if dark else "light", accept_downloads=True
+    )
+    try:
+        page = context.new_page()
+        seen = View(page, dashboard.url)
+        page.on("console", seen._console)
+        page.on("pageerror", lambda error: seen.errors.append(str(error)))
+        page.on("request", lambda request: seen._asked(request.url))
+        page.on("websocket", lambda socket: seen._asked(socket.url))
+        yield seen
+        seen.check()
+    finally:
+        context.close()

@@ -1,0 +1,106 @@
+"""The bar above the pages: the address sets it, it sets the address, and both go along to the next page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import comparisons
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from benchkit.report.json_form import render_json
+from dashboards import board
+
+APP = Path(board.__file__).with_name("app.py")
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with one comparison."""
+    folder = tmp_path / "mlruns" / "results" / "one"
+    folder.mkdir(parents=True)
+    (folder / "result.json").write_text(render_json(comparisons.small()), encoding="utf-8")
+    monkeypatch.setenv(board.MLRUNS, str(tmp_path / "mlruns"))
+    monkeypatch.setenv(board.TRACKING_URI, f"sqlite:///{tmp_path}/mlruns/mlflow.db")
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    return tmp_path
+
+
+def app(**query: str | list[str]) -> AppTest:
+    made = AppTest.from_file(str(APP), default_timeout=30)
+    for key, value in query.items():
+        made.query_params[key] = value
+    made.run()
+    assert not made.exception
+    return made
+
+
+def test_an_address_sets_the_bar(project: Path) -> None:
+    shown = app(suite=comparisons.small().suite.name, models=["a", "gone"], span="30d")
+    assert shown.selectbox(key="bar-suite").value == comparisons.small().suite.name
+    assert shown.multiselect(key="bar-models").value == ["a", "gone"], "also what the store has not"
+    assert shown.selectbox(key="bar-span").value == "30d"
+
+
+def test_the_bar_sets_the_address_and_keeps_what_a_page_chose(project: Path) -> None:
+    shown = app(p95_ms="12.5")
+    shown.selectbox(key="bar-span").set_value("7d").run()
+    assert not shown.exception
+    assert shown.query_params == {"span": "7d", "p95_ms": "12.5"}
+    shown.selectbox(key="bar-span").set_value("all").run()
+    assert shown.query_params == {"p95_ms": "12.5"}
+
+
+def test_days_are_asked_for_when_they_are_chosen(project: Path) -> None:
+    shown = app(span="dates", since="2026-11-01", until="2026-11-30")
+    assert [day.isoformat() for day in shown.date_input[0].value] == ["2026-11-01", "2026-11-30"]
+    assert shown.query_params == {"span": "dates", "since": "2026-11-01", "until": "2026-11-30"}
+
+
+def test_what_the_address_has_wrong_is_told_once(project: Path) -> None:
+    shown = app(window="three", span="7d")
+    assert [warning.value.replace("\\", "") for warning in shown.warning] == [
+        "window='three' is left out: a whole number is expected"
+    ]
+    assert shown.query_params == {"span": "7d"}
+    shown.selectbox(key="bar-span").set_value("30d").run()
+    assert not shown.warning
+
+
+def test_a_choice_goes_along_to_the_next_page(project: Path) -> None:
+    shown = app(span="30d", task="found")
+    shown.query_params.clear()  # as the navigation does
+    shown.switch_page("screens/tasks.py").run()
+    assert not shown.exception
+    assert shown.selectbox(key="bar-span").value == "30d"
+    assert shown.query_params == {"span": "30d", "task": "found"}
+
+
+def test_a_login_that_cannot_be_read_opens_nothing(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secrets = project / "secrets.toml"
+    secrets.write_text("[auth\n")
+    usual = st.get_option("secrets.files")
+    st.config.set_option("secrets.files", [str(secrets)])
+    try:
+        shown = AppTest.from_file(str(APP), default_timeout=30).run()
+    finally:
+        st.config.set_option("secrets.files", usual)
+    assert [error.value.replace("\\", "") for error in shown.error] == [
+        "secrets.toml can't be read, so that nobody can log in: mend it."
+    ]
+    assert not shown.selectbox
+
+
+def test_nothing_is_shown_before_a_login_where_one_is_configured(project: Path) -> None:
+    shown = AppTest.from_file(str(APP), default_timeout=30)
+    shown.secrets["auth"] = {"redirect_uri": "http://127.0.0.1:8501/oauth2callback"}
+    shown.user = {"is_logged_in": False}
+    shown.run()
+    assert [button.label for button in shown.button] == ["Log in"]
+    assert not shown.dataframe
+    assert not shown.selectbox
+    shown.user = {"is_logged_in": True}
+    shown.run()
+    assert shown.dataframe or shown.selectbox

@@ -1,0 +1,234 @@
+"""The first page: its first line is the JSON's recommendation, its second one production; sliders choose anew, live."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import boards
+import comparisons
+import drift_reports
+import gates
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from benchkit.report.board_words import choice
+from benchkit.report.budget import within_budget
+from benchkit.report.recommend import recommend
+from benchkit.types.cost import Budget
+from dashboards import board
+from dashboards.compared import SHORT_COLUMNS
+from dashboards.views.verdict import with_costs
+
+APP = Path(board.__file__).with_name("app.py")
+BASELINE = replace(drift_reports.BASELINE, created="2026-10-01T00:00:00+00:00")
+
+
+@pytest.fixture
+def mlruns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "mlruns"
+    monkeypatch.setenv(board.MLRUNS, str(folder))
+    monkeypatch.setenv(board.TRACKING_URI, f"sqlite:///{folder}/mlflow.db")
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    return folder
+
+
+def shown(**query: str | list[str]) -> AppTest:
+    made = AppTest.from_file(str(APP), default_timeout=30)
+    for key, value in query.items():
+        made.query_params[key] = value
+    return ran(made)
+
+
+def ran(app: AppTest) -> AppTest:
+    app.run()
+    assert not app.exception, app.exception[0].message
+    return app
+
+
+def read(text: str) -> str:
+    """Return escaped text as a person reads it."""
+    return text.replace("\\", "").replace("\u2060", "")
+
+
+def headline(app: AppTest) -> str:
+    return read(app.header[0].value)
+
+
+def cards(app: AppTest) -> list[str]:
+    return [read(part.value) for part in app.markdown if part.value.startswith(("✅", "ℹ", "⚠", "⛔"))]
+
+
+# ---------------------------------------------------------------- the first screen
+
+
+def test_the_first_line_is_the_jsons_recommendation(mlruns: Path) -> None:
+    boards.keep(mlruns, boards.support())
+    (path,) = mlruns.glob("results/*/result.json")
+    document = json.loads(path.read_text(encoding="utf-8"))
+    page = shown()
+    assert headline(page).startswith(f"Use {document['recommendation']['model']}: +3.0 points")
+    assert headline(page) == choice(boards.support()).sentence
+    assert f"Why: {document['recommendation']['reason']}." in [read(part.value) for part in page.markdown]
+
+
+def test_three_cards_have_a_sign_a_word_and_a_way_on(mlruns: Path) -> None:
+    boards.keep(mlruns, boards.support())
+    boards.keep_gate(mlruns, gates.failed())
+    boards.keep_baseline(mlruns, BASELINE)
+    boards.keep_checks(mlruns, boards.windows("ok", "ok", "warn"))
+    page = shown(span="365d")
+    assert cards(page) == [
+        "ℹ️ **Choice: bge: a tie**",
+        "⛔ **Gate: failed**",
+        "⚠️ **Production: drifted (warn)**",
+    ]
+    assert [read(box.value) for box in page.warning][0].startswith(
+        "Production has drifted since 3 November 2026: the data have changed (warn); whether retrieval is harmed"
+    )
+    links = [part.proto for part in page.get("page_link")]
+    assert [link.page for link in links] == ["compare", "history", "drift"]
+    assert {link.query_string for link in links} == {"span=365d"}, "what is chosen goes along"
+    assert any("FAILED against" in read(caption.value) for caption in page.caption)
+
+
+def test_with_a_comparison_alone_nothing_is_said_to_be_fine(mlruns: Path) -> None:
+    boards.keep(mlruns, boards.support())
+    page = shown()
+    assert [read(box.value) for box in page.info] == ["Production is not watched yet: there is no baseline yet."]
+    assert cards(page)[1:] == ["ℹ️ **Gate: none yet**", "ℹ️ **Production: not watched**"]
+
+
+def test_production_is_told_where_nothing_was_compared(mlruns: Path) -> None:
+    boards.keep_baseline(mlruns, BASELINE)
+    boards.keep_checks(mlruns, boards.windows("ok", "critical"))
+    page = shown()
+    assert headline(page) == "There is no comparison to choose by."
+    assert read(page.error[0].value).startswith("Production has drifted since 2 November 2026")
+    assert "benchkit compare" in page.code[0].value
+
+
+def test_a_damaged_comparison_hides_nothing_else(mlruns: Path) -> None:
+    boards.keep(mlruns, boards.support())
+    boards.keep_baseline(mlruns, BASELINE)
+    boards.keep_checks(mlruns, boards.windows("critical"))
+    (path,) = mlruns.glob("results/*/result.json")
+    path.write_text(path.read_text(encoding="utf-8").replace('"n_resamples": ', '"n_resamples": "many", "x": '))
+    said = [read(box.value) for box in shown().error]
+    assert any("n_resamples" in sentence for sentence in said)
+    assert any(sentence.startswith("Production has drifted") for sentence in said)
+
+
+def test_the_newest_comparison_is_shown_unless_another_is_asked_for(mlruns: Path) -> None:
+    older = replace(boards.support(baseline=None), started="2026-11-20T12:00:00+00:00")
+    boards.keep(mlruns, older, "older")
+    boards.keep(mlruns, boards.support(), "newer")
+    assert "over minilm" in headline(shown())
+    page = shown(comparison="older")
+    assert "not told apart from mpnet" in headline(page)
+    assert "This is not the newest comparison: that one is of 2026-11-21 12:00 UTC." in [
+        read(box.value) for box in page.info
+    ]
+    gone = shown(comparison="../../etc/passwd")
+    assert "over minilm" in headline(gone)
+    assert "The comparison that was asked for is not of this choice; this is the newest one." in [
+        read(box.value) for box in gone.info
+    ]
+
+
+# ---------------------------------------------------------------- limits
+
+
+def test_a_slider_chooses_anew_and_the_address_shows_the_same(mlruns: Path) -> None:
+    made = boards.support()
+    boards.keep(mlruns, made)
+    page = shown()
+    assert page.query_params == {}
+    ran(page.select_slider(key="limit-p95_ms").set_value(23.0))
+    assert headline(page).startswith("With p95 latency up to 23 ms, use mpnet: +2.5 points")
+    assert page.query_params == {"p95_ms": "23"}
+    assert "- bge breaks the budget: its p95 latency of 24.9 ms is over 23 ms." in [
+        read(part.value) for part in page.markdown
+    ]
+    assert list(page.dataframe[-1].value["recommended"]) == [False, True, False]
+    assert headline(shown(p95_ms="23")) == headline(page), "a link shows the same"
+
+    on_means = [pair for pair in made.pairs if pair.task == "*"]
+    budget = Budget(max_p95_ms=23.0)
+    again = recommend(made.models, made.summary, on_means, margin=made.margin, cost=made.cost, budget=budget)
+    assert again.model == "mpnet"
+    assert [name for name, broken in within_budget(made.models, made.cost, budget).items() if broken] == ["bge"]
+
+    ran(page.multiselect(key="limit-licenses").set_value(["apache-2.0"]))
+    assert headline(page).startswith("With p95 latency up to 23 ms, licence apache-2.0, use minilm: ")
+    ran(page.button(key="limits-forget").click())
+    assert page.query_params == {}
+    assert headline(page) == choice(made).sentence
+
+
+def test_limits_that_no_model_keeps_give_no_model(mlruns: Path) -> None:
+    boards.keep(mlruns, boards.support())
+    page = shown(p95_ms="1")
+    assert headline(page) == (
+        "No recommendation on help-centre: no model keeps the budget; minilm comes nearest, but its p95 latency of "
+        "8.30 ms is over 1 ms."
+    )
+    assert cards(page)[0] == "⚠️ **Choice: no recommendation**"
+    assert page.select_slider(key="limit-p95_ms").value == 1.0
+
+
+def test_a_comparison_that_was_made_with_limits_begins_with_them_and_they_can_be_lifted(mlruns: Path) -> None:
+    boards.keep(mlruns, boards.support(budget=Budget(max_p95_ms=20.0)))
+    page = shown()
+    assert headline(page).startswith("With p95 latency up to 20 ms, use mpnet: ")
+    ran(page.select_slider(key="limit-p95_ms").set_value(float("inf")))
+    assert headline(page) == choice(boards.support()).sentence
+    ran(page.select_slider(key="limit-p95_ms").set_value(20.0))
+    assert page.query_params == {}
+
+
+def test_the_limit_is_in_the_chart(mlruns: Path) -> None:
+    boards.keep(mlruns, boards.support())
+    (chart,) = shown(p95_ms="20").get("vega_lite_chart")
+    assert '"limit 20 ms"' in chart.proto.spec
+    assert "The limit is 20 ms." in chart.proto.alt
+
+
+def test_without_costs_the_page_says_how_to_measure_them(mlruns: Path) -> None:
+    boards.keep(mlruns, boards.support(has_cost=False))
+    page = shown()
+    assert "costs not measured" in headline(page)
+    assert [slider.key for slider in page.select_slider] == ["limit-bytes_per_vector", "limit-dimension"]
+    assert page.code[0].value == "benchkit compare --suite help --cost quick"
+    assert len(page.get("vega_lite_chart")) == 1, "quality against size"
+
+
+@pytest.mark.parametrize("off", ["--no-cost", "--cost off", "--cost=off"])
+def test_a_command_that_left_costs_out_measures_them(off: str) -> None:
+    assert with_costs(f"benchkit compare a b {off} --offline") == "benchkit compare a b --offline --cost quick"
+
+
+# ---------------------------------------------------------------- rows
+
+
+def test_the_table_has_every_model_best_first_and_its_numbers(mlruns: Path) -> None:
+    boards.keep(mlruns, boards.support())
+    frame = shown().dataframe[-1].value
+    assert list(frame.columns) == [name for name in SHORT_COLUMNS if name != "limits"]
+    assert list(frame["model"]) == ["bge", "mpnet", "minilm"]
+    assert list(frame["p95_ms"]) == pytest.approx([24.9, 16.6, 8.3])
+    means = [row.mean_score for row in boards.support().summary]
+    assert list(frame["points"]) == pytest.approx([100 * (mean or 0) for mean in reversed(means)])
+
+
+def test_hostile_names_are_texts(mlruns: Path) -> None:
+    boards.keep(mlruns, comparisons.hostile_costs(), "hostile")
+    page = shown(p95_ms="20")
+    texts = [*page.header, *page.markdown, *page.caption, *page.info, *page.warning, *page.error]
+    for text in texts:
+        assert "<script>" not in text.value.replace("\\<script\\>", "")
+        assert "](javascript" not in text.value
+        assert "\u202e" not in text.value
