@@ -135,7 +135,7 @@ def cost_samples_of(key: str) -> CostSamples | None:
 def item_scores_of(key: str, task: str) -> Items | None:
     """Return the scores of the items of a task by model, None where none were kept; UsageError as above."""
     where = location()
-    return cast(Items | None, _items(where, _stamp(*where), key, task))
+    return _items(where, _stamp(*where), key, task)
 
 
 @st.cache_resource(max_entries=_TASKS, show_spinner=False)

@@ -5,12 +5,14 @@ names, the one that counts ── box ──> a selectbox that shows it ── a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Literal
 
 import streamlit as st
 
 from benchkit.report import words
+from benchkit.report.charts.labels import labels
 from benchkit.types.board import ComparisonRow
 from dashboards.bar import choose
 from dashboards.compared import Picked, when
@@ -33,13 +35,14 @@ def box(
     """Place a selectbox; the address has the last word on what it shows.
 
     Args:
-        said: What stands for a name; without it the name itself.
+        said: What stands for a name, another text for each; without it the name itself, or what is short and unique.
     """
     st.session_state[key] = now
+    shown = labels(names, _NAME)
     st.selectbox(
         label,
         list(names),
-        format_func=said or (lambda name: plain(name, _NAME)),
+        format_func=said or (lambda name: plain(shown[name])),
         key=key,
         on_change=keeps(field, key),
         width=width,
@@ -57,10 +60,18 @@ def keeps(field: Field, key: str) -> Callable[[], None]:
 
 def comparison_box(found: Picked, *, key: str) -> None:
     """Place the choice of a comparison, the newest first."""
-    rows = {row.key: row for row in reversed(found.rows)}
-    box("Comparison", list(rows), found.row.key, field="comparison", key=key, said=lambda one: row_words(rows[one]))
+    said = row_words(found.rows[::-1])
+    box("Comparison", list(said), found.row.key, field="comparison", key=key, said=said.__getitem__)
 
 
-def row_words(row: ComparisonRow) -> str:
-    """Return a comparison in a line."""
-    return f"{when(row.started)} · {plain(row.suite, _NAME)} · {words.counted(len(row.models), 'model')}"
+def row_words(rows: Sequence[ComparisonRow]) -> dict[str, str]:
+    """Return each comparison in a line, by its key; those that would read alike have their keys.
+
+    A selectbox tells its options apart by what they read.
+    """
+    said = {
+        row.key: f"{when(row.started)} · {plain(row.suite, _NAME)} · {words.counted(len(row.models), 'model')}"
+        for row in rows
+    }
+    alike = Counter(said.values())
+    return {key: line if alike[line] == 1 else f"{line} · {plain(key, _NAME)}" for key, line in said.items()}

@@ -21,6 +21,7 @@ from dashboards.place import Row
 
 NOT_MEASURED = "not measured"
 NOT_KNOWN = "not known"
+OWN = "its own"  # of a model that knows no choice of engines
 PRICE = "price/per_million_tokens"
 # Column -> metric and heading with its unit.
 KEY_FIGURES: Mapping[str, tuple[str, str]] = {
@@ -40,7 +41,7 @@ def key_rows(cost: CostReport) -> list[Row]:
 
 
 def _key_row(found: ModelCost) -> Row:
-    row: dict[str, object] = {"model": found.model, "engine": found.engine or NOT_KNOWN}
+    row: dict[str, object] = {"model": found.model, "engine": found.engine or OWN}
     for column, (metric, _) in KEY_FIGURES.items():
         figure = found.figure(metric)
         row[column] = figure_words(figure)
@@ -119,8 +120,9 @@ def size_rows(models: Sequence[ModelMeta], documents: int) -> list[Row]:
         rows.append(
             {
                 "model": meta.name,
-                "dimension": meta.dimension,
+                "dimensions": NOT_KNOWN if meta.dimension is None else str(meta.dimension),
                 "precision": meta.precision,
+                "vector": NOT_KNOWN if size is None else f"{size} bytes",
                 "bytes_per_vector": size,
                 "documents": documents,
                 "bytes": total,
@@ -152,7 +154,7 @@ def model_facts(comparison: Comparison) -> list[Row]:
             "parameters": NOT_KNOWN if meta.parameters is None else words.parameters(meta.parameters),
             "weights": NOT_KNOWN if meta.memory_bytes is None else size_words(meta.memory_bytes),
             "max_seq_length": NOT_KNOWN if meta.max_seq_length is None else f"{meta.max_seq_length} tokens",
-            "engine": meta.engine or NOT_KNOWN,
+            "engine": meta.engine or OWN,
             "origin": meta.id,
             "revision": meta.revision or NOT_KNOWN,
             "fingerprint": meta.fingerprint,

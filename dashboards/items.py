@@ -10,6 +10,7 @@ together, "closeness of places" tells how near an item's place among all is to w
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,15 +29,20 @@ MEANING: Mapping[ItemKind, str] = {
     "classification": "share of the experiments that were right",
     "multilabel": "share of the labels that were right, over all experiments",
     "bitext": "1 where the right sentence was found, else 0",
-    "correlation": "closeness of places: 1 where the model puts it at the place where people put it, 0 at the other end",
+    "correlation": "closeness of places: 1 where the model puts it where people put it, 0 at the other end",
     "regression": "closeness of places: 1 where the model puts it at the place of its true value, 0 at the other end",
 }
+PLACED: tuple[ItemKind, ...] = ("correlation", "regression")
 _SAME = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """An item and what two models made of it; an answer is None where no report keeps it."""
+    """An item and what two models made of it; an answer is None where no report keeps it.
+
+    Attributes:
+        raw: Of correlations and regressions: the true number, and what each model made of it.
+    """
 
     split: str
     subset: str
@@ -45,6 +51,7 @@ class Beside:
     second: float
     first_answer: WorstItem | None
     second_answer: WorstItem | None
+    raw: tuple[float, float, float] | None = None
 
     @property
     def difference(self) -> float:
@@ -73,14 +80,23 @@ def values(part: ItemScores) -> Floats | None:
         return np.where(columns["counted"].astype(bool), own, np.nan) if "counted" in columns else own
     if part.kind in ("classification", "bitext"):
         truth = columns["label" if part.kind == "classification" else "gold"]
-        return (_rows(columns["predicted"]) == truth[:, None]).mean(axis=1)
+        return _share(_rows(columns["predicted"]) == truth[:, None])
     if part.kind == "multilabel":
         predicted = _rows(columns["predicted"])
         labels = np.tile(columns["label"], predicted.shape[1] // columns["label"].shape[1])
-        return (predicted == labels).mean(axis=1)
-    if part.kind in ("correlation", "regression"):
-        return _closeness(_rows(columns["predicted"]).mean(axis=1), columns["gold"])
+        return _share(predicted == labels)
+    if part.kind in PLACED:
+        return _closeness(_middle(part), columns["gold"])
     return None
+
+
+def _middle(part: ItemScores) -> Floats:
+    """Return what a model made of each item, over its experiments."""
+    return np.asarray(_rows(part.columns["predicted"]).mean(axis=1), dtype=np.float64)
+
+
+def _share(right: NDArray[np.bool_]) -> Floats:
+    return np.asarray(right.mean(axis=1), dtype=np.float64)
 
 
 def _rows(column: NDArray[np.generic]) -> NDArray[np.generic]:
@@ -121,12 +137,20 @@ def beside(
         mine, its = values(part), values(other)
         if mine is None or its is None:
             continue
+        names = part.items.tolist()
         found += [
-            Beside(part.split, part.subset, item, *scores, first_answers.get(item), second_answers.get(item))
-            for item, *scores in zip(part.items.tolist(), mine.tolist(), its.tolist(), strict=True)
-            if not any(np.isnan(scores))
+            Beside(part.split, part.subset, item, one, two, first_answers.get(item), second_answers.get(item), raw)
+            for item, one, two, raw in zip(names, mine.tolist(), its.tolist(), _raw(part, other), strict=True)
+            if not (math.isnan(one) or math.isnan(two))
         ]
     return sorted(found, key=lambda row: -abs(row.difference))
+
+
+def _raw(part: ItemScores, other: ItemScores) -> Sequence[tuple[float, float, float] | None]:
+    if part.kind not in PLACED:
+        return [None] * part.n_items
+    columns = (part.columns["gold"], _middle(part), _middle(other))
+    return list(zip(*(column.astype(np.float64).tolist() for column in columns), strict=True))
 
 
 def answers(cell: CellResult | None, parts: Sequence[ItemScores]) -> dict[str, WorstItem]:

@@ -20,7 +20,7 @@ from benchkit.store.uri import without_password
 from dashboards import place
 from dashboards.place import plain
 
-Key = TypeVar("Key", str, int)
+Key = TypeVar("Key", bound=str | int)
 _LONGEST = 2000
 
 
@@ -34,7 +34,7 @@ def picked(table: str, keys: Sequence[Key], asked: Key | None) -> Key:
     """
     shown: tuple[tuple[Key, ...], Key] | None = st.session_state.get(f"{table}-shown")
     rows = _selected(table)
-    meant = asked if asked in keys else keys[0]
+    meant = asked if asked is not None and asked in keys else keys[0]
     if shown is not None and shown[0] == tuple(keys) and rows and rows[0] < len(keys) and keys[rows[0]] != shown[1]:
         meant = keys[rows[0]]
     place_of = list(keys).index(meant)
@@ -57,5 +57,7 @@ def mlflow_link(address: str, run_id: str) -> None:
     if re.fullmatch(r"https?://\S+", shown) and shown == plain(shown, _LONGEST):
         st.link_button("Open the run in MLflow", shown)
         return
-    place.sentence(f"MLflow has it as run {run_id}; to look at it there:")
+    place.sentence(f"MLflow has it as run {plain(run_id)}{'; to look at it there:' if shown else '.'}")
+    if not shown:
+        return
     place.command(f"mlflow ui --backend-store-uri {shlex.quote(plain(shown, _LONGEST))}")

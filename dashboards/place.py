@@ -20,7 +20,7 @@ from typing import Any
 import streamlit as st
 
 from benchkit.errors import BenchkitError
-from benchkit.report.charts.base import Chart
+from benchkit.report.charts.base import DARK, LIGHT, Chart, themed
 from dashboards.theme import SIGNS, Kind
 
 Row = Mapping[str, Any]
@@ -196,6 +196,7 @@ def table(
     made |= {name: st.column_config.LinkColumn(heads[name], display_text="open") for name in links if name in heads}
     common: dict[str, Any] = {
         "hide_index": True,
+        "placeholder": "–",
         "column_config": {**made, **(config or {})},
         "height": "auto" if len(kept) <= _TABLE_ROWS else 35 * (_TABLE_ROWS + 1) + 3,
         "key": key,
@@ -238,9 +239,7 @@ def chart(drawn: Chart | None, *, key: str, on_pick: Picked | None = None, absen
             st.caption(escaped(absent))
         return
     st.markdown(f"**{escaped(drawn.title)}**")
-    # The description of a specification that stands alone; here it is `alt`.
-    spec = {name: part for name, part in drawn.spec.items() if name != "description"}
-    common: dict[str, Any] = {"spec": spec, "width": "stretch", "theme": "streamlit", "key": key}
+    common: dict[str, Any] = {"spec": _drawable(drawn), "width": "stretch", "theme": "streamlit", "key": key}
     if on_pick is None:
         st.vega_lite_chart(alt=drawn.alt, **common)
     else:
@@ -249,6 +248,17 @@ def chart(drawn: Chart | None, *, key: str, on_pick: Picked | None = None, absen
             on_pick(picked)
     with st.expander("Data"):
         table(drawn.rows, key=f"{key}-data", alt=drawn.title)
+
+
+def _drawable(drawn: Chart) -> dict[str, Any]:
+    """Return the specification as Streamlit draws it: in the visitor's theme, whose fonts are Streamlit's."""
+    # The description of a specification that stands alone; here it is `alt`.
+    left_out = {"description"}
+    # Streamlit hands the data over apart, and where no layer draws them Vega says that it doesn't know them.
+    if all("data" in layer for layer in drawn.spec.get("layer", [{}])):
+        left_out.add("data")
+    theme = DARK if st.context.theme.type == "dark" else LIGHT
+    return {name: part for name, part in themed(drawn, theme).items() if name not in left_out}
 
 
 def _picked(selection: Mapping[str, Any]) -> list[Row]:

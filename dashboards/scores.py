@@ -1,8 +1,8 @@
 """One task of a comparison: what it is, and what every model got on it.
 
-    Comparison, task ── score_rows ──> one flat row for each model, best first
-                     ── task_facts ──> its type, metric, items, data, and what was cut
-                     ── warnings_of ─> sentences of its cells
+Comparison, task ── score_rows ──> one flat row for each model, best first
+                 ── task_facts ──> its type, metric, items, data, and what was cut
+                 ── warnings_of ─> sentences of its cells
 """
 
 from __future__ import annotations
@@ -38,8 +38,9 @@ def score_rows(comparison: Comparison, task: str) -> list[Row]:
             {
                 "model": cell.model,
                 "rank": rank_words(comparison, task, cell),
+                "score": words.points(cell.main_score),
                 "points": None if cell.main_score is None else round(100 * cell.main_score, 10),
-                "interval": words.span(interval) or None,
+                "interval": words.span(interval) or words.ABSENT,
                 "status": cell.status if not cell.reason else f"{cell.status}: {cell.reason}",
                 "low": interval and interval.low,
                 "high": interval and interval.high,
@@ -54,13 +55,13 @@ def score_rows(comparison: Comparison, task: str) -> list[Row]:
     return rows
 
 
-def rank_words(comparison: Comparison, task: str, cell: CellResult) -> str | None:
-    """Return the ranks that the pairs on this task leave open, "1" or "1–3"; None of a model without a score.
+def rank_words(comparison: Comparison, task: str, cell: CellResult) -> str:
+    """Return the ranks that the pairs on this task leave open, "1" or "1–3"; a dash of a model without a score.
 
     As on the mean: 1 + those that are significantly better, and all models without those that are significantly worse.
     """
     if cell.main_score is None:
-        return None
+        return words.ABSENT
     better = worse = 0
     for pair in comparison.pairs:
         if pair.task == task and cell.model in (pair.candidate, pair.baseline):

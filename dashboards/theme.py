@@ -40,7 +40,8 @@ PAGES = (
 )
 
 Kind = Literal["good", "info", "warning", "bad"]
-SIGNS: dict[Kind, str] = {"good": "✅", "info": "ℹ️", "warning": "⚠️", "bad": "⛔"}
+# Signs that plain text fonts have too: a machine without coloured emoji shows no empty boxes.
+SIGNS: dict[Kind, str] = {"good": "✔️", "info": "ℹ️", "warning": "⚠️", "bad": "✖️"}
 
 # Streamlit leaves 96 px free above a page: on a phone that is the place of the answer.
 STYLE = "<style>.stMainBlockContainer {padding-top: 4.5rem; padding-bottom: 3rem;}</style>"

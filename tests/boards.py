@@ -35,7 +35,9 @@ _ITEMS = 400
 
 
 @lru_cache
-def support(*, baseline: str | None = "minilm", has_cost: bool = True, budget: Budget | None = None) -> Comparison:
+def support(
+    *, baseline: str | None = "minilm", has_cost: bool = True, budget: Budget | None = None, margin: float = 0.01
+) -> Comparison:
     """Return a comparison of three models on two tasks, with its own bootstrap, verdicts and recommendation."""
     draw = np.random.default_rng(7)
     cells = []
@@ -53,7 +55,7 @@ def support(*, baseline: str | None = "minilm", has_cost: bool = True, budget: B
         models,
         suite=SuiteInfo("help-centre", "d" * 64, path="suites/help.yaml"),
         environment=replace(ENVIRONMENT, values={**ENVIRONMENT.values, "command": "benchkit compare --suite help"}),
-        settings=Settings(baseline=baseline, margin=0.01, n_resamples=2000, seed=1),
+        settings=Settings(baseline=baseline, margin=margin, n_resamples=2000, seed=1),
         started="2026-11-21T12:00:00+00:00",
         seconds=12.0,
         warnings=("FAQ: made up",),

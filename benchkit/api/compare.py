@@ -58,7 +58,7 @@ def compare(
         models: Short names, hub names, local directories, variants ("minilm@dim=128,precision=int8").
         suite: Name or path; None takes the settings' suite, else the quickstart.
         track: Record the comparison in MLflow.
-        engine: What computes the vectors: "auto", "torch", "packed", "bf16" or "int8".
+        engine: What computes the vectors: "auto", "torch", "packed", "bf16x3", "bf16" or "int8".
         cost: How thoroughly latency, throughput and memory are measured: "off", "quick" or "full"; None takes the
             settings', else "quick".
         budget: What the recommended model may cost; limits that are set win over the suite's.

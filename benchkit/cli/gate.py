@@ -214,7 +214,7 @@ def _is_written(option: str, path: Path, render: Callable[[], str]) -> bool:
     from benchkit.embeddings.whole import write_whole
 
     try:
-        write_whole(path, render().encode("utf-8", "replace"), is_synced=False)
+        write_whole(path, render().encode("utf-8", "replace"), is_synced=False, is_shared=True)
     except OSError as exc:
         say(f"error: {option} {path}: {exc.strerror or exc}; everything else is done all the same")
         return False

@@ -206,7 +206,7 @@ def _nearest(rows: Single, centroids: NDArray[np.floating]) -> tuple[NDArray[np.
 
 def _edges(novelty: Single) -> Single:
     tails = [tail for tail in TAILS if tail * len(novelty) >= ROWS_PER_TAIL]
-    return np.unique(np.quantile(novelty, [1 - tail for tail in tails]).astype(np.float32))
+    return np.unique(np.quantile(novelty, [1 - tail for tail in tails], method="midpoint").astype(np.float32))
 
 
 def _norms(rows: Single) -> tuple[float, float]:

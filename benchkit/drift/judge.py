@@ -19,13 +19,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from benchkit.drift.outside import TAIL, outside_share
 from benchkit.drift.reference import Reference
 from benchkit.drift.sketch import Sketch
 from benchkit.drift.statistics import STATISTICS
 from benchkit.types.drift import StatisticResult
 
 MIN_WINDOW = 30
-NOVEL_TAIL = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +105,9 @@ def _effects(reference: Reference, sketch: Sketch, change: NDArray[np.float64]) 
             float(np.sqrt(max(((moved - variance[linear]) / yardstick.ridged).sum(), 0.0))),
             "standard deviations",
         ),
-        (_novel_share(reference, sketch), f"share of rows beyond the baseline's farthest {NOVEL_TAIL:.0%}"),
+        (outside_share(reference, sketch), f"share of rows beyond the baseline's farthest {TAIL:.0%}"),
         (float(max((np.abs(shares) - by_chance).sum() / 2, 0.0)), "share of rows in other clusters"),
         (float(shares[np.abs(shares).argmax()]), "change of one cluster's share"),
         (float(spread[np.abs(spread / yardstick.spread[:-2]).argmax()]), "relative change of a variance"),
         (float(change[norm][0] * reference.frame.norm_scale), "change of the log norm"),
     ]
-
-
-def _novel_share(reference: Reference, sketch: Sketch) -> float:
-    above = np.cumsum(reference.baseline.novelty[::-1])[::-1] / reference.baseline.rows
-    return float(sketch.novelty[int(np.abs(above - NOVEL_TAIL).argmin()) :].sum() / sketch.rows)

@@ -1,21 +1,24 @@
 """What windows of an unchanged stream look like: tables of each statistic's sizes and of all together, by window size.
 
-    features of held rows (N, F) ── windows of 30 and 100 rows, drawn with replacement ── sums of them: 500 ... 10,000
-        (+ differences between historical windows) ── sizes (draws, 7) ── ranks ── combined ──> NullTable
+    features of held rows (N, F) ── windows of 30, 100 and 500 rows, drawn with replacement ─┬─ window of n rows ──┐
+                                                                                             └─ baseline of N rows ┤
+        (+ differences between historical windows) ── sizes (draws, 7) ── ranks ── combined ──> NullTable  <───────┘
     NullTable, n, sizes (7,) ──> p-value of each statistic, p-value of all
 
 Windows are drawn and not taken as Gaussian: few rows in 64 clusters are nothing of the kind (measured: false alarms of
-.18 for .05). A drawn window is compared with the mean of the rows that it is drawn from; a real one with an estimate of
-the mean from N rows, so its deviation is scaled by 1/√(1 + n/N) before it is looked up. Larger windows are sums of
-smaller ones, which is what they are.
+.18 for .05). So is the baseline, for each window anew, with what it divides by: a cluster that has too few of its rows
+is both off and too small a yardstick, and where windows are as large as the baseline that is most of the story
+(measured without it: .07 to .15 for .05). Larger windows are sums of smaller ones, which is what they are; their
+lengths in hundreds of directions are corrected for that (lengths.py).
 
 Historical windows (days, sessions) differ by more than their rows' chance. Each drawn window then also gets the
 deviation of one of them, less what chance makes of it, with a scale drawn as uncertain as it is from m windows.
 
 Statistics are combined as Σ weight · p^(-1/2), a soft minimum: as good as the minimum for a change that one statistic
-sees, better for one that several see (Vovk and Wang, "Combining p-values via averaging", Biometrika 107, 2020). Its
-distribution comes from the same draws, so whatever dependence there is, is in it.
-Cost: draws · 130 rows · F multiplications; 2 to 4 CPU-seconds at F = 900. Source: Efron and Tibshirani (1993), ch. 16.
+sees, better for one that several see (Vovk and Wang, "Combining p-values via averaging", Biometrika 107, 2020). A new
+domain is seen by novelty and by Mahalanobis, each about half as well as by both: the p-value of their product (Fisher)
+is one more term. The score's distribution comes from the same draws, so whatever dependence there is, is in it.
+Cost: draws · 630 rows · F multiplications; 2 to 4 CPU-seconds at F = 900. Source: Efron and Tibshirani (1993), ch. 16.
 """
 
 from __future__ import annotations
@@ -25,18 +28,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchkit.drift.statistics import STATISTICS, WEIGHTS, Yardstick
+from benchkit.drift.lengths import Lengths
+from benchkit.drift.statistics import PAIR, PAIR_WEIGHT, STATISTICS, WEIGHTS, Scales, Yardstick
 
 Doubles = NDArray[np.float64]
 Single = NDArray[np.float32]
 
 N_DRAWS = 4999  # p-values go down to 1/5000
-DRAWN_SIZES = (30, 100)
-SUMMED_SIZES = ((500, 5), (2000, 4), (10_000, 5))  # size, and how many windows of the size before make it
-# Where windows differ by more than chance there is no limit in √n; both are chance-free sizes of that difference.
-GROUPED_SIZES = (100_000, 1_000_000)
+DRAWN_SIZES = (30, 100, 500)
+WINDOW_SIZES = (*DRAWN_SIZES, 2000, 10_000, 100_000, 1_000_000)
+LARGEST_SUM = 10_000  # rows; sums of more look the same
 MIN_GROUPS = 8
 SMALLEST = 1e-12
+SMALLEST_PRODUCT = 1e-300
+FARTHEST_DRAW = 30.0  # exponent of the tail; scores are kept as float32
 TIE = 1e-6  # relative: sizes are kept as float32
 
 
@@ -97,7 +102,10 @@ def _p_value(ranks: NDArray[np.int64], row: Doubles, size: float, *, beyond: boo
 
 def combine(p_values: Doubles) -> Doubles:
     """Return the combined score (b,) of p-values (b, 7), large where they are small."""
-    scores: Doubles = (WEIGHTS / np.sqrt(p_values)).sum(axis=1)
+    first, second = (p_values[:, STATISTICS.index(name)] for name in PAIR)
+    product = (first * second).clip(min=SMALLEST_PRODUCT)
+    of_both = product * (1 - np.log(product))
+    scores: Doubles = (WEIGHTS / np.sqrt(p_values)).sum(axis=1) + PAIR_WEIGHT / np.sqrt(of_both)
     return scores
 
 
@@ -112,26 +120,66 @@ def build_table(
         n_baseline: Rows that the baseline's means are of.
     """
     ranks = _kept_ranks(N_DRAWS)
-    window_sizes, levels = [], []
     usual = features.mean(axis=0, dtype=np.float64).astype(np.float32)
-    for n_rows, windows in _windows(features - usual, offsets is not None, rng):
-        differs = usual if offsets is None else usual + _between(offsets, rng)
-        windows = windows + np.float32(np.sqrt(n_rows / (1 + n_rows / n_baseline))) * differs
-        window_sizes.append(n_rows)
-        levels.append(_falling(yardstick.sizes(windows), ranks))
-    return NullTable(np.array(window_sizes, np.int64), ranks, np.array(levels, np.float32))
-
-
-def _windows(features: Single, is_grouped: bool, rng: np.random.Generator) -> list[tuple[int, Single]]:
     # The rows' own spread is that around their mean: a little less than the stream's.
-    features = features * np.float32(np.sqrt(len(features) / (len(features) - 1)))
-    found = [(n_rows, _drawn(features, n_rows, rng)) for n_rows in DRAWN_SIZES]
-    for n_rows, parts in SUMMED_SIZES:
-        smaller = found[-1][1]
-        total = sum((smaller[rng.permutation(len(smaller))] for _ in range(parts)), np.zeros_like(smaller))
-        # Without this, what the mean of all draws is off by would add up.
-        found.append((n_rows, (total - total.mean(axis=0)) / np.float32(np.sqrt(parts))))
-    return found + [(n_rows, found[-1][1]) for n_rows in GROUPED_SIZES if is_grouped]
+    rows = (features - usual) * np.float32(np.sqrt(len(features) / (len(features) - 1)))
+    fourth = np.square(rows[:, yardstick.blocks[1]])
+    columns = np.hstack([rows, fourth - fourth.mean(axis=0)])
+    drawn = {n_rows: _drawn(columns, n_rows, rng) for n_rows in DRAWN_SIZES}
+    baselines, scales = _baselines(yardstick, drawn, n_baseline, rng)
+    lengths = Lengths.of(yardstick, rows)
+    levels = []
+    for n_rows in WINDOW_SIZES:
+        if n_rows <= LARGEST_SUM:
+            window = drawn[n_rows] if n_rows in drawn else _summed(drawn, n_rows, rng)
+            window = window[:, : len(usual)]
+        part = n_rows / (n_rows + n_baseline)
+        deviations = np.float32(np.sqrt(1 - part)) * window - np.float32(np.sqrt(part)) * baselines
+        differs = usual if offsets is None else usual + _between(offsets, rng)
+        deviations += np.float32(np.sqrt(n_rows * (1 - part))) * differs
+        sizes = yardstick.sizes(deviations, scales)
+        if offsets is None:
+            lengths.correct(sizes, n_rows, n_baseline)
+        levels.append(_falling(sizes, ranks))
+    return NullTable(np.array(WINDOW_SIZES, np.int64), ranks, np.array(levels, np.float32))
+
+
+def _summed(drawn: dict[int, Single], n_rows: int, rng: np.random.Generator) -> Single:
+    """Return sums over about so many rows, put together of drawn windows, divided by √n (N_DRAWS, F)."""
+    most = min(n_rows, LARGEST_SUM)
+    size = max((size for size in drawn if size <= most), default=min(drawn))
+    parts, small = max(1, round(most / size)), drawn[size]
+    total = np.zeros_like(small)
+    for _ in range(parts):
+        total += small[rng.permutation(len(small))]
+    # Without this, what the mean of all draws is off by would add up.
+    centred: Single = (total - total.mean(axis=0)) / np.float32(np.sqrt(parts))
+    return centred
+
+
+def _baselines(
+    yardstick: Yardstick, drawn: dict[int, Single], n_baseline: int, rng: np.random.Generator
+) -> tuple[Single, Scales]:
+    """Return other baselines of the same stream: deviations of their means times √N, (N_DRAWS, F), and their scales.
+
+    Edges of novelty are between rows of the baseline. What a stream has between two of its rows is beta distributed,
+    and all such shares together as Dirichlet (order statistics). They are put in the order of the drawn baselines.
+    """
+    baselines = _summed(drawn, n_baseline, rng)
+    _, squares, clusters, novelty, norm = yardstick.blocks
+    counts = yardstick.baseline.novelty.astype(np.float64)
+    beyond_ends = np.r_[0.5, np.zeros(len(counts) - 2), 0.5]
+    streams = rng.dirichlet((counts + beyond_ends).clip(min=SMALLEST), size=len(baselines))
+    off = (counts / counts.sum() - streams) * np.sqrt(n_baseline)
+    order = np.argsort(np.argsort(baselines[:, novelty] @ yardstick.novelty_scores))
+    baselines[:, novelty] = off[np.argsort(off @ yardstick.novelty_scores)][order]
+    means = baselines / np.float32(np.sqrt(n_baseline))
+    shares = yardstick.baseline.clusters / n_baseline + means[:, clusters]
+    usual = np.square(yardstick.spread[:-2])
+    variances = usual + means[:, norm.stop :] - np.square(means[:, squares])
+    # Of few rows a drawn variance may be nothing; no baseline is taken to have less than a quarter of this one's.
+    spread = np.sqrt(np.maximum(variances, usual / 4))
+    return baselines[:, : norm.stop], Scales(yardstick.smoothed(shares.clip(min=0)), spread)
 
 
 def _drawn(features: Single, n_rows: int, rng: np.random.Generator) -> Single:
@@ -202,5 +250,10 @@ def _falling(sizes: Doubles, ranks: NDArray[np.int64]) -> Doubles:
     for place in range(len(STATISTICS)):
         as_large = np.searchsorted(-falling[:, place], -sizes[:, place] * (1 - TIE), side="right")
         p_values[:, place] = (1 + as_large) / (len(sizes) + 1)
+        # The largest draw is to the others what a window past the table is to all: it gets its p-value in the same way.
+        scale = (falling[1, place] - falling[50, place]) / np.log(50)
+        if scale > 0:
+            beyond = min((falling[0, place] - falling[1, place]) / scale, FARTHEST_DRAW)
+            p_values[sizes[:, place].argmax(), place] = np.exp(-beyond) / (len(sizes) + 1)
     score = -np.sort(-combine(p_values))
     return np.vstack([falling[ranks].T, score[ranks]])

@@ -34,6 +34,11 @@ def is_outside(reference: Reference, vectors: NDArray[np.generic]) -> NDArray[np
     return np.concatenate(found) if found else np.zeros(0, np.bool_)
 
 
+def outside_share(reference: Reference, window: Sketch) -> float:
+    """Return the share of a window's rows that lie far from every region."""
+    return float(window.novelty[_first_bin(reference) :].sum() / window.rows)
+
+
 def outside_change(reference: Reference, window: Sketch) -> ClusterChange | None:
     """Return how many more rows lie far from every region than in the baseline; None where that isn't sure.
 

@@ -36,12 +36,28 @@ Array = NDArray[np.float32] | NDArray[np.float64]
 
 STATISTICS = ("centroid", "mahalanobis", "novelty", "clusters", "cluster-max", "quadratic", "norm")
 # How much each counts in the combined p-value; chosen on the development scenarios of benchmarks/drift_power.py.
-WEIGHTS = np.array([1.0, 1.0, 1.0, 2.0, 0.2, 0.3, 0.3])
+WEIGHTS = np.array([0.5, 1.0, 1.0, 4.0, 0.2, 0.5, 0.3])
+# Two that see a new domain, each in part; how much their product counts.
+PAIR, PAIR_WEIGHT = ("novelty", "mahalanobis"), 2.0
 RIDGE = 0.1  # of the mean variance
 # Clusters on each level of the tree, less one; with the 95 % point of chi-square of that many degrees of freedom.
 LEVELS = {1: 3.841, 4: 9.488, 16: 26.296, 63: 82.529}
 NOVEL_SHARE = 0.05
 LEHMANN = 0.3  # P(rank in the tail < u) = u ** 0.3 of novel rows
+MORE_ROWS = 2  # added to each cluster's count: a share known from few rows is often too small to be a yardstick
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scales:
+    """What a deviation is divided by, of one baseline (k,) and (q,), or of b of them (b, k) and (b, q).
+
+    Attributes:
+        shares: Smoothed shares of the clusters.
+        spread: Standard deviations of the squares.
+    """
+
+    shares: Doubles
+    spread: Doubles
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,9 +93,13 @@ class Yardstick:
     @cached_property
     def shares(self) -> Doubles:
         """Baseline shares of the clusters (k,), none of them zero."""
-        counts = self.baseline.clusters + 0.5
-        shares: Doubles = counts / counts.sum()
-        return shares
+        return self.smoothed(self.baseline.clusters / self.baseline.rows)
+
+    def smoothed(self, shares: Doubles) -> Doubles:
+        """Return shares (..., k) of as many rows as the baseline's with MORE_ROWS added to each."""
+        rows = self.baseline.rows
+        smoothed: Doubles = (rows * shares + MORE_ROWS) / (rows + MORE_ROWS * shares.shape[-1])
+        return smoothed
 
     @cached_property
     def ridged(self) -> Doubles:
@@ -117,26 +137,45 @@ class Yardstick:
         scores: Doubles = np.log1p(NOVEL_SHARE * (LEHMANN * tail ** (LEHMANN - 1) - 1))
         return scores
 
-    def sizes(self, deviations: Array) -> Doubles:
-        """Return the seven sizes (b, 7) of deviations (b, F), in the order of STATISTICS."""
-        return np.stack(list(self._sizes(deviations)), axis=1).astype(np.float64)
+    @cached_property
+    def groups(self) -> tuple[Doubles, ...]:
+        """Which clusters make a group on each level of the tree, (k, level + 1) of zeros and ones."""
+        members, found = np.eye(len(self.shares)), {}
+        for step, (first, second) in enumerate([(0, 0), *self.frame.merges]):
+            if step:
+                members[first] += members[second]
+                members[second] = 0
+            found[len(self.shares) - 1 - step] = members[members.any(axis=1)].T
+        deepest = len(self.shares) - 1
+        return tuple(found[min(level, deepest)] for level in LEVELS)
 
-    def _sizes(self, deviations: Array) -> Iterator[Array]:
+    def sizes(self, deviations: Array, scales: Scales | None = None) -> Doubles:
+        """Return the seven sizes (b, 7) of deviations (b, F), in the order of STATISTICS.
+
+        Args:
+            scales: Those of another baseline for each deviation; None is this one's.
+        """
+        scales = scales or Scales(self.shares, self.spread[:-2])
+        return np.stack(list(self._sizes(deviations, scales)), axis=1).astype(np.float64)
+
+    def _sizes(self, deviations: Array, scales: Scales) -> Iterator[Array]:
         linear, squares, clusters, novelty, norm = (deviations[:, block] for block in self.blocks)
+        shares = scales.shares
         yield np.sqrt(np.square(linear).sum(axis=1))
         yield np.sqrt(np.square(linear) @ (1 / self.ridged))
         yield (novelty @ self.novelty_scores).clip(min=0)
-        yield self._tree_size(clusters)
-        yield np.abs(clusters / np.sqrt(self.shares * (1 - self.shares))).max(axis=1)
-        yield np.sqrt(np.square(squares / self.spread[:-2]).sum(axis=1))
+        yield self._tree_size(clusters, shares)
+        yield np.abs(clusters / np.sqrt(shares * (1 - shares))).max(axis=1)
+        yield np.sqrt(np.square(squares / scales.spread).sum(axis=1))
         yield np.sqrt(np.square(norm / self.spread[-2:]).sum(axis=1))
 
-    def _tree_size(self, clusters: Array) -> Array:
+    def _tree_size(self, clusters: Array, shares: Doubles) -> Array:
         """Return the largest chi-square over the levels of the tree, each by its 95 % point, as a length."""
-        energy = np.cumsum(np.square(clusters @ self.contrasts), axis=1)
-        deepest = energy.shape[1]
-        levels = [(min(level, deepest), point) for level, point in LEVELS.items()]
-        size: Array = np.sqrt(np.max([energy[:, level - 1] / point for level, point in levels], axis=0))
+        levels = [
+            (np.square(clusters @ members) / (shares @ members)).sum(axis=1) / point
+            for members, point in zip(self.groups, LEVELS.values(), strict=True)
+        ]
+        size: Array = np.sqrt(np.max(levels, axis=0))
         return size
 
     @cached_property

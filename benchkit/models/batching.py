@@ -61,6 +61,13 @@ class Budget:
             self.most = max(int(sizes[start:end].sum()) // 2, 1)
             _free()
 
+    def parts(self, sizes: NDArray[np.int64]) -> list[slice]:
+        """Return consecutive parts of the items that fit, where the memory is no question."""
+        found: list[slice] = []
+        while (start := found[-1].stop if found else 0) < len(sizes):
+            found.append(slice(start, self._end(sizes, start)))
+        return found
+
     def _end(self, sizes: NDArray[np.int64], start: int) -> int:
         if self.most is None:
             return len(sizes)

@@ -5,8 +5,10 @@
                                                                    └─ TorchEngine: sentence-transformers itself
 
 * "torch" is the reference: `SentenceTransformer.encode`.
-* "packed" gives the same vectors but for float32 rounding (parity.py: 1e-5) without padding; "auto" takes it wherever
-  the model's architecture is known to packed.py.
+* "packed" gives the same vectors but for float32 rounding (parity.py: 1e-5) without padding, wherever the model's
+  architecture is known to packed.py.
+* "bf16x3" is packed, each product of float32 by three of bfloat16 (split_linear.py): some 1e-6 off, and faster on a CPU
+  with AMX. "auto" takes it where the machine has it, else "packed", else "torch".
 * "bf16" and "int8" are packed passes of fewer bits. Their vectors are others, so they have another fingerprint, and a
   note says what that makes of a score.
 
@@ -26,11 +28,13 @@ from benchkit.errors import ModelError
 from benchkit.models import packed
 from benchkit.models.batching import CPU_CALL_TOKENS, CPU_FORWARD_TOKENS, Budget, tokens_that_fit
 from benchkit.models.files import ModelFiles, read_config
-from benchkit.models.linear import Kernel, Tier, is_x86, pick_kernel
+from benchkit.models.linear import Kernel, Tier, is_x86, no_split, pick_kernel, pick_split_kernel
 from benchkit.models.names import ENGINES, EngineOption
-from benchkit.models.parity import BOUNDS, check_parity, score_difference
+from benchkit.models.parity import BOUNDS, Encode, Parity, check_parity, score_difference
 from benchkit.models.probes import SHORT, long_text
+from benchkit.models.split_linear import split_expected
 from benchkit.models.tokens import TokenCounter, TokenIds, repeats_tokenizer
+from benchkit.models.workers import run_apart
 from benchkit.types.model import ModelSpec, Role
 
 if TYPE_CHECKING:
@@ -102,13 +106,17 @@ def expected_engine(spec: ModelSpec, files: ModelFiles, device: str) -> str:
         reason = "int8 is computed on the CPU only"
     if reason:
         raise _refusal(spec, reason)
+    if asked in ("auto", "bf16x3") and device == "cpu" and is_x86() and split_expected():
+        return _name("float32", "bf16x3")
+    if asked == "bf16x3":
+        raise _refusal(spec, no_split(device))
     return _name(tier_of(asked), "onednn" if device == "cpu" and is_x86() else "torch")
 
 
 def _name(tier: Tier, library: str) -> str:
     if tier != "float32":
         return f"packed-{tier}"
-    return "packed-onednn" if library == "onednn" else "packed"
+    return "packed" if library == "torch" else f"packed-{library}"
 
 
 def _refusal(spec: ModelSpec, reason: str) -> ModelError:
@@ -145,38 +153,51 @@ def choose_engine(model: SentenceTransformer, files: ModelFiles, spec: ModelSpec
     asked = engine_option(spec)
     if asked == "torch" or (asked == "auto" and _unsupported(files)):
         return Choice(reference)
+    kernels = _kernels(asked, model.device.type)
+    if isinstance(kernels, str):
+        raise _refusal(spec, kernels)
     tier = tier_of(asked)
-    kernel = pick_kernel(tier, model.device.type)
-    if isinstance(kernel, str):
-        raise _refusal(spec, kernel)
-    try:
-        candidate = PackedEngine(model, spec.label, tier, kernel)
-    except packed.Unsupported as exc:
-        if asked != "auto":
-            raise _refusal(spec, str(exc)) from exc
-        return Choice(reference, (f"engine torch: {exc}",))
-    return _gated(reference, candidate, tier, kernel)
+    refused: list[tuple[str, str]] = []
+    for kernel in kernels:
+        try:
+            candidate = PackedEngine(model, spec.label, tier, kernel)
+        except packed.Unsupported as exc:
+            if asked != "auto":
+                raise _refusal(spec, str(exc)) from exc
+            return Choice(reference, (f"engine torch: {exc}",))
+        parity = check_parity(_encode(reference), _encode(candidate), BOUNDS[tier], longest=reference.longest)
+        if not parity.refused:
+            notes = () if tier == "float32" else _tier_notes(reference, candidate, tier, kernel, parity)
+            return Choice(candidate, _refusals(candidate, refused) + notes)
+        refused.append((candidate.name, parity.refused))
+    return Choice(reference, _refusals(reference, refused))
 
 
-def _gated(reference: TorchEngine, candidate: Engine, tier: Tier, kernel: Kernel) -> Choice:
-    def by_reference(texts: Sequence[str], prompt: str) -> NDArray[np.float32]:
-        return reference.encode(texts, prompt=prompt, role=None)
+def _kernels(asked: EngineOption, device: str) -> list[Kernel] | str:
+    """Return the kernels to try, in this order, or why there is none."""
+    split = pick_split_kernel(device) if asked in ("auto", "bf16x3") else ""
+    if asked == "bf16x3":
+        return split if isinstance(split, str) else [split]
+    kernel = pick_kernel(tier_of(asked), device)
+    return kernel if isinstance(kernel, str) else [one for one in (split, kernel) if not isinstance(one, str)]
 
-    def by_candidate(texts: Sequence[str], prompt: str) -> NDArray[np.float32]:
-        return candidate.encode(texts, prompt=prompt, role=None)
 
-    parity = check_parity(by_reference, by_candidate, BOUNDS[tier], longest=reference.longest)
-    if parity.refused:
-        return Choice(reference, (f"engine torch, not {candidate.name}: {parity.refused}",))
-    if tier == "float32":
-        return Choice(candidate)
-    found = score_difference(by_reference, by_candidate)
+def _encode(engine: Engine) -> Encode:
+    return lambda texts, prompt: engine.encode(texts, prompt=prompt, role=None)
+
+
+def _refusals(used: Engine, refused: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    return tuple(f"engine {used.name}, not {name}: {reason}" for name, reason in refused)
+
+
+def _tier_notes(reference: Engine, candidate: Engine, tier: Tier, kernel: Kernel, parity: Parity) -> tuple[str, ...]:
+    found = score_difference(_encode(reference), _encode(candidate))
     cosine = min(found.cosine, parity.cosine)
     note = (
         f"engine {tier}: Spearman on {found.pairs} probe pairs differs by {found.points:+.2f} points from float32 "
         f"(smallest cosine {cosine:.5f})"
     )
-    return Choice(candidate, (note, *((kernel.note,) if kernel.note else ())))
+    return (note, kernel.note) if kernel.note else (note,)
 
 
 # ---------------------------------------------------------------- the reference
@@ -241,6 +262,7 @@ class PackedEngine:
         self._truncate_dim: int | None = model.truncate_dim
         self.name = _name(tier, kernel.library)
         self.batch_tokens = call_tokens(model, self.longest)
+        self._is_alone = kernel.is_alone
         on_cpu = model.device.type == "cpu"
         self._budget = Budget(CPU_FORWARD_TOKENS[tier] if on_cpu else self.batch_tokens, label)
 
@@ -253,11 +275,14 @@ class PackedEngine:
         order = np.argsort(-lengths, kind="stable")
 
         def pooled(rows: slice) -> Any:
-            tokens, groups = self._network.token_vectors([ids[row] for row in order[rows]])
-            return packed.pool(tokens, groups, self._modes)
+            with torch.inference_mode():  # a worker has its own
+                tokens, groups = self._network.token_vectors([ids[row] for row in order[rows]])
+                return packed.pool(tokens, groups, self._modes)
 
+        sizes = lengths[order]
+        parts = run_apart(pooled, self._budget.parts(sizes)) if self._is_alone else self._budget.run(sizes, pooled)
         with torch.inference_mode():
-            features = {"sentence_embedding": torch.cat(list(self._budget.run(lengths[order], pooled)))}
+            features = {"sentence_embedding": torch.cat(list(parts))}
             for module in self._tail:
                 features = module(features)
             vectors = features["sentence_embedding"][:, : self._truncate_dim].cpu().numpy()

@@ -12,7 +12,8 @@ same bytes.
   or its addition 1.07 times as fast on an Intel CPU with AMX, and 2.25 times on an AMD one (Zen 5), where torch's
   own matmul runs MKL's generic code. Its operators are private to torch: each is tried on a small product first
   (`onednn_works`), and where it is missing or wrong F.linear computes.
-* bfloat16 is the same with half of the bits.
+* float32 by three bfloat16 products, where the CPU has AMX: split_linear.py, asked for apart (`pick_split_kernel`).
+* bfloat16 is oneDNN with half of the bits.
 * int8 stores one scale for each output channel and takes one for each token as it comes; the products are summed as
   whole numbers (torch._int_mm, tried too). Source: Dettmers et al., "LLM.int8()", NeurIPS 2022, section 2, without
   its outliers in 16 bits.
@@ -25,7 +26,10 @@ import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
+
+from benchkit.models.layer import Activation, Linear
+from benchkit.models.split_linear import ROWS, SplitLinear, load_library, split_expected
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,48 +47,25 @@ _LARGEST_INT8 = 127
 _TOLERANCE = {"float32": 1e-4, "bf16": 0.1}
 
 
-class Linear(Protocol):
-    """One linear layer."""
-
-    def __call__(self, x: Tensor) -> Tensor: ...
-
-    def activated(self, x: Tensor) -> Tensor:
-        """Return the activation of the product."""
-        ...
-
-    def added(self, x: Tensor, residual: Tensor) -> Tensor:
-        """Return the product plus the residual (t, out)."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Activation:
-    """What stands behind a linear layer.
-
-    Attributes:
-        function: The model's own.
-        fused: Its name and algorithm in oneDNN, which then computes it while the product is in registers.
-    """
-
-    function: Callable[[Tensor], Tensor]
-    fused: tuple[str, str] | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Kernel:
     """A way of computing linear layers.
 
     Attributes:
-        library: "torch" or "onednn".
+        library: "torch", "onednn" or "bf16x3".
         make: weight (out, in) and bias (out,) float32, and what `activated` applies.
         dtype: Name of torch's type of what goes into the layer and comes out.
         note: What a reader of the figures should know; "" for nothing.
+        rows: How many rows to take through consecutive layers at a time; None for all.
+        is_alone: It computes on the calling thread, so that forward passes should run beside one another.
     """
 
     library: str
     make: Callable[[Tensor, Tensor, Activation | None], Linear]
     dtype: Literal["float32", "bfloat16"]
     note: str = ""
+    rows: int | None = None
+    is_alone: bool = False
 
 
 def pick_kernel(tier: Tier, device: str) -> Kernel | str:
@@ -101,6 +82,26 @@ def pick_kernel(tier: Tier, device: str) -> Kernel | str:
         return Kernel(library, OneDnnLinear if use_onednn else PlainLinear, "float32")
     note = "" if device != "cpu" or _has_bf16() else "this CPU has no bfloat16 instructions, so bf16 is no faster"
     return Kernel(library, _bf16_onednn if use_onednn else _bf16_plain, "bfloat16", note)
+
+
+def feed_forward(inner: Linear, outer: Linear, x: Tensor) -> Tensor:
+    """Return outer.added(inner.activated(x), x)."""
+    if isinstance(inner, SplitLinear) and isinstance(outer, SplitLinear):
+        return inner.fed(x, outer)
+    return outer.added(inner.activated(x), x)
+
+
+def pick_split_kernel(device: str) -> Kernel | str:
+    """Return the kernel that computes float32 by three bfloat16 products, or why there is none."""
+    if device != "cpu" or not split_works():
+        return no_split(device)
+    return Kernel("bf16x3", _split, "float32", rows=ROWS, is_alone=True)
+
+
+def no_split(device: str) -> str:
+    if device != "cpu":
+        return "bf16x3 is computed on the CPU only"
+    return "this torch or CPU has no product of bfloat16 with a float32 sum (AMX)"
 
 
 def is_x86() -> bool:
@@ -163,6 +164,11 @@ def _bf16_onednn(weight: Tensor, bias: Tensor, activation: Activation | None) ->
     return OneDnnLinear(weight.bfloat16(), bias.bfloat16(), activation)
 
 
+def _split(weight: Tensor, bias: Tensor, activation: Activation | None) -> Linear:
+    plain = OneDnnLinear if onednn_works("float32") else PlainLinear
+    return SplitLinear(weight, bias, activation, plain(weight, bias, activation))
+
+
 class Int8Linear:
     """8-bit weights with a scale per output channel, 8-bit inputs with a scale per token; float32 in and out."""
 
@@ -201,29 +207,41 @@ def _to_int8(rows: Tensor) -> tuple[Tensor, Tensor]:
 @functools.cache
 def onednn_works(tier: Literal["float32", "bf16"]) -> bool:
     """Tell whether oneDNN's private operators are there and give the product, the GELU and the sum of F.linear."""
+    make = OneDnnLinear if tier == "float32" else _bf16_onednn
+    return _gives_the_product(make, "float32" if tier == "float32" else "bfloat16", rows=33, tolerance=_TOLERANCE[tier])
+
+
+@functools.cache
+def split_works() -> bool:
+    """Tell whether this CPU and this torch have the product that split_linear.py needs, and it is right."""
+    if not (is_x86() and split_expected()) or load_library() is None:
+        return False
+    return _gives_the_product(_split, "float32", rows=ROWS + 33, tolerance=_TOLERANCE["float32"])
+
+
+def _gives_the_product(
+    make: Callable[[Tensor, Tensor, Activation | None], Linear],
+    dtype: Literal["float32", "bfloat16"],
+    *,
+    rows: int,
+    tolerance: float,
+) -> bool:
     import torch
     from torch.nn.functional import gelu, linear
 
-    x, weight, bias, residual = (torch.as_tensor(value) for value in _sample(rows=33))
+    x, weight, bias, residual = (torch.as_tensor(value) for value in _sample(rows=rows))
     plain = linear(x, weight, bias)
     expected = (plain, gelu(plain), gelu(plain, approximate="tanh"), plain + residual)
-    make = OneDnnLinear if tier == "float32" else _bf16_onednn
-    dtype = torch.float32 if tier == "float32" else torch.bfloat16
     try:
         with torch.inference_mode():
             by_erf = make(weight, bias, Activation(gelu, ("gelu", "none")))
             by_tanh = make(weight, bias, Activation(gelu, ("gelu", "tanh")))
-            inputs = x.to(dtype)
-            found = (
-                by_erf(inputs),
-                by_erf.activated(inputs),
-                by_tanh.activated(inputs),
-                by_erf.added(inputs, residual.to(dtype)),
-            )
+            inputs, added = (value.to(getattr(torch, dtype)) for value in (x, residual))
+            found = (by_erf(inputs), by_erf.activated(inputs), by_tanh.activated(inputs), by_erf.added(inputs, added))
     except (RuntimeError, AttributeError, NotImplementedError, TypeError):
         return False  # another version of torch, or built without oneDNN
     pairs = zip(found, expected, strict=True)
-    return all(bool((one.float() - other).abs().max() <= _TOLERANCE[tier]) for one, other in pairs)
+    return all(bool((one.float() - other).abs().max() <= tolerance) for one, other in pairs)
 
 
 @functools.cache

@@ -18,7 +18,7 @@ from benchkit.errors import ModelError, nearest
 from benchkit.models import catalog
 from benchkit.types.model import PRECISIONS, ModelSpec, Precision, Variant
 
-EngineOption = Literal["auto", "torch", "packed", "bf16", "int8"]
+EngineOption = Literal["auto", "torch", "packed", "bf16x3", "bf16", "int8"]
 ENGINES: tuple[EngineOption, ...] = get_args(EngineOption)
 
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")

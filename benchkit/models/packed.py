@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchkit.models.linear import Activation, Kernel, Linear
+from benchkit.models.layer import Activation, Linear
+from benchkit.models.linear import Kernel, feed_forward
 from benchkit.models.tokens import Ids
 
 if TYPE_CHECKING:
@@ -50,6 +51,10 @@ _FUSED = {
 }
 # Positions of these begin behind the id of the padding token.
 _COUNTED_FROM_PADDING = frozenset({"roberta", "xlm-roberta", "camembert", "mpnet"})
+
+
+# torch's attention on a CPU takes up to twice as long for a number of keys that isn't a multiple.
+_KEYS = 16
 
 
 class Unsupported(Exception):
@@ -277,7 +282,7 @@ class Packed:
     def __init__(self, network: Network, kernel: Kernel) -> None:
         import torch
 
-        self._dtype = getattr(torch, kernel.dtype)
+        self._dtype, self._rows = getattr(torch, kernel.dtype), kernel.rows
         with torch.inference_mode():
             self._layers = [_prepared(layer, network.activation, kernel, self._dtype) for layer in network.layers]
         # A kernel that has its own form of the weights shouldn't hold the model's as well.
@@ -296,10 +301,20 @@ class Packed:
         groups = [Group(len(list(same)), length) for length, same in groupby(len(row) for row in ids)]
         x = self._embedded(ids, groups).to(self._dtype)
         for layer in self._layers:
-            attended = self._attended(layer.qkv(x), groups)
-            x = _normed(layer.out.added(attended, x), layer.out_norm)
-            x = _normed(layer.outer.added(layer.inner.activated(x), x), layer.outer_norm)
+            x = self._transformed(layer, self._attended(layer.qkv(x), groups), x)
         return x, groups
+
+    def _transformed(self, layer: _Ready, attended: Tensor, x: Tensor) -> Tensor:
+        """Return a layer's output from what its tokens took from one another, some rows at a time."""
+        import torch
+
+        if self._rows is None or len(x) <= self._rows:
+            return _behind_attention(layer, attended, x)
+        found = torch.empty_like(x)
+        for start in range(0, len(x), self._rows):
+            part = slice(start, start + self._rows)
+            found[part] = _behind_attention(layer, attended[part], x[part])
+        return found
 
     def _embedded(self, ids: Sequence[Ids], groups: Sequence[Group]) -> Tensor:
         import torch
@@ -317,21 +332,40 @@ class Packed:
         """Return what each token takes from the tokens of its text, (tokens, d), from (tokens, 3 d)."""
         import torch
 
-        heads, width = self._network.heads, qkv.shape[1] // 3
-        found, start = [], 0
+        found = torch.empty(len(qkv), qkv.shape[1] // 3, dtype=qkv.dtype, device=qkv.device)
+        start = 0
         for group in groups:
             end = start + group.texts * group.length
-            split = qkv[start:end].view(group.texts, group.length, 3, heads, width // heads)
-            query, key, value = split.permute(2, 0, 3, 1, 4).unbind()
+            shape = group.texts, group.length, 3, self._network.heads, -1
+            query, key, value = qkv[start:end].view(shape).permute(2, 0, 3, 1, 4).unbind()
             bias = self._bias(group.length)
+            if qkv.device.type == "cpu" and bias is None and group.length % _KEYS >= _KEYS // 2:
+                key, value, bias = _padded_keys(key, value)
             attended = torch.nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
-            found.append(attended.transpose(1, 2).reshape(end - start, width))
+            found[start:end] = attended.transpose(1, 2).reshape(end - start, -1)
             start = end
-        return found[0] if len(found) == 1 else torch.cat(found)
+        return found
 
     def _bias(self, length: int) -> Tensor | None:
         relative = self._network.relative_bias
         return None if relative is None else relative(length).to(self._dtype)
+
+
+def _padded_keys(key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return keys and values with room for whole steps of them, and the mask that leaves the room out."""
+    import torch
+
+    length = key.shape[2]
+    more = -length % _KEYS
+    mask = torch.zeros(length + more, dtype=key.dtype)
+    mask[length:] = -torch.inf
+    key, value = (torch.nn.functional.pad(one, (0, 0, 0, more)) for one in (key, value))
+    return key, value, mask.expand(key.shape[0], 1, length, -1)
+
+
+def _behind_attention(layer: _Ready, attended: Tensor, x: Tensor) -> Tensor:
+    x = _normed(layer.out.added(attended, x), layer.out_norm)
+    return _normed(feed_forward(layer.inner, layer.outer, x), layer.outer_norm)
 
 
 def _prepared(layer: Layer, activation: Activation, kernel: Kernel, dtype: Any) -> _Ready:

@@ -144,7 +144,7 @@ def _clusters(report: DriftReport) -> str:
     rows = [
         page.row(
             [
-                page.row_heading(str(change.cluster)),
+                page.row_heading(drift_words.region_name(change)),
                 page.number(drift_words.percent(change.baseline_share)),
                 page.number(drift_words.percent(change.window_share)),
                 page.number(f"{change.z:+.1f}"),

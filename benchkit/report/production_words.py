@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from statistics import median
@@ -40,9 +41,9 @@ def production(watched: Watched, now: datetime) -> Answer:
     baseline was renewed says nothing of it.
 
     Args:
-        watched: Baselines, each with its checks, newest last.
+        watched: Baselines, each with its checks, newest last; one that is gone has no time of its creation.
     """
-    found = [_stands(rows, now) for info, checks in watched for rows in _streams(info, checks)]
+    found = [_stands(info, rows, now) for info, checks in watched for rows in _streams(info, checks)]
     if not found:
         hint = "a baseline is there, and no window was held against it" if watched else "there is no baseline yet"
         return Answer("info", "not watched", f"Production is not watched yet: {hint}.")
@@ -73,9 +74,12 @@ def _streams(info: BaselineInfo, checks: Sequence[CheckRow]) -> list[list[CheckR
     return list(streams.values())
 
 
-def _stands(rows: Sequence[CheckRow], now: datetime) -> tuple[Answer, str]:
-    source = f"{named(rows[-1].baseline)}, {named(rows[-1].source)}"
-    return (_drifted(rows, now) if _is_alarm(rows[-1]) else _fine(rows, now)), source
+def _stands(info: BaselineInfo, rows: Sequence[CheckRow], now: datetime) -> tuple[Answer, str]:
+    source, is_gone = f"{named(rows[-1].baseline)}, {named(rows[-1].source)}", not info.created
+    answer = _drifted(rows, now) if _is_alarm(rows[-1]) else _fine(rows, now, is_gone=is_gone)
+    if not is_gone:
+        return answer, source
+    return replace(answer, sentence=f"{answer.sentence} Its baseline was deleted or can't be read."), source
 
 
 def _is_alarm(row: CheckRow) -> bool:
@@ -102,7 +106,7 @@ def _harm(row: CheckRow) -> str:
     return "whether retrieval is harmed is not known"
 
 
-def _fine(rows: Sequence[CheckRow], now: datetime) -> Answer:
+def _fine(rows: Sequence[CheckRow], now: datetime, *, is_gone: bool) -> Answer:
     last, told = rows[-1], rows[-WINDOWS_TOLD:]
     when = f"last {ago_words(last.at, now)}"
     if all(row.p_value is None for row in told):
@@ -114,7 +118,7 @@ def _fine(rows: Sequence[CheckRow], now: datetime) -> Answer:
     noted = f"; {KIND_WORDS[last.kind]}, {_harm(last)} (info)" if last.severity == "info" else ""
     windows = "1 of 1 window" if len(told) == 1 else f"{quiet} of the last {len(told)} windows"
     said = f"{windows} without an alarm ({when}){before}{noted}"
-    if _is_stale(rows, now):
+    if is_gone or _is_stale(rows, now):
         return Answer("warning", "not watched since", f"Production was fine when it was last looked at: {said}.")
     return Answer("good", "fine", f"Production is fine: {said}.")
 

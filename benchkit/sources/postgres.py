@@ -20,6 +20,7 @@ from urllib.parse import unquote
 
 from benchkit.errors import SourceError, UsageError
 from benchkit.sources.columns import find_columns, no_vectors
+from benchkit.sources.folder import SourceAbsent
 from benchkit.sources.points import need_package
 from benchkit.sources.raw import RawRows, rows_of
 from benchkit.sources.words import password_of, shown, shown_place
@@ -69,11 +70,13 @@ class PostgresSource:
     dimension: int | None = None
     settling_s: float = 0.0
     is_ordered: bool = True
+    _has_answered: bool = field(default=False, init=False, repr=False)
 
     def read(self, after: Mapping[str, Any] | None = None, *, batch_rows: int = 8192) -> Iterator[Rows]:
         """Yield the rows that are there, from the start or from behind `after`.
 
         Raises:
+            SourceAbsent: the database answered before and doesn't now; who follows it waits.
             SourceError: the database doesn't answer or refuses the query, or `after` is of another query.
             ValueError: batches of no rows.
         """
@@ -158,9 +161,15 @@ class PostgresSource:
             with psycopg.connect(self.url, connect_timeout=_CONNECT_S, options=options) as connection:
                 connection.read_only = True
                 connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+                connection.execute("SELECT 1")
+                self._has_answered = True
                 yield connection
         except psycopg.Error as exc:
-            raise SourceError(f"{self.name}: {self._harmless(exc)}") from None  # its text may hold the password
+            said = f"{self.name}: {self._harmless(exc)}"  # without `exc` itself: its text may hold the password
+            # At first it may be a wrong address or password, which no waiting mends.
+            if self._has_answered and isinstance(exc, psycopg.OperationalError):
+                raise SourceAbsent(said, is_empty=False) from None
+            raise SourceError(said) from None
 
     def _harmless(self, error: Exception) -> str:
         text = " ".join(str(error).split())

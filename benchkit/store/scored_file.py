@@ -21,11 +21,9 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias, TypeVar, get_args
@@ -34,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchkit.embeddings.fingerprint import digest_json
+from benchkit.embeddings.whole import write_whole
 from benchkit.errors import NotComparable, UsageError, nearest
 from benchkit.measure.weighted import KINDS
 from benchkit.store.packed import Array, Packed, Unpacked
@@ -93,22 +92,7 @@ def write_scored(path: Path, scored: Scored) -> None:
         _read(path, content)
     except Unfit as exc:  # what the reader refuses is never written
         raise UsageError(f"{path}: {exc}; it was not written: score {scored.asked_as!r} again") from exc
-    _replace(path, content)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    # Not write_whole, whose files only their owner may read: this one is for a team, and for other steps of a CI job.
-    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
+    write_whole(path, content, is_synced=True, is_shared=True)
 
 
 def render_scored(scored: Scored) -> str:

@@ -1,6 +1,6 @@
 """What the dashboard lists: one short row for each comparison, gate, promotion and drift check that was kept.
 
-    result folders, MLflow, drift state ── store.board ──> rows, newest last ── a page picks one by its key ──> the whole
+    result folders, MLflow, drift state ── store.board ──> rows, newest last ── a page picks one by key ──> the whole
 
 A row has what a list, a time line or a filter needs, so that hundreds of them are read without opening a report. Its
 key is looked up among the rows that were listed and is never a path. Times are ISO 8601, UTC; "" where there is none.

@@ -6,26 +6,26 @@ Comparison ── models, differences, cells, costs ──> tables, CSV, JSON, t
 
 from __future__ import annotations
 
-import re
-import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
 
 from benchkit.report import words
 from benchkit.report.charts.forest import forest
+from benchkit.report.charts.labels import labels
 from benchkit.report.charts.quality import CostAxis, quality_against, without_place
 from benchkit.report.cost_view import FRONT_NOTE, budget_words, session_words
 from benchkit.report.json_form import render_json
 from benchkit.report.view import reference, summaries
-from benchkit.store.uri import without_password
 from benchkit.types.board import ComparisonRow
 from benchkit.types.comparison import Comparison
 from dashboards import place
-from dashboards.bar import choose, chosen
-from dashboards.compared import FIRST_COMMANDS, LONG_COLUMNS, Picked, link, model_table, picked, warned, when
+from dashboards.bar import chosen
+from dashboards.choices import box, comparison_box
+from dashboards.compared import FIRST_COMMANDS, LONG_COLUMNS, Picked, link, model_table, picked, warned
 from dashboards.limits import budget_of, forget_button, within
+from dashboards.picks import mlflow_link
 from dashboards.place import Row, escaped, plain
 
 _AXES: dict[CostAxis, str] = {"latency": "latency", "memory": "memory", "bytes": "bytes/vector"}
@@ -40,7 +40,7 @@ def show() -> None:
     if found is None:
         place.empty("No comparison is of this choice.", FIRST_COMMANDS)
         return
-    _pick_comparison(found)
+    comparison_box(found, key="compare-comparison")
     limited = within(found.comparison, budget_of(found.comparison, chosen()))
     if found.note:
         place.sentence(found.note, "info")
@@ -52,31 +52,6 @@ def show() -> None:
         st.caption(escaped(f"front: {FRONT_NOTE}. {session_words(limited.cost)}", _LONGEST))
     _forest(limited)
     _origins(found, limited)
-
-
-def _pick_comparison(found: Picked) -> None:
-    by_key = {row.key: row for row in reversed(found.rows)}
-    st.session_state["compare-comparison"] = found.row.key
-    st.selectbox(
-        "Comparison",
-        list(by_key),
-        format_func=lambda key: _row_words(by_key[key]),
-        key="compare-comparison",
-        on_change=_chosen("comparison", "compare-comparison"),
-    )
-
-
-def _row_words(row: ComparisonRow) -> str:
-    return f"{when(row.started)} · {plain(row.suite, _NAME)} · {words.counted(len(row.models), 'model')}"
-
-
-def _chosen(field: str, key: str) -> Callable[[], None]:
-    """Return what keeps the value of a control as a part of the address."""
-
-    def keep() -> None:
-        choose(**{field: st.session_state[key]})
-
-    return keep
 
 
 def _limits_told(limited: Comparison) -> None:
@@ -111,14 +86,8 @@ def _forest(limited: Comparison) -> None:
     asked = chosen().against
     against = asked if asked in names else reference(limited) or names[0]
     st.subheader("Which differences are sure?", anchor=False)
-    st.session_state["compare-against"] = against
-    st.selectbox(
-        "Compare with",
-        names,
-        format_func=lambda name: plain(name, _NAME),
-        key="compare-against",
-        on_change=_chosen("against", "compare-against"),
-    )
+    said = labels(names, _NAME)
+    box("Compare with", names, against, field="against", key="compare-against", said=said.__getitem__)
     drawn = forest(limited, baseline=against)
     place.chart(drawn, key="compare-forest", absent="No model was compared with this one.")
     st.caption(
@@ -158,12 +127,7 @@ def _reproduce(row: ComparisonRow, limited: Comparison) -> None:
     if command := limited.environment.values.get("command"):
         place.sentence("The command that makes this comparison again:")
         place.command(plain(command, _LONGEST))
-    address = without_password(row.address)
-    if re.fullmatch(r"https?://\S+", address) and address == plain(address, _LONGEST):
-        st.link_button("Open the run in MLflow", address)
-    elif row.run_id:
-        place.sentence(f"MLflow has it as run {row.run_id}; to look at it there:")
-        place.command(f"mlflow ui --backend-store-uri {shlex.quote(plain(address, _LONGEST))}")
+    mlflow_link(row.address, row.run_id)
 
 
 def _facts(limited: Comparison) -> list[Row]:

@@ -24,6 +24,7 @@ from dashboards.compared import FIRST_COMMANDS, SHORT_COLUMNS, Picked, link, mod
 from dashboards.limits import budget_of, forget_button, limit_controls, within
 from dashboards.place import escaped
 from dashboards.theme import SIGNS
+from dashboards.watches import checked
 
 # The answer is a sentence and a heading: as large as a heading it would fill a phone.
 _STYLE = """<style>
@@ -55,9 +56,7 @@ def show() -> None:
 
 
 def _production() -> Answer:
-    filters = chosen()
-    watched = [(info, board.checks(info.name, filters)) for info in board.baselines()]
-    return production(watched, datetime.now(UTC))
+    return production(checked(chosen()), datetime.now(UTC))
 
 
 # ---------------------------------------------------------------- cards
@@ -68,21 +67,21 @@ def _cards(model: Answer, limited: Comparison | None, last_gate: Answer, now: An
         for column, (title, answer, said, page, label) in zip(
             st.columns(3, gap="small"),
             (
-                (_choice_title(limited), model, _choice_words(limited), "compare", "→ Compare the models"),
-                ("Gate", last_gate, last_gate.sentence, "history", "→ All gates"),
-                ("Production", now, _champion_words(limited), "drift", "→ Windows and causes"),
+                (_choice_title(limited, model), model, _choice_words(limited), "compare", "→ Compare the models"),
+                (f"Gate: {last_gate.word}", last_gate, last_gate.sentence, "history", "→ All gates"),
+                (f"Production: {now.word}", now, _champion_words(limited), "drift", "→ Windows and causes"),
             ),
             strict=True,
         ):
             with column, st.container(border=True, gap="xsmall", height="stretch"):
-                st.markdown(f"{SIGNS[answer.standing]} **{escaped(f'{title}: {answer.word}')}**")
+                st.markdown(f"{SIGNS[answer.standing]} **{escaped(title)}**")
                 st.caption(escaped(said, _LONGEST))
                 link(page, label)
 
 
-def _choice_title(limited: Comparison | None) -> str:
+def _choice_title(limited: Comparison | None, answer: Answer) -> str:
     model = limited.recommendation.model if limited else None
-    return "Choice" if model is None else f"Choice: {words.plain(model, 60)}"
+    return f"Choice: {answer.word}" if model is None else f"Choice: {words.plain(model, 60)} ({answer.word})"
 
 
 def _choice_words(limited: Comparison | None) -> str:

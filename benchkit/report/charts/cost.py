@@ -92,6 +92,7 @@ def batch_sweep(cost: CostReport) -> Chart | None:
     sizes = sorted({row["batch"] for row in rows})
     look = model_look(list(names), [model for model in names if names[model] in {row["label"] for row in rows}], names)
     colour = look.encoding("color")
+    shown, dashes = look.dashes_of(rows)
     encoding = {
         "x": {
             "field": "batch",
@@ -102,7 +103,7 @@ def batch_sweep(cost: CostReport) -> Chart | None:
         "y": _rate_axis("texts per second", rows),
     }
     layers = [
-        {"mark": {"type": "line", "strokeWidth": 1.5, "aria": False}, "encoding": look.encoding("color", "strokeDash")},
+        {"mark": {"type": "line", "strokeWidth": 1.5, "aria": False}, "encoding": {**colour, **dashes}},
         _intervals(**colour),
         {
             "mark": {"type": "point", "filled": True, "size": 70, "opacity": 1},
@@ -114,7 +115,7 @@ def batch_sweep(cost: CostReport) -> Chart | None:
         f"{model} does most at {row['batch']}, {words.digits(row['value'])}" for model, row in best.items()
     )
     return chart(
-        "batch-sweep", "Texts per second by batch", f"{told} texts/s.", rows=rows, height=_PLANE_PX,
+        "batch-sweep", "Texts per second by batch", f"{told} texts/s.", rows=shown, height=_PLANE_PX,
         encoding=encoding, layer=layers,
     )  # fmt: skip
 

@@ -13,7 +13,7 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from benchkit.measure.latency import percentile
 from benchkit.report import words
@@ -41,7 +41,7 @@ def latency_cdf(samples: CostSamples, cost: CostReport | None = None) -> Chart |
     if not calls:
         return None
     names = labels(samples.order, LABEL_CELLS)
-    curves = [row for model, found in calls.items() for row in _curve(model, names[model], found)]
+    curves: list[Row] = [row for model, found in calls.items() for row in _curve(model, names[model], found)]
     marks = [row for model, found in calls.items() for row in _percentiles(model, names[model], found, cost)]
     times = [row["ms"] for row in curves] + [end for row in marks for end in (row["low"], row["high"]) if end]
     look = model_look(samples.order, list(calls), names)
@@ -52,7 +52,8 @@ def latency_cdf(samples: CostSamples, cost: CostReport | None = None) -> Chart |
         "scale": {"domain": [0, 1]},
         "axis": {"title": "share of queries", "format": "~%", "values": [0, 0.25, 0.5, 0.75, 1]},
     }
-    layers = [*_levels(marks), _steps(look), *_intervals(marks, look), *_dots(marks, look)]
+    curves, dashes = look.dashes_of(curves)
+    layers = [*_levels(marks), _steps(look, dashes), *_intervals(marks, look), *_dots(marks, look)]
     return chart(
         "latency-cdf",
         "Latency of one query",
@@ -85,22 +86,27 @@ class Look:
     shapes: tuple[str, ...]
     dashes: tuple[tuple[int, ...], ...]
 
-    def encoding(self, *channels: str) -> dict[str, Any]:
-        """Return the encodings of a model by "color", "shape" and "strokeDash"."""
-        ranges: Mapping[str, Sequence[Any]] = {
-            "color": self.colours,
-            "shape": self.shapes,
-            "strokeDash": [list(dash) for dash in self.dashes],
-        }
+    def encoding(self, *channels: Literal["color", "shape"]) -> dict[str, Any]:
+        """Return the encodings of a model by colour and shape."""
+        ranges = {"color": self.colours, "shape": self.shapes}
+        legend = {**LEGEND, "columns": 2, "labelLimit": 0}
         return {
             channel: {
                 "field": "label",
                 "scale": {"domain": list(self.labels), "range": list(ranges[channel])},
-                # Dashes would fray the outlines of its symbols.
-                "legend": None if channel == "strokeDash" else {**LEGEND, "columns": 2, "labelLimit": 0},
+                "legend": legend,
             }
             for channel in channels
         }
+
+    def dashes_of(self, rows: Sequence[Row]) -> tuple[list[Row], dict[str, Any]]:
+        """Return the rows with the place of their model, and the encoding of its dashes by that.
+
+        By the label it would be part of the legend, where dashes fray the outlines of the symbols.
+        """
+        placed: list[Row] = [{**row, "place": self.labels.index(row["label"])} for row in rows]
+        scale = {"domain": list(range(len(self.labels))), "range": [list(dash) for dash in self.dashes]}
+        return placed, {"strokeDash": {"field": "place", "type": "nominal", "scale": scale, "legend": None}}
 
 
 def model_look(order: Sequence[str], shown: Sequence[str], names: Mapping[str, str]) -> Look:
@@ -210,10 +216,10 @@ def _levels(marks: Sequence[Row]) -> list[dict[str, Any]]:
     ]
 
 
-def _steps(look: Look) -> dict[str, Any]:
+def _steps(look: Look, dashes: Mapping[str, Any]) -> dict[str, Any]:
     mark = {"type": "line", "interpolate": "step-after", "strokeWidth": 2, "opacity": 1}
     order = {"field": "share", "type": "quantitative"}
-    return {"mark": mark, "encoding": {**look.encoding("color", "strokeDash"), "order": order, **base.SAID}}
+    return {"mark": mark, "encoding": {**look.encoding("color"), **dashes, "order": order, **base.SAID}}
 
 
 def _intervals(marks: Sequence[Row], look: Look) -> list[dict[str, Any]]:

@@ -67,17 +67,17 @@ def _change(change: ClusterChange) -> dict[str, Any]:
         "now": change.window_share,
         "z": change.z,
         "verdict": _verb(change),
-        "said": f"region {change.cluster}{named} {_verb(change)}: {_shares(change)}",
+        "said": f"{drift_words.region_name(change)}{named} {_verb(change)}: {_shares(change)}",
     }
 
 
 def _name(change: ClusterChange, limit: int) -> str:
     """Return what people know a region by: its words, and its number where it has none."""
-    return short(", ".join(change.keywords) or f"region {change.cluster}", limit)
+    return short(", ".join(change.keywords) or drift_words.region_name(change), limit)
 
 
 def _label(change: ClusterChange) -> str:
-    return short(change.keywords[0] if change.keywords else f"region {change.cluster}", _LABEL_CELLS)
+    return short(change.keywords[0] if change.keywords else drift_words.region_name(change), _LABEL_CELLS)
 
 
 def _shares(change: ClusterChange) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import boards
 import comparisons
@@ -44,8 +45,9 @@ def shown(**query: str | list[str]) -> AppTest:
     return ran(made.switch_page(PAGE))
 
 
-def ran(app: AppTest) -> AppTest:
-    app.run()
+def ran(what: Any) -> AppTest:
+    """Run the app, or what was done to one of its elements."""
+    app: AppTest = what.run()
     assert not app.exception, app.exception[0].message
     return app
 
@@ -115,7 +117,7 @@ def test_limits_of_the_address_count_here_too(mlruns: Path) -> None:
     assert read(page.info[0].value) == "Limits: p95 latency up to 20 ms. Models that break them are hollow."
     frame = page.dataframe[1].value
     assert list(frame["recommended"]) == [False, True, False]
-    assert list(frame["limits"])[0] == "its p95 latency of 24.9 ms is over 20 ms"
+    assert next(iter(frame["limits"])) == "its p95 latency of 24.9 ms is over 20 ms"
     assert list(frame["limits"])[1:] == ["kept", "kept"]
     assert "The choice: mpnet." in charts(page)[0]
 

@@ -74,6 +74,12 @@ def test_other_limits_give_what_the_comparison_would_have_recommended_under_them
     assert found.budget == budget
 
 
+def test_the_margin_is_the_comparisons_own() -> None:
+    wide = boards.support(margin=0.02)
+    assert wide.recommendation.model == "mpnet", "the same as bge within two points, and faster"
+    assert recommended(wide, wide.budget) == wide.recommendation
+
+
 def test_the_tasks_on_which_another_model_is_better_stay_in_the_reason() -> None:
     made = boards.support()
     one = next(

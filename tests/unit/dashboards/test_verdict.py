@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import boards
 import comparisons
@@ -43,8 +44,9 @@ def shown(**query: str | list[str]) -> AppTest:
     return ran(made)
 
 
-def ran(app: AppTest) -> AppTest:
-    app.run()
+def ran(what: Any) -> AppTest:
+    """Run the app, or what was done to one of its elements."""
+    app: AppTest = what.run()
     assert not app.exception, app.exception[0].message
     return app
 
@@ -59,7 +61,7 @@ def headline(app: AppTest) -> str:
 
 
 def cards(app: AppTest) -> list[str]:
-    return [read(part.value) for part in app.markdown if part.value.startswith(("✅", "ℹ", "⚠", "⛔"))]
+    return [read(part.value) for part in app.markdown if part.value.startswith(("✔", "ℹ", "⚠", "✖"))]
 
 
 # ---------------------------------------------------------------- the first screen
@@ -82,11 +84,11 @@ def test_three_cards_have_a_sign_a_word_and_a_way_on(mlruns: Path) -> None:
     boards.keep_checks(mlruns, boards.windows("ok", "ok", "warn"))
     page = shown(span="365d")
     assert cards(page) == [
-        "ℹ️ **Choice: bge: a tie**",
-        "⛔ **Gate: failed**",
+        "ℹ️ **Choice: bge (a tie)**",
+        "✖️ **Gate: failed**",
         "⚠️ **Production: drifted (warn)**",
     ]
-    assert [read(box.value) for box in page.warning][0].startswith(
+    assert read(page.warning[0].value).startswith(
         "Production has drifted since 3 November 2026: the data have changed (warn); whether retrieval is harmed"
     )
     links = [part.proto for part in page.get("page_link")]
@@ -120,6 +122,17 @@ def test_a_damaged_comparison_hides_nothing_else(mlruns: Path) -> None:
     said = [read(box.value) for box in shown().error]
     assert any("n_resamples" in sentence for sentence in said)
     assert any(sentence.startswith("Production has drifted") for sentence in said)
+
+
+def test_a_baseline_that_cannot_be_read_hides_no_alarm(mlruns: Path) -> None:
+    boards.keep(mlruns, boards.support())
+    boards.keep_baseline(mlruns, BASELINE)
+    boards.keep_checks(mlruns, boards.windows("ok", "warn"))
+    (path,) = (mlruns / "drift" / "baselines").glob("*.safetensors")
+    path.write_bytes(b"damaged")
+    said = read(shown().warning[0].value)
+    assert said.startswith("Production has drifted since 2 November 2026")
+    assert said.endswith("Its baseline was deleted or can't be read.")
 
 
 def test_the_newest_comparison_is_shown_unless_another_is_asked_for(mlruns: Path) -> None:

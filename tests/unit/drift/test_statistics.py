@@ -7,7 +7,7 @@ import pytest
 
 from benchkit.drift.reference import fit
 from benchkit.drift.sketch import sketch
-from benchkit.drift.statistics import LEVELS, RIDGE, STATISTICS
+from benchkit.drift.statistics import LEVELS, RIDGE, STATISTICS, Scales
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +75,22 @@ def test_the_tree_size_is_the_largest_level(yardstick):
     squares = np.square(change @ yardstick.contrasts)
     twin = max(squares[:level].sum() / point for level, point in LEVELS.items())
     assert size(yardstick, only(yardstick, 2, change), "clusters") == pytest.approx(np.sqrt(twin))
+
+
+def test_each_deviation_can_have_scales_of_its_own(yardstick):
+    rng = np.random.default_rng(4)
+    deviations = rng.normal(size=(2, yardstick.blocks[-1].stop))
+    shares = np.stack([yardstick.shares, rng.dirichlet(np.full(len(yardstick.shares), 9.0))])
+    spread = np.stack([yardstick.spread[:-2], 2 * yardstick.spread[:-2]])
+    both, plain = yardstick.sizes(deviations, Scales(shares, spread)), yardstick.sizes(deviations)
+    assert np.allclose(both[0], plain[0])
+    clusters = deviations[1, yardstick.blocks[2]]
+    assert both[1, STATISTICS.index("cluster-max")] == pytest.approx(
+        (np.abs(clusters) / np.sqrt(shares[1] * (1 - shares[1]))).max()
+    )
+    deepest = np.square(clusters) @ (1 / shares[1]) / LEVELS[63]
+    assert both[1, STATISTICS.index("clusters")] >= np.sqrt(deepest) * (1 - 1e-9)
+    assert both[1, STATISTICS.index("quadratic")] == pytest.approx(plain[1, STATISTICS.index("quadratic")] / 2)
 
 
 def test_level_constants_are_chi_square_points():

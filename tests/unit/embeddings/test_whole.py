@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -31,3 +32,15 @@ def test_what_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeyp
         write_whole(path, b"new", is_synced=True)
     assert path.read_bytes() == b"old"
     assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
+
+
+@pytest.mark.parametrize(("is_shared", "mode"), [(False, 0o600), (True, 0o640)])
+def test_only_what_is_shared_may_be_read_by_others_as_far_as_the_mask_lets_them(
+    tmp_path: Path, is_shared: bool, mode: int
+):
+    before = os.umask(0o027)
+    try:
+        write_whole(tmp_path / "file", b"x", is_synced=False, is_shared=is_shared)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == mode

@@ -94,3 +94,12 @@ def test_no_items_are_no_parts() -> None:
 def test_the_tokens_that_fit_are_a_power_of_two_within_bounds(free_gib: float, expected: int) -> None:
     found = tokens_that_fit(int(free_gib * 2**30), hidden=384, intermediate=1536, heads=12, longest=256)
     assert found == expected
+
+
+def test_parts_are_those_that_run_takes_one_after_the_other() -> None:
+    sizes = np.array([5, 4, 9, 1, 1, 30], np.int64)
+    seen: list[slice] = []
+    list(Budget(10, "it").run(sizes, seen.append))
+    assert Budget(10, "it").parts(sizes) == seen == [slice(0, 2), slice(2, 4), slice(4, 5), slice(5, 6)]
+    assert Budget(None, "it").parts(sizes) == [slice(0, 6)]
+    assert Budget(10, "it").parts(sizes[:0]) == []

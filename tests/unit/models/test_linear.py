@@ -11,7 +11,8 @@ import torch
 from torch.nn.functional import gelu
 
 from benchkit.models import linear
-from benchkit.models.linear import Activation, Int8Linear, OneDnnLinear, PlainLinear, pick_kernel
+from benchkit.models.layer import Activation
+from benchkit.models.linear import Int8Linear, OneDnnLinear, PlainLinear, pick_kernel
 
 ERF = Activation(gelu, ("gelu", "none"))
 needs_onednn = pytest.mark.skipif(

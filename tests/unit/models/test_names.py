@@ -69,7 +69,7 @@ def test_an_at_sign_in_the_name_of_a_directory_is_no_separator(tmp_path: Path) -
         ("minilm@max_seq_length=x", "max_seq_length should be a whole number of at least 1, got 'x'"),
         ("minilm@precision=int9", "precision should be one of float32, float16, int8, binary, got 'int9'"),
         ("minilm@normalize=yes", "normalize should be true or false, got 'yes'"),
-        ("minilm@engine=fast", "engine should be one of auto, torch, packed, bf16, int8, got 'fast'"),
+        ("minilm@engine=fast", "engine should be one of auto, torch, packed, bf16x3, bf16, int8, got 'fast'"),
         ("minilm@revision=", "revision should not be empty, got ''"),
     ],
 )

@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from benchkit.models.linear import Activation, Kernel, PlainLinear, pick_kernel
+from benchkit.models.layer import Activation
+from benchkit.models.linear import Kernel, PlainLinear, pick_kernel
 from benchkit.models.packed import Group, Packed, Unsupported, pool, positions, read_network
 
 VOCABULARY, HIDDEN, LONGEST = 40, 32, 24

@@ -131,6 +131,15 @@ def test_checks_before_a_renewal_say_nothing_of_the_new_baseline() -> None:
     assert production([(renewed, rows("warn", "warn", "ok"))], at(4)).word == "fine"
 
 
+def test_a_baseline_that_is_gone_hides_no_alarm_and_nothing_against_it_is_fine() -> None:
+    gone = replace(INFO, created="")
+    assert production([(gone, rows("ok", "warn"))], at(3)).sentence.endswith(
+        "(last window 24 h ago). Its baseline was deleted or can't be read."
+    )
+    found = production([(gone, rows("ok", "ok"))], at(3))
+    assert (found.standing, found.word) == ("warning", "not watched since")
+
+
 def test_the_worst_watch_is_told_although_another_was_checked_later() -> None:
     first = rows("ok", "warn", stream="a", source="queries")
     second = rows("ok", "ok", "ok", stream="b", source="documents")

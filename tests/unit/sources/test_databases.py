@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from benchkit.errors import SourceError, UsageError
+from benchkit.sources.folder import SourceAbsent
 from benchkit.sources.open import open_source
 from benchkit.sources.points import Points, PointSource
 from benchkit.types.drift import ColumnNames, Rows, Source
@@ -369,6 +370,38 @@ def test_vectors_as_text_are_read_as_pgvector_writes_them(server: str) -> None:
     rows = sorted(found[0].vectors.tolist(), key=str)
     assert rows[0] == [1.0, float(np.float32(-2.5e-05))]
     assert np.isnan(rows[1]).all()
+
+
+@pytest.mark.parametrize("kind", ["vector", "halfvec"])
+def test_pgvectors_own_types_are_read_and_followed(server: str, kind: str) -> None:
+    import psycopg
+
+    try:
+        run(server, "CREATE EXTENSION IF NOT EXISTS vector")
+    except psycopg.Error as exc:
+        pytest.skip(f"the server has no pgvector: {exc}")
+    run(server, "DROP TABLE IF EXISTS items", f"CREATE TABLE items (id bigserial, embedding {kind}(3))")
+    run(server, "INSERT INTO items (embedding) VALUES ('[1, 0.5, -2]'), ('[2, 0, 0]')")
+    source = open_source(server, query="SELECT id, embedding FROM items")
+    found, after = read_all(source)
+    assert [rows.vectors.dtype for rows in found] == [np.float32]
+    np.testing.assert_array_equal(found[0].vectors, [[1, 0.5, -2], [2, 0, 0]])
+    run(server, "INSERT INTO items (embedding) VALUES ('[3, 1, 1]')")
+    assert numbers(read_all(source, after)[0]) == [3]
+
+
+def test_a_database_that_goes_away_is_waited_for_and_one_that_never_answered_is_not(server: str) -> None:
+    run(server, *TABLE, insert(1))
+    source = open_source(server, query=QUERY)
+    assert numbers(read_all(source)[0]) == [1]
+    source.url = server.rpartition(":")[0] + ":1/postgres"  # type: ignore[attr-defined]
+    with pytest.raises(SourceAbsent, match="refused") as gone:
+        read_all(source)
+    assert not gone.value.is_empty
+    never = open_source(server.rpartition(":")[0] + ":1/postgres", query=QUERY)
+    with pytest.raises(SourceError) as down:
+        read_all(never)
+    assert not isinstance(down.value, SourceAbsent)
 
 
 def test_rows_that_are_younger_than_the_settling_time_wait(server: str) -> None:

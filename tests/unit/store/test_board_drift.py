@@ -17,7 +17,7 @@ import pytest
 from benchkit.errors import UsageError
 from benchkit.report.drift_json import drift_from_dict, drift_to_dict
 from benchkit.store.board import Board, open_board
-from benchkit.store.drift_baseline import KeptBaseline, load_baseline, save_baseline
+from benchkit.store.drift_baseline import FORM_VERSION, KeptBaseline, load_baseline, save_baseline
 from benchkit.store.drift_runs import log_drift
 from benchkit.store.drift_state import DriftState, Progress
 from benchkit.types.board import CheckRow
@@ -273,8 +273,8 @@ def header(values: object, n_bytes: int = 0) -> bytes:
     [
         (header({}), "no baseline of benchkit"),
         (header({"__metadata__": {"benchkit": 5}}), "no baseline of benchkit"),
-        (header({"__metadata__": {"benchkit": '{"version": 9}'}}), "form 9"),
-        (header({"__metadata__": {"benchkit": '{"version": 1}'}}), "lacks its facts"),
+        (header({"__metadata__": {"benchkit": '{"version": 99}'}}), "form 99"),
+        (header({"__metadata__": {"benchkit": json.dumps({"version": FORM_VERSION})}}), "lacks its facts"),
         (header({"__metadata__": {"benchkit": "{"}}), "not JSON"),
         (header({"a": {"data_offsets": [0, 8]}, "__metadata__": {"benchkit": "{}"}}), "arrays don't fit"),
         (header({"a": 5, "__metadata__": {"benchkit": "{}"}}), "header can't be read"),

@@ -1,0 +1,216 @@
+"""The items of a task on the page "Tasks": a list, and for one of them what two models answered, side by side.
+
+two models ── items.beside ──> most unlike first, or worst of the first ── a row, or the address ──> one item
+one item ── text, expected ── answer of one │ answer of the other
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from benchkit.report.view import cells_by_place
+from benchkit.types.result import CellResult, ItemScores, WorstItem
+from dashboards import board, place
+from dashboards.bar import choose, chosen
+from dashboards.compared import Picked
+from dashboards.items import MEANING, Answers, Beside, answers, beside
+from dashboards.picks import picked
+from dashboards.place import Row, escaped, plain
+
+_UNLIKE, _WORST, _TOLD = "unlike", "worst", "told"
+_TABLE = "tasks-items"
+_SHOWN = 200  # of items in the list; the file has all
+_ABSENT = "not kept"
+_NOT_KEPT = f"{_ABSENT}: a result keeps the answers to a model's ten worst items of a task"
+_TEXT = 2000
+_RAW = ("true_number", "first_number", "second_number")
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """An item of the list: its row, and what is kept of either model.
+
+    Attributes:
+        key: Names it in the address; its split and subset are in it where there are several.
+    """
+
+    key: str
+    item: str
+    row: Row
+    text: WorstItem | None
+    scores: tuple[float | None, float | None]
+    answers: tuple[WorstItem | None, WorstItem | None]
+    raw: tuple[float, float, float] | None = None
+
+
+def show_items(found: Picked, task: str, first: str, second: str | None) -> None:
+    """Place the items of a task, and one of them."""
+    parts: Mapping[str, Sequence[ItemScores]] = {}
+    with place.problems_told():
+        parts = board.item_scores_of(found.row.key, task) or {}
+    cells = cells_by_place(found.comparison)
+    cell, its = ((kept.result if (kept := cells.get((name, task))) else None) for name in (first, second or ""))
+    own, others = parts.get(first, ()), parts.get(second or "", ())
+    told = answers(cell, own), answers(its, others)
+    both = beside(own, others, *told) if second else []
+    if not both and not (cell and cell.worst):
+        _absent(cell, own)
+        return
+    listed = _order(_both_listed(both, first, second or ""), first) if both else _worst_listed(cell, told)
+    one = _meant(listed)
+    _list(listed, has_both=bool(both), first=first, second=second or "")
+    if both:
+        st.caption(escaped(f"What stands for an item: {MEANING[own[0].kind]}. Higher is better.", _TEXT))
+    _one(one, first, second)
+
+
+def _both_listed(both: Sequence[Beside], first: str, second: str) -> list[_Listed]:
+    several = len({(row.split, row.subset) for row in both}) > 1
+    return [
+        _Listed(
+            f"{row.split}/{row.subset}/{row.item}" if several else row.item,
+            row.item,
+            {
+                **({"part": f"{row.split}/{row.subset}"} if several else {}),
+                "item": row.item,
+                "first": row.first,
+                "second": row.second,
+                "difference": row.difference,
+                **(dict(zip(_RAW, row.raw, strict=True)) if row.raw else {}),
+                "text": row.known.text if row.known else _ABSENT,
+                "expected": row.known.expected if row.known else _ABSENT,
+                "first_model": first,
+                "second_model": second,
+                "first_found": row.first_answer.found if row.first_answer else _ABSENT,
+                "second_found": row.second_answer.found if row.second_answer else _ABSENT,
+            },
+            row.known,
+            (row.first, row.second),
+            (row.first_answer, row.second_answer),
+            row.raw,
+        )
+        for row in both
+    ]
+
+
+def _worst_listed(cell: CellResult | None, told: Sequence[Answers]) -> list[_Listed]:
+    """Return the worst items of a model where no scores of items are at hand."""
+    return [
+        _Listed(
+            worst.item,
+            worst.item,
+            {"item": worst.item, "first": worst.value, "text": worst.text, "expected": worst.expected,
+             "found": worst.found},
+            worst,
+            (worst.value, other.value if (other := told[1].get(worst.item)) else None),
+            (worst, other),
+        )
+        for worst in (cell.worst if cell else ())
+    ]  # fmt: skip
+
+
+def _absent(cell: CellResult | None, parts: Sequence[ItemScores]) -> None:
+    """Say why there are no items."""
+    if cell is None or cell.status != "ok":
+        said = "This model has no score on this task, so it has no items."
+    elif any(part.kind not in MEANING for part in parts):
+        said = f"{cell.type} has no scores of single items: its score is one of all items together."
+    elif parts:
+        said = "The other model has no scores of the same items, and no item of this one was kept with its text."
+    else:
+        said = f"No items were kept: {cell.type} keeps none here, or the result has no items.parquet beside it."
+    place.sentence(said, "info")
+
+
+# ---------------------------------------------------------------- the list
+
+
+def _order(listed: Sequence[_Listed], first: str) -> list[_Listed]:
+    """Return the items in the order that is asked for; they come most unlike first."""
+    order = st.segmented_control(
+        "Order",
+        (_UNLIKE, _WORST, *([_TOLD] if any(one.text for one in listed) else [])),
+        default=_UNLIKE,
+        format_func={
+            _UNLIKE: "where the two differ most",
+            _WORST: f"worst of {escaped(first, 60)}",
+            _TOLD: "whose texts are kept",
+        }.__getitem__,
+        key="tasks-item-order",
+        label_visibility="collapsed",
+        required=True,
+    )
+    if order == _TOLD:
+        return [one for one in listed if one.text]
+    if order == _UNLIKE:
+        return list(listed)
+    return sorted(listed, key=lambda one: one.scores[0] or 0.0)
+
+
+def _list(listed: Sequence[_Listed], *, has_both: bool, first: str, second: str) -> None:
+    heads = {"part": "part"} if "part" in listed[0].row else {}
+    heads |= {"item": "item", "first": plain(first, 40)}
+    heads |= {"second": plain(second, 40), "difference": "difference"} if has_both else {}
+    config: dict[str, Any] = {
+        name: st.column_config.NumberColumn(heads[name], format="%+.3f" if name == "difference" else "%.3f")
+        for name in ("first", "second", "difference")
+        if name in heads
+    }
+    if any(one.text for one in listed):
+        heads |= {"text": "text", "expected": "expected"}
+    rows = [one.row for one in listed]
+    alt = f"{len(rows)} items of the task"
+    place.table(rows[:_SHOWN], key=_TABLE, columns=heads, config=config, picks=True, alt=alt)
+    if len(rows) > _SHOWN:
+        place.download(rows, key="tasks-all-items", label=f"All {len(rows)} items (CSV)")
+        st.caption(f"{_SHOWN} of {len(rows)} items are listed.")
+
+
+def _meant(listed: Sequence[_Listed]) -> _Listed:
+    """Return the item of the row that is picked, else that of the address, else the first one."""
+    keys, asked = [one.key for one in listed[:_SHOWN]], chosen().item
+    key = picked(_TABLE, keys, asked)
+    wanted = None if key == keys[0] else key
+    if wanted != asked:
+        choose(item=wanted)
+    return listed[keys.index(key)]
+
+
+# ---------------------------------------------------------------- one item
+
+
+def _one(one: _Listed, first: str, second: str | None) -> None:
+    with st.container(border=True, key="tasks-item", gap="xsmall"):
+        st.markdown(f"**{escaped(f'Item {one.item}', 120)}**")
+        _told("Text", one.text.text if one.text else None)
+        _told("Expected", _number(one, 0) or (one.text.expected if one.text else None))
+        names = (first,) if second is None else (first, second)
+        for place_of, (column, name) in enumerate(zip(st.columns(len(names), gap="medium"), names, strict=True)):
+            with column:
+                _answer(one, place_of, name)
+
+
+def _number(one: _Listed, at: int) -> str | None:
+    return f"{one.raw[at]:.4g}" if one.raw else None
+
+
+def _answer(one: _Listed, at: int, model: str) -> None:
+    score, answer = one.scores[at], one.answers[at]
+    said = "no score of this item is kept" if score is None else f"{score:.3f}"
+    st.markdown(f"**{escaped(model, 80)}**: {escaped(said)}")
+    if one.raw is None and answer is None and score is not None and score >= 1.0:
+        _told("Found", "what was expected")
+    else:
+        _told("Found", _number(one, at + 1) or (answer.found if answer else None))
+
+
+def _told(what: str, text: str | None) -> None:
+    st.caption(what)
+    if text:
+        st.text(plain(text, _TEXT))
+    else:
+        st.markdown(f"*{escaped(_NOT_KEPT)}*")

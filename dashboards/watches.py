@@ -1,0 +1,56 @@
+"""The watches of the drift monitor: which checks belong together, and which baselines they were held against.
+
+board ── checked ──> each baseline with its checks, gone ones too ── watches ──> one for each stream, newest first
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchkit.types.board import CheckRow
+from benchkit.types.drift import BaselineInfo
+from dashboards import board
+from dashboards.filters import Filters
+
+_EVERY: Any = None  # of every baseline, as Board.checks takes it
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """The checks that belong together: of one stream of a baseline, or all its single checks.
+
+    Attributes:
+        rows: In the order of the checks, newest last; at least one.
+    """
+
+    info: BaselineInfo
+    rows: tuple[CheckRow, ...]
+
+    @property
+    def is_stream(self) -> bool:
+        return bool(self.rows[-1].stream)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether its baseline was deleted, or can't be read; its checks stay."""
+        return not self.info.created
+
+
+def checked(filters: Filters) -> list[tuple[BaselineInfo, Sequence[CheckRow]]]:
+    """Return each baseline with its checks of a time; of one that is gone, only the name is known."""
+    infos = {info.name: info for info in board.baselines()}
+    gone = dict.fromkeys(row.baseline for row in board.checks(_EVERY, filters) if row.baseline not in infos)
+    known = [*infos.values(), *(BaselineInfo(name, "", "", 0, 0) for name in gone)]
+    return [(info, board.checks(info.name, filters)) for info in known]
+
+
+def watches(found: Sequence[tuple[BaselineInfo, Sequence[CheckRow]]]) -> list[Watch]:
+    """Return the watches, the one with the newest check first."""
+    made = [
+        Watch(info, tuple(row for row in rows if row.stream == stream))
+        for info, rows in found
+        for stream in dict.fromkeys(row.stream for row in rows)
+    ]
+    return sorted(made, key=lambda watch: watch.rows[-1].key, reverse=True)

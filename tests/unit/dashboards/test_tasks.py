@@ -1,0 +1,333 @@
+"""The page "Tasks": scores, ranks, items of two models side by side, and texts that stay texts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import comparisons
+import numpy as np
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from benchkit.report.charts.tasks import task_map
+from benchkit.report.json_form import render_json
+from benchkit.store.items import write_items
+from benchkit.types.board import ComparisonRow
+from benchkit.types.comparison import Comparison
+from benchkit.types.result import CellResult, ItemKind, ItemScores, WorstItem
+from dashboards import board, items, map_clicks, scores
+from dashboards.choices import row_words
+from dashboards.place import unescaped
+
+APP = Path(board.__file__).with_name("app.py")
+NAMES = ("q7", "q8", "q9")
+Keep = Callable[..., Path]
+
+
+def part(
+    kind: ItemKind = "mean", *, subset: str = "default", names: Sequence[str] = NAMES, **columns: object
+) -> ItemScores:
+    made = {name: np.array(values) for name, values in columns.items()}
+    return ItemScores("test", subset, kind, "m", np.array(names), made)
+
+
+@pytest.fixture
+def keep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Keep:
+    """Keep a comparison, and scores of items, as benchkit writes them."""
+    monkeypatch.setenv(board.MLRUNS, str(tmp_path / "mlruns"))
+    monkeypatch.setenv(board.TRACKING_URI, f"sqlite:///{tmp_path}/mlruns/mlflow.db")
+    st.cache_resource.clear()
+    st.cache_data.clear()
+
+    def kept(comparison: Comparison, *cells: CellResult) -> Path:
+        folder = tmp_path / "mlruns" / "results" / "one"
+        folder.mkdir(parents=True)
+        if cells:
+            write_items(folder / "items.parquet", cells)
+        (folder / "result.json").write_text(render_json(comparison), encoding="utf-8")
+        return folder
+
+    return kept
+
+
+def page(**query: str) -> AppTest:
+    app = AppTest.from_file(str(APP), default_timeout=30)
+    for key, value in query.items():
+        app.query_params[key] = value
+    app.run()
+    app.switch_page("screens/tasks.py").run()
+    assert not app.exception
+    return app
+
+
+def said(app: AppTest) -> str:
+    shown = [*app.markdown, *app.caption, *app.text, *app.info, *app.warning, *app.error]
+    return unescaped("\n".join(element.value for element in shown))
+
+
+def frame(app: AppTest, *columns: str) -> list[dict[str, object]]:
+    """Return the rows of the table that has these columns."""
+    return next(table.value for table in app.dataframe if set(columns) <= set(table.value.columns)).to_dict("records")
+
+
+def scored(model: str, values: Sequence[float]) -> CellResult:
+    return CellResult(model, "XQuADRetrieval", "Retrieval", "ok", items=(part(value=values),))
+
+
+# ---------------------------------------------------------------- numbers of items
+
+
+def test_a_mean_has_the_own_scores_of_its_items_and_those_that_do_not_count_are_left_out() -> None:
+    assert items.values(part(value=[0.5, 0.0, 1.0])).tolist() == [0.5, 0.0, 1.0]
+    one = part(value=[0.5, 0.0, 1.0], counted=[1, 0, 1])
+    assert [row.item for row in items.beside([one], [part(value=[0.0, 0.0, 1.0], counted=[1, 1, 1])], {}, {})] == [
+        "q7",
+        "q9",
+    ]
+
+
+def test_labels_are_right_in_a_share_of_the_experiments() -> None:
+    found = items.values(part("classification", label=[1, 2, 3], predicted=[[1, 1], [2, 0], [0, 0]]))
+    assert found.tolist() == [1.0, 0.5, 0.0]
+    assert items.values(part("bitext", gold=[0, 1, 2], predicted=[0, 2, 2])).tolist() == [1.0, 0.0, 1.0]
+    # Two experiments on two labels: the first is right on both, the second on one.
+    several = part("multilabel", names=["a"], label=[[1, 0]], predicted=[[1, 0, 0, 0]])
+    assert items.values(several).tolist() == [0.75]
+
+
+def test_closeness_of_places_is_one_at_the_true_place_and_zero_at_the_other_end() -> None:
+    reversed_ = part("correlation", predicted=[3.0, 2.0, 1.0], gold=[1.0, 2.0, 3.0])
+    assert items.values(reversed_).tolist() == [0.0, 1.0, 0.0]
+    # Any increasing scale gives the same places: models' similarities differ in theirs.
+    scaled = part("correlation", predicted=[0.1, 0.2, 90.0], gold=[1.0, 2.0, 3.0])
+    assert items.values(scaled).tolist() == [1.0, 1.0, 1.0]
+
+
+def test_types_whose_score_is_of_all_items_together_have_no_numbers() -> None:
+    assert items.values(part("pair", label=[0, 1, 1], predicted=[[0.1], [0.2], [0.3]])) is None
+    assert "pair" not in items.MEANING
+
+
+def test_items_that_differ_most_come_first_and_only_shared_ones_come() -> None:
+    found = items.beside([part(value=[0.5, 0.0, 1.0])], [part(value=[0.4, 1.0, 1.0])], {}, {})
+    assert [(row.item, row.first, row.second) for row in found] == [
+        ("q8", 0.0, 1.0),
+        ("q7", 0.5, 0.4),
+        ("q9", 1.0, 1.0),
+    ]
+    assert found[0].difference == -1.0
+    other_items = [part(names=("q7", "q8", "x"), value=[0.4, 1.0, 1.0])]
+    assert items.beside([part(value=[0.5, 0.0, 1.0])], other_items, {}, {}) == []
+    assert items.beside([part(value=[0.5, 0.0, 1.0])], [part(subset="en", value=[0.4, 1.0, 1.0])], {}, {}) == []
+
+
+def test_a_text_is_shown_only_where_it_must_be_that_of_the_item() -> None:
+    worst = (WorstItem("q7", 0.5, "text of q7", "e", "f"), WorstItem("q8", 0.9, "of another q8", "e", "f"))
+    cell = replace(scored("m", [0.5, 0.0, 1.0]), worst=worst)
+    one = part(value=[0.5, 0.0, 1.0])
+    assert list(items.answers(cell, [one])) == ["q7"], "q8 has another score than the list says"
+    assert items.answers(cell, [one, part(subset="en", value=[0.5, 0.0, 1.0])]) == {}, "a name of two subsets"
+    assert list(items.answers(cell, [])) == ["q7", "q8"], "nothing that speaks against it"
+    assert items.answers(None, [one]) == {}
+
+
+# ---------------------------------------------------------------- scores of a task
+
+
+def test_ranks_are_those_that_the_pairs_of_the_task_leave_open() -> None:
+    rows = scores.score_rows(comparisons.small(), "XQuADRetrieval")
+    assert [(row["model"], row["rank"], row["score"], row["interval"]) for row in rows] == [
+        ("minilm", "1–2", "68.0", "66.0–70.0"),
+        ("小模型", "1–2", "67.0", "65.0–69.0"),
+        ("tfidf", "3", "60.1", "58.1–62.1"),
+    ]
+
+
+def test_a_model_without_a_score_is_last_with_its_reason_and_no_rank() -> None:
+    rows = scores.score_rows(comparisons.small(), "Banking77")
+    assert [(row["model"], row["rank"], row["score"], row["status"]) for row in rows][2] == (
+        "小模型",
+        "–",
+        "–",
+        "failed: out of memory",
+    )
+    assert rows[0]["rank"] == "1", "of the two that have a score"
+
+
+def test_what_differs_between_cells_of_a_task_is_told_side_by_side() -> None:
+    facts = {row["what"]: row["value"] for row in scores.task_facts(comparisons.small(), "STSBenchmark")}
+    assert facts["type"] == "STS"
+    assert facts["limited to"] == "500 of 3000 items"
+    assert facts["data digest"] == "d1"
+    one, *others = comparisons.small().cells
+    changed = replace(comparisons.small(), cells=(replace(one, result=replace(one.result, data_digest="d2")), *others))
+    facts = {row["what"]: row["value"] for row in scores.task_facts(changed, "XQuADRetrieval")}
+    assert facts["data digest"] == "d1 / d2"
+    assert "limited to" not in facts
+
+
+# ---------------------------------------------------------------- the map
+
+
+def test_a_click_means_a_task_and_a_model_and_a_cut_name_means_none() -> None:
+    small = comparisons.small()
+    assert map_clicks.clicked([{"task": "中文聚类", "model": "minilm"}], small) == ("中文聚类", "minilm")
+    assert map_clicks.clicked([{"task": "all tasks (mean)", "model": "tfidf"}], small) == (None, "tfidf")
+    assert map_clicks.clicked([], small) == (None, None)
+    long = "x" * 500
+    many = comparisons.grid(2, 1, names=(f"{long}a", f"{long}b"))
+    drawn = map_clicks.clickable(task_map(many))
+    assert drawn is not None
+    assert map_clicks.clicked([drawn.rows[0]], many)[1] is None, "two models have this cut name"
+
+
+def test_the_map_that_can_be_clicked_is_a_valid_specification() -> None:
+    altair = pytest.importorskip("altair")
+    drawn = map_clicks.clickable(task_map(comparisons.small()))
+    assert drawn is not None
+    altair.Chart.from_dict(dict(drawn.spec))
+    assert map_clicks.clickable(None) is None
+
+
+# ---------------------------------------------------------------- the page
+
+
+def test_the_page_shows_the_task_and_the_models_of_the_address(keep: Keep) -> None:
+    keep(comparisons.small())
+    app = page(task="STSBenchmark", model="tfidf", against="小模型")
+    assert app.selectbox(key="tasks-task").value == "STSBenchmark"
+    assert app.selectbox(key="tasks-model").value == "tfidf"
+    assert app.selectbox(key="tasks-against").value == "小模型"
+    assert "tfidf against 小模型, by task" in said(app)
+    assert "Differences from 小模型 by task" in said(app)
+
+
+def test_what_the_address_asks_for_and_nobody_has_is_replaced_by_what_is_there(keep: Keep) -> None:
+    keep(comparisons.small())
+    app = page(task="../../etc/passwd", model="nobody", against="nobody", item="nothing")
+    assert app.selectbox(key="tasks-task").value == "XQuADRetrieval"
+    assert app.selectbox(key="tasks-model").value == "minilm"
+    assert "passwd" not in said(app)
+
+
+def test_a_chosen_task_is_in_the_address(keep: Keep) -> None:
+    keep(comparisons.small())
+    app = page()
+    app.selectbox(key="tasks-task").set_value("Banking77").run()
+    assert not app.exception
+    assert app.query_params["task"] == "Banking77"
+    assert "out of memory" in said(app)
+
+
+def test_both_answers_to_the_item_that_differs_most_stand_beside_each_other(keep: Keep) -> None:
+    small = comparisons.small()
+    keep(small, scored("minilm", [0.0, 1.0, 0.2131]), scored("tfidf", [0.0, 0.5, 1.0]))
+    app = page(task="XQuADRetrieval", model="minilm", against="tfidf")
+    rows = frame(app, "item", "difference")
+    assert [(row["item"], row["first"], row["second"]) for row in rows] == [
+        ("q9", 0.2131, 1.0),
+        ("q8", 1.0, 0.5),
+        ("q7", 0.0, 0.0),
+    ]
+    assert [text.value for text in app.text] == [
+        "什么是嵌入模型",
+        "嵌入模型把文本变成向量",
+        "天气预报",
+        "what was expected",
+    ]
+    other = page(task="XQuADRetrieval", model="minilm", against="tfidf", item="q7")
+    assert "Item q7" in said(other)
+    assert [text.value for text in other.text][-1] == "A history of wine"
+
+
+def test_the_worst_of_a_model_come_first_where_that_is_asked_for(keep: Keep) -> None:
+    keep(comparisons.small(), scored("minilm", [0.0, 1.0, 0.2131]), scored("tfidf", [0.0, 0.5, 1.0]))
+    app = page(task="XQuADRetrieval", model="minilm", against="tfidf")
+    app.button_group(key="tasks-item-order").set_value("worst").run()
+    assert not app.exception
+    assert [row["item"] for row in frame(app, "item", "difference")] == ["q7", "q9", "q8"]
+    app.button_group(key="tasks-item-order").set_value("told").run()
+    assert [row["item"] for row in frame(app, "item", "difference")] == ["q9", "q7"], "q8 has no text"
+
+
+def test_without_items_the_worst_of_the_report_are_shown(keep: Keep) -> None:
+    keep(comparisons.small())
+    app = page(task="XQuADRetrieval", model="minilm", against="tfidf")
+    assert [row["item"] for row in frame(app, "item", "text")] == ["q7", "q9"]
+    assert [text.value for text in app.text] == [
+        "who wrote the first compiler",
+        "Grace Hopper wrote A-0",
+        "A history of wine",
+        "A history of wine",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("task", "sentence"),
+    [
+        ("中文聚类", "No items were kept: Clustering keeps none here"),
+        ("STSBenchmark", "No items were kept: STS keeps none here"),
+    ],
+)
+def test_a_task_without_items_says_so(keep: Keep, task: str, sentence: str) -> None:
+    keep(comparisons.small())
+    assert sentence in said(page(task=task, model="minilm"))
+
+
+def test_a_type_whose_items_have_no_scores_says_so(keep: Keep) -> None:
+    pairs = part("pair", label=[0, 1, 1], predicted=[[0.1], [0.2], [0.3]])
+    cells = [CellResult(model, "中文聚类", "Clustering", "ok", items=(pairs,)) for model in ("minilm", "tfidf")]
+    keep(comparisons.small(), *cells)
+    assert "Clustering has no scores of single items" in said(page(task="中文聚类", model="minilm"))
+
+
+def test_a_damaged_file_of_items_is_a_sentence_and_the_rest_is_shown(keep: Keep) -> None:
+    folder = keep(comparisons.small(), scored("minilm", [0.0, 1.0, 1.0]))
+    (folder / "items.parquet").write_bytes(b"no Parquet")
+    app = page(task="XQuADRetrieval", model="minilm")
+    assert "can't be read as Parquet" in said(app)
+    assert "Item q7" in said(app)
+
+
+def test_names_and_texts_that_try_to_be_more_stay_texts(keep: Keep) -> None:
+    keep(comparisons.hostile())
+    app = page()
+    for element in [*app.markdown, *app.caption, *app.info, *app.warning, *app.subheader]:
+        bare = unescaped(element.value)
+        assert "](javascript" not in element.value, bare
+        assert "<script" not in element.value.replace("\\<", ""), bare
+    assert json.dumps([text.value for text in app.text]).count("\\u2066") == 0
+
+
+def test_names_that_are_cut_alike_can_still_be_chosen_one_by_one(keep: Keep) -> None:
+    long = "x" * 200
+    keep(comparisons.grid(3, 1, names=(f"{long}a{long}", f"{long}b{long}", "c")))
+    app = page()
+    options = app.selectbox(key="tasks-model").options
+    assert len(set(options)) == 3
+    assert max(map(len, options)) <= 80
+    app.selectbox(key="tasks-model").set_value(f"{long}b{long}").run()
+    assert app.selectbox(key="tasks-model").value == f"{long}b{long}"
+
+
+def test_two_comparisons_of_one_minute_are_told_apart_by_their_keys() -> None:
+    rows = [ComparisonRow(key, "s", "d", "2026-11-21T14:20:55Z", ("a",), "a", False) for key in ("one", "two")]
+    assert list(row_words(rows).values()) == [
+        "2026-11-21 14:20 UTC · s · 1 model · one",
+        "2026-11-21 14:20 UTC · s · 1 model · two",
+    ]
+    assert list(row_words(rows[:1]).values()) == ["2026-11-21 14:20 UTC · s · 1 model"]
+
+
+def test_a_comparison_of_one_model_has_no_second_one(keep: Keep) -> None:
+    keep(comparisons.grid(1, 2))
+    app = page()
+    assert [box.key for box in app.selectbox if (box.key or "").startswith("tasks-")] == [
+        "tasks-comparison",
+        "tasks-task",
+        "tasks-model",
+    ]
