@@ -197,8 +197,8 @@ def baselines() -> tuple[BaselineInfo, ...]:
     return _kept_rows("baselines", (), lambda board: board.baselines())
 
 
-def checks(baseline: str, filters: Filters) -> tuple[CheckRow, ...]:
-    """Return the checks against a baseline, of a time."""
+def checks(baseline: str | None, filters: Filters) -> tuple[CheckRow, ...]:
+    """Return the checks against a baseline, or against any, of a time."""
     since, until = _bounds(filters)
     return _kept_rows(
         "checks", (baseline, since, until), lambda board: board.checks(baseline, since=since, until=until)
@@ -231,4 +231,6 @@ def models(suite: str | None) -> tuple[str, ...]:
 
 def is_empty() -> bool:
     """Tell whether nothing at all is there yet."""
-    return not (comparisons(Filters()) or gates(Filters()) or champions(Filters()) or baselines())
+    everything = Filters()
+    listed = (comparisons(everything), gates(everything), champions(everything), baselines(), checks(None, everything))
+    return not any(listed)

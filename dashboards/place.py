@@ -21,7 +21,7 @@ import streamlit as st
 
 from benchkit.errors import BenchkitError
 from benchkit.report.charts.base import DARK, LIGHT, Chart, themed
-from dashboards.theme import SIGNS, Kind
+from dashboards.theme import SIGNS, UNREAD, Kind
 
 Row = Mapping[str, Any]
 Picked = Callable[[Sequence[Row]], None]
@@ -96,7 +96,7 @@ def problems_told() -> Iterator[None]:
     try:
         yield
     except BenchkitError as problem:
-        sentence(str(problem), "bad")
+        st.error(escaped(str(problem), limit=5000), icon=UNREAD)
 
 
 # ---------------------------------------------------------------- rows

@@ -42,6 +42,7 @@ PAGES = (
 Kind = Literal["good", "info", "warning", "bad"]
 # Signs that plain text fonts have too: a machine without coloured emoji shows no empty boxes.
 SIGNS: dict[Kind, str] = {"good": "✔️", "info": "ℹ️", "warning": "⚠️", "bad": "✖️"}
+UNREAD = "❕"  # of what can't be read: a bad verdict is no fault of the page
 
 # Streamlit leaves 96 px free above a page: on a phone that is the place of the answer.
 STYLE = "<style>.stMainBlockContainer {padding-top: 4.5rem; padding-bottom: 3rem;}</style>"

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from benchkit.types.board import CheckRow
 from benchkit.types.drift import BaselineInfo
 from dashboards import board
 from dashboards.filters import Filters
-
-_EVERY: Any = None  # of every baseline, as Board.checks takes it
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +38,7 @@ class Watch:
 def checked(filters: Filters) -> list[tuple[BaselineInfo, Sequence[CheckRow]]]:
     """Return each baseline with its checks of a time; of one that is gone, only the name is known."""
     infos = {info.name: info for info in board.baselines()}
-    gone = dict.fromkeys(row.baseline for row in board.checks(_EVERY, filters) if row.baseline not in infos)
+    gone = dict.fromkeys(row.baseline for row in board.checks(None, filters) if row.baseline not in infos)
     known = [*infos.values(), *(BaselineInfo(name, "", "", 0, 0) for name in gone)]
     return [(info, board.checks(info.name, filters)) for info in known]
 

@@ -178,8 +178,8 @@ def _command_line(request: Request, port: int) -> list[str]:
         "client.showErrorDetails": "type",
         "client.showErrorLinks": "false",
         "global.developmentMode": "false",
-        # Streamlit's own is red, which beside limits and verdicts would say that something is wrong. One colour for both
-        # themes would leave no dark one.
+        # Streamlit's own is red, which beside limits and verdicts would say that something is wrong. One colour for
+        # both themes would leave no dark one.
         "theme.light.primaryColor": "#0072B2",
         "theme.dark.primaryColor": "#56B4E9",
     }

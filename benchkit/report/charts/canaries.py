@@ -32,7 +32,7 @@ def canary_quality(rows: Sequence[CheckRow], marks: Sequence[Mark] = ()) -> Char
     measured = [row for row in rows if any(getattr(row, field) is not None for field, _ in _CANARY_SERIES)]
     if not measured:
         return None
-    axis = check_axis(measured)
+    axis = check_axis(rows, measured)
     drawn = [
         {"key": row.key, axis.field: axis.value(place), "stream": words.plain(row.stream, TEXT_SHOWN), "what": said}
         | {"value": value, "said": f"{axis.value(place)}: {said} {value:.4f}"}

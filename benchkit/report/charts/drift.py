@@ -56,7 +56,7 @@ def timeline(rows: Sequence[CheckRow], marks: Sequence[Mark] = ()) -> Chart | No
     if not tested:
         return None
     checks = [row for row, _ in tested]
-    axis = check_axis(checks)
+    axis = check_axis(rows, checks)
     drawn = [_window(*found, place, axis) for found, place in zip(tested, axis.places, strict=True)]
     unchanged = bands(axis, [row.false_alarms for row in checks], 1.0)
     level = unchanged[0]["level"]
@@ -137,7 +137,7 @@ def evidence(rows: Sequence[CheckRow], marks: Sequence[Mark] = ()) -> Chart | No
     ]
     if not watched:
         return None
-    axis = check_axis([row for row, _, _ in watched])
+    axis = check_axis(rows, [row for row, _, _ in watched])
     drawn = [_sum(*found, place, axis) for found, place in zip(watched, axis.places, strict=True)]
     layers = [*mark_layers(mark_rows(axis, marks)), *_alarm_layers(drawn), *_sum_layers(axis, drawn)]
     return chart(

@@ -50,7 +50,7 @@ def gate_margins(rows: Sequence[GateRow]) -> Chart | None:
     first = allowed[0]["level"]
     layers = [
         band_layer(axis, allowed),
-        band_label(first, f"allowed: a loss of up to {-first:g} points", is_below=False),
+        band_label(first, f"allowed: a loss of up to {-first:g} points", is_below=True),
         _zero(),
         _interval_layer(axis, y),
         _gate_layer(axis, y, drawn),

@@ -10,7 +10,7 @@ nothing else has a place on the axis. A text that is no time is no time, whoever
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
@@ -126,9 +126,14 @@ def time_axis(times: Sequence[Sequence[str]]) -> TimeAxis:
     return TimeAxis(tuple(known), min(known) - pad, max(known) + pad, True)
 
 
-def check_axis(rows: Sequence[CheckRow]) -> TimeAxis:
-    """Return where windows stand: at the end of their rows, or when they were checked, or at their number."""
-    return time_axis([(row.end, row.checked_at) for row in rows])
+def check_axis(rows: Sequence[CheckRow], shown: Sequence[CheckRow]) -> TimeAxis:
+    """Return where some of the windows stand: at the end of their rows, or when they were checked, or at their number.
+
+    The ends are those of all windows, so that charts which show some of them each can stand below one another.
+    """
+    whole = time_axis([(row.end, row.checked_at) for row in rows])
+    places = {row.key: place for row, place in zip(rows, whole.places, strict=True)}
+    return replace(whole, places=tuple(places[row.key] for row in shown))
 
 
 # --- levels

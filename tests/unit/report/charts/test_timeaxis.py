@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from drift_reports import history
 
-from benchkit.report.charts.timeaxis import bands, mark_layers, mark_rows, moment, time_axis
+from benchkit.report.board_rows import check_rows
+from benchkit.report.charts.timeaxis import bands, check_axis, mark_layers, mark_rows, moment, time_axis
 from benchkit.types.board import Mark
 
 NOVEMBER = 1793491200  # 2026-11-01T00:00:00Z
@@ -91,3 +93,10 @@ def test_kinds_of_marks_differ_in_their_dashes() -> None:
     rules = [layer for layer in mark_layers(mark_rows(axis, marks)) if layer["mark"]["type"] == "rule"]
     assert len({tuple(rule["mark"]["strokeDash"]) for rule in rules}) == 3
     assert mark_layers([]) == []
+
+
+def test_charts_of_some_windows_have_the_ends_of_all_and_each_window_its_own_place():
+    rows = check_rows(history(5))
+    whole, part = check_axis(rows, rows), check_axis(rows, rows[3:4])
+    assert (part.low, part.high) == (whole.low, whole.high)
+    assert part.places == whole.places[3:4]
