@@ -7,8 +7,9 @@
 * "torch" is the reference: `SentenceTransformer.encode`.
 * "packed" gives the same vectors but for float32 rounding (parity.py: 1e-5) without padding, wherever the model's
   architecture is known to packed.py.
-* "bf16x3" is packed, each product of float32 by three of bfloat16 (split_linear.py): some 1e-6 off, and faster on a CPU
-  with AMX. "auto" takes it where the machine has it, else "packed", else "torch".
+* "bf16x3" is packed, each product of float32 by three of bfloat16 (split_linear.py): faster on a CPU with AMX, and
+  within the same bound, but ten times as far off as float32 rounding. Where similarities hardly differ that turns ranks
+  round, so it is taken by name only: "auto" is "packed" where that can be had, else "torch".
 * "bf16" and "int8" are packed passes of fewer bits. Their vectors are others, so they have another fingerprint, and a
   note says what that makes of a score.
 
@@ -106,9 +107,9 @@ def expected_engine(spec: ModelSpec, files: ModelFiles, device: str) -> str:
         reason = "int8 is computed on the CPU only"
     if reason:
         raise _refusal(spec, reason)
-    if asked in ("auto", "bf16x3") and device == "cpu" and is_x86() and split_expected():
-        return _name("float32", "bf16x3")
     if asked == "bf16x3":
+        if device == "cpu" and is_x86() and split_expected():
+            return _name("float32", "bf16x3")
         raise _refusal(spec, no_split(device))
     return _name(tier_of(asked), "onednn" if device == "cpu" and is_x86() else "torch")
 
@@ -153,48 +154,37 @@ def choose_engine(model: SentenceTransformer, files: ModelFiles, spec: ModelSpec
     asked = engine_option(spec)
     if asked == "torch" or (asked == "auto" and _unsupported(files)):
         return Choice(reference)
-    kernels = _kernels(asked, model.device.type)
-    if isinstance(kernels, str):
-        raise _refusal(spec, kernels)
+    kernel = (
+        pick_split_kernel(model.device.type) if asked == "bf16x3" else pick_kernel(tier_of(asked), model.device.type)
+    )
+    if isinstance(kernel, str):
+        raise _refusal(spec, kernel)
     tier = tier_of(asked)
-    refused: list[tuple[str, str]] = []
-    for kernel in kernels:
-        try:
-            candidate = PackedEngine(model, spec.label, tier, kernel)
-        except packed.Unsupported as exc:
-            if asked != "auto":
-                raise _refusal(spec, str(exc)) from exc
-            return Choice(reference, (f"engine torch: {exc}",))
-        parity = check_parity(_encode(reference), _encode(candidate), BOUNDS[tier], longest=reference.longest)
-        if not parity.refused:
-            notes = () if tier == "float32" else _tier_notes(reference, candidate, tier, kernel, parity)
-            return Choice(candidate, _refusals(candidate, refused) + notes)
-        refused.append((candidate.name, parity.refused))
-    return Choice(reference, _refusals(reference, refused))
-
-
-def _kernels(asked: EngineOption, device: str) -> list[Kernel] | str:
-    """Return the kernels to try, in this order, or why there is none."""
-    split = pick_split_kernel(device) if asked in ("auto", "bf16x3") else ""
-    if asked == "bf16x3":
-        return split if isinstance(split, str) else [split]
-    kernel = pick_kernel(tier_of(asked), device)
-    return kernel if isinstance(kernel, str) else [one for one in (split, kernel) if not isinstance(one, str)]
+    try:
+        candidate = PackedEngine(model, spec.label, tier, kernel)
+    except packed.Unsupported as exc:
+        if asked != "auto":
+            raise _refusal(spec, str(exc)) from exc
+        return Choice(reference, (f"engine torch: {exc}",))
+    parity = check_parity(_encode(reference), _encode(candidate), BOUNDS[tier], longest=reference.longest)
+    if parity.refused:
+        return Choice(reference, (f"engine torch, not {candidate.name}: {parity.refused}",))
+    if asked in ("auto", "packed"):
+        return Choice(candidate)
+    return Choice(candidate, _notes(reference, candidate, asked, kernel, parity))
 
 
 def _encode(engine: Engine) -> Encode:
     return lambda texts, prompt: engine.encode(texts, prompt=prompt, role=None)
 
 
-def _refusals(used: Engine, refused: Sequence[tuple[str, str]]) -> tuple[str, ...]:
-    return tuple(f"engine {used.name}, not {name}: {reason}" for name, reason in refused)
-
-
-def _tier_notes(reference: Engine, candidate: Engine, tier: Tier, kernel: Kernel, parity: Parity) -> tuple[str, ...]:
+def _notes(
+    reference: Engine, candidate: Engine, asked: EngineOption, kernel: Kernel, parity: Parity
+) -> tuple[str, ...]:
     found = score_difference(_encode(reference), _encode(candidate))
     cosine = min(found.cosine, parity.cosine)
     note = (
-        f"engine {tier}: Spearman on {found.pairs} probe pairs differs by {found.points:+.2f} points from float32 "
+        f"engine {asked}: Spearman on {found.pairs} probe pairs differs by {found.points:+.2f} points from float32 "
         f"(smallest cosine {cosine:.5f})"
     )
     return (note, kernel.note) if kernel.note else (note,)

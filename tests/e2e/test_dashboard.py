@@ -229,15 +229,6 @@ def test_a_choice_is_in_the_address_and_goes_along_to_the_next_page(dashboard: D
         assert "p95_ms=12.5" in seen.page.url
 
 
-def test_the_rows_of_a_table_are_downloaded_as_a_file(dashboard: Dashboard) -> None:
-    with browsing() as browser, view(browser, dashboard) as seen:
-        seen.open("tasks")
-        text = seen.download(seen.page.get_by_role("button", name="Download CSV").first)
-    for scored in comparisons.small().cells:
-        assert scored.result.model in text
-        assert repr(scored.result.main_score) in text or scored.result.main_score is None
-
-
 def test_a_hostile_address_does_no_harm(dashboard: Dashboard) -> None:
     script = quote("<script>alert(1)</script>")
     with browsing() as browser, view(browser, dashboard) as seen:

@@ -118,8 +118,13 @@ def test_two_answers_to_a_picked_item_stand_side_by_side(dashboard: Dashboard) -
         table.scroll_into_view_if_needed()
         at = table.bounding_box()
         assert at is not None
-        # The box of the third row; cells are drawn and are no elements.
-        seen.page.mouse.click(at["x"] + 16, at["y"] + 35 + 2 * 35 + 17)
+        # The box of the third row; cells are drawn and are no elements, so that a click may come too early.
+        for _ in range(10):
+            if item.get_by_text("Item q7").is_visible():
+                break
+            seen.page.mouse.click(at["x"] + 16, at["y"] + 35 + 2 * 35 + 17)
+            seen.settle()
+            seen.page.wait_for_timeout(1000)
         item.get_by_text("Item q7").wait_for()
         seen.settle()
         assert "item=q7" in seen.page.url
