@@ -14,7 +14,8 @@ demo: $(VENV)/.installed  ## compare real models, gate a change and watch a stre
 # In the last week of the bundled stream customers write Chinese too: the watch finds that and ends with 1.
 mlruns/.demo: $(wildcard suites/data/production/*.jsonl)
 	$(BIN)/benchkit baseline promote minilm --offline --quiet --force --reason "the demo's choice"
-	$(BIN)/benchkit gate minilm-static --baseline champion --offline --no-cost --quiet --report-only
+	$(BIN)/benchkit gate minilm-static --baseline champion --offline --no-cost --quiet --report-only > mlruns/demo-gate.txt
+	@head -3 mlruns/demo-gate.txt; echo "The whole report: mlruns/demo-gate.txt"
 	$(BIN)/benchkit drift baseline $$(test -e mlruns/drift/baselines/demo.safetensors && echo renew || echo create) demo \
 	  --from suites/data/production/september.jsonl --model minilm --canary quickstart --keep-texts --offline --quiet
 	$(BIN)/benchkit drift watch suites/data/production/october.jsonl --baseline demo --window-size 60 \
