@@ -246,8 +246,10 @@ def chart(drawn: Chart | None, *, key: str, on_pick: Picked | None = None, absen
         event = st.vega_lite_chart(alt=drawn.alt, on_select="rerun", **common)
         if picked := _picked(event.selection):
             on_pick(picked)
-    with st.expander("Data"):
-        table(drawn.rows, key=f"{key}-data", alt=drawn.title)
+    # Nearly nobody opens it, and a page has six of them: the table is made when it is opened.
+    with st.expander("Data", key=f"{key}-rows", on_change="rerun") as shown:
+        if shown.open:
+            table(drawn.rows, key=f"{key}-data", alt=drawn.title)
 
 
 def _drawable(drawn: Chart) -> dict[str, Any]:

@@ -229,6 +229,19 @@ def test_a_choice_is_in_the_address_and_goes_along_to_the_next_page(dashboard: D
         assert "p95_ms=12.5" in seen.page.url
 
 
+def test_the_rows_of_a_chart_are_made_when_they_are_opened(dashboard: Dashboard) -> None:
+    with browsing() as browser, view(browser, dashboard) as seen:
+        seen.open("compare")
+        rows = seen.page.locator('[data-testid="stExpander"]', has_text="Data").first
+        assert rows.locator('[data-testid="stDataFrame"]').count() == 0
+        rows.locator("summary").click()
+        rows.locator('[data-testid="stDataFrame"]').wait_for()
+        seen.settle()
+        text = seen.download(rows.get_by_role("button", name="Download CSV"))
+    assert text.startswith("model,mean,")
+    assert "minilm,62.78,60.5,65.06,1536.0," in text
+
+
 def test_a_hostile_address_does_no_harm(dashboard: Dashboard) -> None:
     script = quote("<script>alert(1)</script>")
     with browsing() as browser, view(browser, dashboard) as seen:

@@ -115,7 +115,7 @@ def test_limits_of_the_address_count_here_too(mlruns: Path) -> None:
     boards.keep(mlruns, boards.support())
     page = shown(p95_ms="20")
     assert read(page.info[0].value) == "Limits: p95 latency up to 20 ms. Models that break them are hollow."
-    frame = page.dataframe[1].value
+    frame = page.dataframe[0].value
     assert list(frame["recommended"]) == [False, True, False]
     assert next(iter(frame["limits"])) == "its p95 latency of 24.9 ms is over 20 ms"
     assert list(frame["limits"])[1:] == ["kept", "kept"]
@@ -125,7 +125,7 @@ def test_limits_of_the_address_count_here_too(mlruns: Path) -> None:
 def test_the_table_has_rank_ranges_intervals_costs_and_the_front(mlruns: Path) -> None:
     made = boards.support()
     boards.keep(mlruns, made)
-    frame = shown().dataframe[1].value
+    frame = shown().dataframe[0].value
     assert list(frame.columns) == [name for name in LONG_COLUMNS if name != "limits"]
     assert list(frame["rank"]) == ["1–2", "1–2", "3"]
     assert [name for name, on in zip(frame["model"], frame["on_front"], strict=True) if on] == [

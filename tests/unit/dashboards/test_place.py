@@ -200,6 +200,8 @@ def test_a_chart_has_its_words_its_rows_and_their_download() -> None:
     (proto,) = [found.proto for found in app.get("vega_lite_chart")]
     assert proto.alt == "Seen"
     assert app.markdown[0].value == "**Title \\:\u2060red\\[x\\]**"
-    assert app.dataframe[0].value.to_dict("records") == [{"a": 1, "b": "=1"}]
+    assert not app.dataframe, "made when it is opened"
+    app.session_state["c-rows"] = True
+    assert app.run().dataframe[0].value.to_dict("records") == [{"a": 1, "b": "=1"}]
     assert app.caption[0].value == "Nothing \\*here\\*\\."
     assert [found.label for found in app.get("download_button")] == ["Download CSV"]
