@@ -11,6 +11,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -110,21 +111,22 @@ def test_a_click_on_the_map_opens_its_task_and_its_model(dashboard: Dashboard) -
 
 def test_two_answers_to_a_picked_item_stand_side_by_side(dashboard: Dashboard) -> None:
     with browsing() as browser, view(browser, dashboard) as seen:
+        from playwright.sync_api import TimeoutError as TooSlow  # it is there: without it, `browsing` skips the test
+
         seen.open(f"tasks?task={TASK}&model=minilm&against=tfidf")
         item = seen.page.locator(".st-key-tasks-item")
         assert "Item q9" in item.inner_text(), "on which the two differ most"
         assert "嵌入模型把文本变成向量" in item.inner_text()
-        table = seen.page.locator(".st-key-tasks-items")
-        table.scroll_into_view_if_needed()
-        at = table.bounding_box()
-        assert at is not None
-        # The box of the third row; cells are drawn and are no elements, so that a click may come too early.
+        grid = seen.page.locator('.st-key-tasks-items [data-testid="stDataFrame"]')
+        # The box of the third row; cells are drawn and are no elements. A table moves as long as the charts above it
+        # are drawn, and a click may come before it listens: the place is looked up anew each time.
         for _ in range(10):
-            if item.get_by_text("Item q7").is_visible():
-                break
-            seen.page.mouse.click(at["x"] + 16, at["y"] + 35 + 2 * 35 + 17)
+            grid.scroll_into_view_if_needed()
+            grid.click(position={"x": 16, "y": 35 + 2 * 35 + 17})
             seen.settle()
-            seen.page.wait_for_timeout(1000)
+            with suppress(TooSlow):
+                item.get_by_text("Item q7").wait_for(timeout=3000)
+                break
         item.get_by_text("Item q7").wait_for()
         seen.settle()
         assert "item=q7" in seen.page.url
