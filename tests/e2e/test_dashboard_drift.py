@@ -7,7 +7,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,19 +61,32 @@ def store(project: Path) -> Board:
     return open_board(project / "mlruns", f"sqlite:///{project}/mlruns/mlflow.db")
 
 
-def click_row(seen: View, table: str, row: int) -> None:
+def click_row(seen: View, table: str, row: int, *, until: Callable[[], bool]) -> None:
     """Tick a row of a table; its cells are a picture."""
     grid = seen.page.locator(f".st-key-{table} [data-testid='stDataFrame']")
-    grid.scroll_into_view_if_needed()
-    grid.click(position={"x": 16, "y": FIRST_ROW_PX + ROW_PX * row})
-    seen.settle()
+
+    def click() -> None:
+        grid.scroll_into_view_if_needed()
+        grid.click(position={"x": 16, "y": FIRST_ROW_PX + ROW_PX * row})
+
+    again_until(seen, click, until)
 
 
-def click_critical(seen: View) -> None:
+def click_critical(seen: View, *, until: Callable[[], bool]) -> None:
     """Click on the mark of the critical window in the time line."""
     marks = seen.page.locator("[class*='st-key-drift-timeline'] path[aria-roledescription='point']")
-    marks.and_(seen.page.locator("[aria-label*='CRITICAL']")).click()
-    seen.settle()
+    again_until(seen, marks.and_(seen.page.locator("[aria-label*='CRITICAL']")).click, until)
+
+
+def again_until(seen: View, click: Callable[[], None], until: Callable[[], bool]) -> None:
+    """Click until the page has heard it: what is drawn looks ready before it listens."""
+    for _ in range(5):
+        click()
+        for _ in range(6):
+            seen.settle()
+            if until():
+                return
+            seen.page.wait_for_timeout(500)
 
 
 def rows_of(text: str) -> list[dict[str, str]]:
@@ -113,7 +126,7 @@ def test_a_row_of_the_table_opens_its_window_and_the_buttons_and_the_way_back_go
     keys = [row.key for row in store.checks("support")]
     with view(browser, dashboard) as seen:
         seen.open("drift")
-        click_row(seen, "drift-windows", 2)  # the newest first
+        click_row(seen, "drift-windows", 2, until=lambda: window_of(seen) == str(keys[-3]))  # the newest first
         assert window_of(seen) == str(keys[-3])
         assert report_of(seen)["severity"] == "warn"
         assert "Window 2026-11-10 00:00 to 2026-11-10 23:00" in seen.text()
@@ -140,7 +153,7 @@ def test_a_click_on_the_time_line_opens_its_window_with_the_statistics_of_its_re
     with view(browser, dashboard) as seen:
         seen.open(f"drift?baseline=support&window={rows[0].key}")
         assert report_of(seen)["window"]["number"] == 1
-        click_critical(seen)
+        click_critical(seen, until=lambda: window_of(seen) == str(rows[-1].key))
         assert window_of(seen) == str(rows[-1].key)
         report = report_of(seen)
         assert report == store.check(rows[-1].key)
@@ -179,8 +192,8 @@ def test_a_gate_is_opened_by_its_row_with_its_rules_and_what_it_lost(
         assert "right: Grace Hopper wrote A-0 (0.83)" in text
         assert "wrong: A history of wine (0.52)" in text
 
-        click_row(seen, "gates", 1)
         key = store.gates()[0].key
+        click_row(seen, "gates", 1, until=lambda: f"gate={key}" in seen.page.url)
         assert f"gate={key}" in seen.page.url
         assert gate_words.headline(gates.passed()) in box.inner_text().replace("\u2060", "")
         assert json.loads(download(seen, "gate-json")) == store.gate(key)
