@@ -71,7 +71,7 @@ def test_importing_any_module_does_nothing_visible(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_built_wheel_carries_the_suites_and_runs_from_another_directory(tmp_path: Path) -> None:
+def test_built_wheel_carries_suites_and_dashboard_and_runs_from_another_directory(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)],
         check=True,
@@ -83,7 +83,8 @@ def test_built_wheel_carries_the_suites_and_runs_from_another_directory(tmp_path
         names = archive.namelist()
     assert "benchkit/_suites/quickstart.yaml" in names
     assert "benchkit/_suites/data/help-centre/corpus.jsonl" in names
-    assert not any(name.startswith(("tests/", "mlruns/")) for name in names)
+    assert "benchkit/_dashboards/dashboards/screens/verdict.py" in names
+    assert not any(name.startswith(("tests/", "mlruns/", "dashboards/")) for name in names)
     site = tmp_path / "site"
     subprocess.run(
         [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), str(wheel)],
@@ -128,3 +129,16 @@ def test_built_wheel_carries_the_suites_and_runs_from_another_directory(tmp_path
     assert done.returncode == 0, done.stderr
     assert '"schema_version": 1' in done.stdout
     assert (elsewhere / "mlruns" / "mlflow.db").is_file()
+    shown = subprocess.run(
+        [sys.executable, str(site / "bin" / "benchkit"), "dashboard", "--check"],
+        cwd=elsewhere,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert (shown.returncode, shown.stdout.splitlines()[-1]) == (
+        0,
+        "6 pages ok; 1 comparison, 0 gates, 0 drift checks",
+    ), shown.stdout + shown.stderr
