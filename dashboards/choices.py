@@ -18,7 +18,7 @@ from dashboards.bar import choose
 from dashboards.compared import Picked, when
 from dashboards.place import plain
 
-Field = Literal["comparison", "task", "model", "against", "item", "documents"]
+Field = Literal["comparison", "task", "model", "against", "axis", "item", "documents"]
 _NAME = 80
 
 

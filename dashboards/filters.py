@@ -38,6 +38,7 @@ class Filters:
             `until`, both ISO days.
         comparison, gate: Keys of board rows.
         against: The model that the Compare page's differences are taken to.
+        axis: What the Compare page sets quality against.
         baseline, window: The drift baseline and the key of the check that is looked into.
         task, model, item: What is drilled down to.
         p95_ms, memory_mib, bytes_per_vector, dimension, licenses: Limits of what a model may cost.
@@ -53,6 +54,7 @@ class Filters:
     comparison: str | None = None
     gate: str | None = None
     against: str | None = None
+    axis: str | None = None
     baseline: str | None = None
     window: int | None = None
     task: str | None = None
@@ -85,7 +87,7 @@ class Filters:
         return (None if back is None else (today - timedelta(days=back)).isoformat()), None
 
 
-_TEXTS = ("suite", "comparison", "gate", "against", "baseline", "task", "model", "item")
+_TEXTS = ("suite", "comparison", "gate", "against", "axis", "baseline", "task", "model", "item")
 _LISTS = ("models", "licenses")
 _DAYS = ("since", "until")
 _NUMBERS = ("p95_ms", "memory_mib")

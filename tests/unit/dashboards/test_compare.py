@@ -92,6 +92,16 @@ def test_the_cost_can_be_chosen(mlruns: Path) -> None:
     assert "1851 MiB" in charts(page)[0]
 
 
+def test_the_cost_is_a_part_of_the_address_and_what_is_none_is_the_usual_one(mlruns: Path) -> None:
+    boards.keep(mlruns, boards.support())
+    asked, unknown = shown(axis="bytes"), shown(axis="<script>")
+    assert "Mean score against bytes per vector" in titles(asked)
+    assert "Mean score against p95 latency of one query" in titles(unknown)
+    ran(asked.segmented_control(key="compare-axis").set_value("memory"))
+    assert asked.query_params["axis"] == "memory"
+    assert "Mean score against peak memory" in titles(asked)
+
+
 def test_without_costs_quality_is_shown_against_size(mlruns: Path) -> None:
     boards.keep(mlruns, comparisons.small())
     page = shown()
