@@ -10,7 +10,7 @@ looked for upward from the current directory, and the first folder that has one 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,8 @@ _EXPECTED = {
     "cost": "off, quick or full",
 }
 COST_CHOICES = ("off", "quick", "full")
+# A thread that waits by spinning keeps a busy core from the one that it waits for. OpenBLAS: ticks, as a power of two.
+_SLEEPING = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_THREAD_TIMEOUT": "4"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,12 @@ class Settings:
     source: Path | None = None
     cost: str = "quick"
     notes: tuple[str, ...] = ()
+
+
+def let_threads_sleep(environ: MutableMapping[str, str]) -> None:
+    """Have threads of OpenMP and OpenBLAS sleep while they wait, unless the environment says how; before they start."""
+    for name, value in _SLEEPING.items():
+        environ.setdefault(name, value)
 
 
 @dataclass(frozen=True, slots=True)

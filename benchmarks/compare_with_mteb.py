@@ -32,6 +32,8 @@ from typing import Any
 
 from inputs import TASK_SETS, Task, make_models, tasks_json, tasks_of, write_suite
 
+from benchkit.settings import let_threads_sleep
+
 HERE = Path(__file__).resolve().parent
 DEFAULT_DATA = HERE.parent.parent / "shared" / "data"
 MEASURES = ("cold", "variants", "warm", "overhead")
@@ -89,10 +91,13 @@ class Bench:
         job_path.write_text(json.dumps(job), encoding="utf-8")
         # Each job reads the files anew: `datasets` keeps its copy of local files by path.
         offline = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_DATASETS_CACHE": str(folder / "datasets")}
+        environ = {**os.environ, **offline}
+        if side == "benchkit":
+            let_threads_sleep(environ)  # as its command does
         started = time.perf_counter()
         done = subprocess.run(
             [sys.executable, str(HERE / "side.py"), str(job_path), str(answer_path)],
-            env={**os.environ, **offline},
+            env=environ,
             capture_output=True,
             text=True,
             check=False,

@@ -32,6 +32,11 @@ CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 READY = '[data-testid="stApp"][data-test-script-state="notRunning"][data-test-connection-state="CONNECTED"]'
 PAGES = ("Compare", "Tasks", "Cost", "Drift", "History", "Verdict")
+# What these pages draw one at a time, ending with what they draw first.
+PARTS = {
+    "Cost": ("throughput and memory", "index size", "latency"),
+    "Drift": ("evidence", "all windows", "canaries"),
+}
 FIRST_S, INTERACTION_S, MEMORY_MIB = 2.5, 0.3, 600
 # Starts the clock at the next key or click, and stops it when the script has run and the frame is drawn.
 CLOCK = """
@@ -116,6 +121,8 @@ def _interactions(page: Any, rounds: int) -> dict[str, list[float]]:
         for title in PAGES:
             name = f"page {title}" + (", first time" if turn == 0 else "")
             timed(name, page.get_by_role("link", name=title, exact=True).click)
+            for part in PARTS.get(title, ()):
+                timed("another part of a page", page.get_by_role("radio", name=part, exact=True).click)
             if title == "Drift":
                 for step in ("Previous", "Previous", "Next"):
                     timed("another window", page.get_by_role("button", name=step).first.click)

@@ -48,7 +48,7 @@ def main() -> int:
         started = time.process_time()
         window = empty_window(judged)
         for rows in open_source(str(path)).read():
-            window = window + window_of(judged, rows)
+            window = window + window_of(judged, rows, beside=window)
         spent, memory = time.process_time() - started, in_mib("VmHWM") - before
         sample = unit_rows(rng, PART, given.dimension)
         per = given.rows / PART

@@ -5,10 +5,11 @@
 
     python benchmarks/drift_power.py [--data ../shared/data] [--vectors DIR] [--baselines 10] [--windows 100] [--seed 0]
 
-Statistics, their weights and constants were chosen on the development scenarios. Held-out ones were looked at once,
-after that; they are of other data (banking77, STS sentences), another direction, another mix. "mix" has a baseline of
-its own, 40 % commits, 30 % questions, 30 % news, and windows of 34, 33, 33. banking77 is near a baseline that is
-30 % questions to an assistant; "70-0-30" is one without those, added after the first look, with nothing else changed.
+Statistics, their weights and constants were chosen on the development scenarios, those of `--only mixes` among them.
+Held-out ones are looked at once after each choice; they are of other data (banking77, STS sentences), another
+direction, another mix. "mix" has a baseline of its own, 40 % commits, 30 % questions, 30 % news, and windows of 34, 33,
+33. banking77 is near a baseline that is 30 % questions to an assistant; "70-0-30" is one without those, added after the
+first look, with nothing else changed.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from drift_streams import SHARES, Streams, Vectors, add_arguments, load_streams
+from drift_streams import SHARES, TOPICS, Streams, Vectors, add_arguments, load_streams
 from numpy.typing import NDArray
 
 from benchkit.drift.judge import dead_rms, judge
@@ -31,6 +32,16 @@ N_ROWS = 500
 PLAIN = {"commits": 0.7, "news": 0.3}
 EVEN = {"commits": 0.4, "clinc": 0.3, "news": 0.3}
 EVEN_LATER = {"commits": 0.34, "clinc": 0.33, "news": 0.33}
+# Rows of a baseline, its shares, and those of the windows: topics of streams, of parts of one, and of two.
+HALF = {"commits": 0.5, "clinc": 0.25, "news": 0.25}
+MIXES: tuple[tuple[int, dict[str, float], tuple[float, ...]], ...] = (
+    (15_000, HALF, (0.44, 0.28, 0.28)),
+    (15_000, HALF, (0.5, 0.3, 0.2)),
+    (9_000, {"travel": 0.4, "work": 0.3, "talk": 0.3}, (0.34, 0.33, 0.33)),
+    (10_000, {"hypothesis": 0.4, "pytest": 0.3, "other repositories": 0.3}, (0.34, 0.33, 0.33)),
+    (5_000, dict.fromkeys(TOPICS, 0.25), (0.31, 0.23, 0.23, 0.23)),
+    (12_000, {"clinc": 0.65, "news": 0.35}, (0.59, 0.41)),
+)
 ALL = (*STATISTICS, "combined")
 Window = Callable[[np.random.Generator], Vectors]
 
@@ -104,6 +115,17 @@ def development(stand: Stand) -> dict[str, Window]:
     }
 
 
+def other_mixes(streams: Streams, rng: np.random.Generator) -> dict[str, tuple[Stand, Window]]:
+    """Return the scenarios of MIXES, each with a baseline of its own."""
+    scenarios = {}
+    for n_rows, shares, later in MIXES:
+        stand = Stand(streams, shares, n_rows, rng)
+        before, after = ("-".join(f"{share:.0%}".rstrip("%") for share in mix) for mix in (shares.values(), later))
+        name = f"{next(iter(shares))} {before} > {after}"
+        scenarios[f"dev   {name}"] = stand, stand.mixed(dict(zip(shares, later, strict=True)))
+    return scenarios
+
+
 def held_out(stand: Stand, even: Stand, plain: Stand) -> dict[str, Window]:
     return {
         "5 % banking77": stand.with_new("banking77", 0.05),
@@ -125,6 +147,21 @@ def unchanged(stand: Stand, even: Stand) -> dict[str, Window]:
     }
 
 
+def usual(streams: Streams, given: argparse.Namespace, rng: np.random.Generator) -> dict[str, tuple[Stand, Window]]:
+    """Return the scenarios of new baselines; those of development first, and alone where only they are asked for."""
+    stand = Stand(streams, SHARES, given.rows, rng)
+    scenarios = {f"dev   {name}": (stand, window) for name, window in development(stand).items()}
+    if given.only == "development":
+        return scenarios
+    even, plain = (Stand(streams, shares, given.rows, rng) for shares in (EVEN, PLAIN))
+    more = {f"held  {name}": window for name, window in held_out(stand, even, plain).items()}
+    more |= {f"null  {name}": window for name, window in unchanged(stand, even).items()}
+    others = {"40-30-30": even, "70-0-30": plain}
+    for name, window in more.items():
+        scenarios[name] = next((other for mix, other in others.items() if mix in name), stand), window
+    return scenarios
+
+
 def p_values(reference: Reference, window: Sketch) -> list[float]:
     judged = judge(reference, window)
     return [*(found.p_value for found in judged.statistics), judged.p_value]
@@ -136,23 +173,14 @@ def main() -> int:
     parser.add_argument("--baselines", type=int, default=10)
     parser.add_argument("--windows", type=int, default=100, help="for each baseline and scenario (default 100)")
     parser.add_argument("--rows", type=int, default=15_000, help="of a baseline (default 15,000)")
-    parser.add_argument("--only", choices=("development", "all"), default="all")
+    parser.add_argument("--only", choices=("development", "mixes", "all"), default="all")
     given = parser.parse_args()
     streams, started = load_streams(given.data, given.vectors), time.process_time()
     found: dict[str, list[list[float]]] = {}
     dead: list[float] = []
     rng = np.random.default_rng(given.seed)
     for _ in range(given.baselines):
-        stand = Stand(streams, SHARES, given.rows, rng)
-        scenarios = {f"dev   {name}": (stand, window) for name, window in development(stand).items()}
-        if given.only == "all":
-            even, plain = (Stand(streams, shares, given.rows, rng) for shares in (EVEN, PLAIN))
-            more = {f"held  {name}": window for name, window in held_out(stand, even, plain).items()}
-            more |= {f"null  {name}": window for name, window in unchanged(stand, even).items()}
-            others = {"40-30-30": even, "70-0-30": plain}
-            for name, window in more.items():
-                at = next((other for mix, other in others.items() if mix in name), stand)
-                scenarios[name] = (at, window)
+        scenarios = other_mixes(streams, rng) if given.only == "mixes" else usual(streams, given, rng)
         for name, (at, window) in scenarios.items():
             for _ in range(given.windows):
                 sums = sketch(at.reference, window(rng))
@@ -167,11 +195,11 @@ def main() -> int:
 
 def show(found: dict[str, list[list[float]]], dead: list[float], given: argparse.Namespace) -> None:
     print(f"{given.baselines} baselines of {given.rows:,} rows, {given.windows} windows of {N_ROWS}, seed {given.seed}")
-    print(f"{'share of p <= 5 %':32}" + "".join(f"{name:>13}" for name in ALL) + f"{'p <= 1 %':>10}")
+    print(f"{'share of p <= 5 %':42}" + "".join(f"{name:>13}" for name in ALL) + f"{'p <= 1 %':>10}")
     for name, values in found.items():
         p: NDArray[np.float64] = np.array(values)
         print(
-            f"{name:32}"
+            f"{name:42}"
             + "".join(f"{share:13.3f}" for share in (p <= 0.05).mean(axis=0))
             + f"{(p[:, -1] <= 0.01).mean():10.3f}"
         )

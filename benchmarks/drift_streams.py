@@ -22,11 +22,19 @@ MAX_CHARACTERS = 1000
 NEW_DOMAINS = ("kitchen_and_dining", "banking", "credit_cards", "oos")
 PARQUET = ("clinc150_intents", "commit_subjects_by_year", "agnews_titles_by_topic")
 SHARES = {"commits": 0.5, "clinc": 0.3, "news": 0.2}
+# Parts of the streams, each a pool of its own beside them.
+DOMAINS = {
+    "travel": ("travel", "auto_and_commute"),
+    "work": ("work", "meta"),
+    "talk": ("utility", "small_talk", "home"),
+}
+REPOSITORIES = {"hypothesis": "HypothesisWorks/hypothesis", "pytest": "pytest-dev/pytest"}
+TOPICS = ("business", "sci_tech", "sports", "world")
 
 
 @dataclass(frozen=True, slots=True)
 class Streams:
-    """Vectors by name: commits, clinc, news; the new ones: kitchen, oos, banking77, sentences.
+    """Vectors by name: commits, clinc, news, and parts of these; the new ones: kitchen, oos, banking77, sentences.
 
     Attributes:
         topics: Topic of each news title.
@@ -65,7 +73,15 @@ def load_streams(data: Path, vectors: Path) -> Streams:
         "banking77": found["banking77"],
         "sentences": found["stsb_sentences"],
     }
-    return Streams(pools, columns["topic"])
+    return Streams(pools | _parts(pools, clinc, columns), columns["topic"])
+
+
+def _parts(pools: dict[str, Vectors], clinc: Vectors, columns: dict[str, NDArray[np.str_]]) -> dict[str, Vectors]:
+    repository, topic = columns["repository"], columns["topic"]
+    parts = {name: clinc[np.isin(columns["domain"], domains)] for name, domains in DOMAINS.items()}
+    parts |= {name: pools["commits"][repository == full] for name, full in REPOSITORIES.items()}
+    parts["other repositories"] = pools["commits"][~np.isin(repository, list(REPOSITORIES.values()))]
+    return parts | {name: pools["news"][topic == name] for name in TOPICS}
 
 
 def _texts(data: Path) -> tuple[dict[str, list[str]], dict[str, NDArray[np.str_]]]:
@@ -79,6 +95,7 @@ def _texts(data: Path) -> tuple[dict[str, list[str]], dict[str, NDArray[np.str_]
     columns = {
         "domain": np.array(tables["clinc150_intents"].column("domain").to_pylist()),
         "topic": np.array([str(label) for label in tables["agnews_titles_by_topic"].column("label").to_pylist()]),
+        "repository": np.array(tables["commit_subjects_by_year"].column("label").to_pylist()),
     }
     return texts, columns
 

@@ -22,6 +22,7 @@ import streamlit as st
 from benchkit.errors import BenchkitError, UsageError
 from benchkit.settings import load_settings
 from benchkit.store.board import Board, open_board
+from benchkit.types.answer import KeptItem
 from benchkit.types.board import ChampionRow, CheckRow, ComparisonRow, GateRow, Mark
 from benchkit.types.comparison import Comparison
 from benchkit.types.cost import CostSamples
@@ -144,6 +145,21 @@ def _items(where: tuple[str, str], stamp: Hashable, key: str, task: str) -> Item
         found: Items | None = the_board().item_scores(key, task)
     except KeyError as problem:
         raise UsageError(f"items of {plain(key, 60)} are not in this store") from problem
+    return found
+
+
+def kept_items_of(key: str, task: str) -> tuple[KeptItem, ...] | None:
+    """Return the items of a task that are kept with answers, None where a result keeps none; UsageError as above."""
+    where = location()
+    return _kept_items(where, _stamp(*where), key, task)
+
+
+@st.cache_resource(max_entries=_TASKS, show_spinner=False)
+def _kept_items(where: tuple[str, str], stamp: Hashable, key: str, task: str) -> tuple[KeptItem, ...] | None:
+    try:
+        found: tuple[KeptItem, ...] | None = the_board().kept_items(key, task)
+    except KeyError as problem:
+        raise UsageError(f"answers of {plain(key, 60)} are not in this store") from problem
     return found
 
 

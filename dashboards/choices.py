@@ -1,24 +1,27 @@
 """Controls that pages have in common: which comparison, which model, which task; a choice is a part of the address.
 
-names, the one that counts ── box ──> a selectbox that shows it ── a change ──> Filters, and the address
+names, the one that counts ── box, part ──> a control that shows it ── a change ──> Filters, and the address
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, TypeVar
 
 import streamlit as st
 
 from benchkit.report import words
 from benchkit.report.charts.labels import labels
 from benchkit.types.board import ComparisonRow
-from dashboards.bar import choose
+from dashboards.bar import choose, chosen
 from dashboards.compared import Picked, when
 from dashboards.place import plain
 
-Field = Literal["comparison", "task", "model", "against", "axis", "item", "documents"]
+Field = Literal[
+    "comparison", "task", "model", "against", "axis", "other", "costs", "trend", "plane", "item", "documents"
+]
+Part = TypeVar("Part", bound=str)
 _NAME = 80
 
 
@@ -49,11 +52,33 @@ def box(
     )
 
 
+def part(label: str, names: Mapping[Part, str], usual: Part, *, field: Field, key: str) -> Part:
+    """Place the choice of which part of a page is drawn, and return it; only that one takes time.
+
+    Args:
+        names: What each part is called.
+        usual: What is drawn where the address asks for none of them.
+    """
+    asked = getattr(chosen(), field)
+    st.session_state[key] = next((one for one in names if one == asked), usual)
+    taken: Part | None = st.segmented_control(
+        label,
+        list(names),
+        format_func=names.__getitem__,
+        key=key,
+        on_change=keeps(field, key),
+        label_visibility="collapsed",
+        required=True,
+    )
+    return taken or usual
+
+
 def keeps(field: Field, key: str) -> Callable[[], None]:
     """Return what keeps the value of a control as a part of the address."""
 
     def keep() -> None:
-        choose(**{field: st.session_state[key]})
+        # "" stands for nothing chosen: that is no part of an address.
+        choose(**{field: st.session_state[key] or None})
 
     return keep
 

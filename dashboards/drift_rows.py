@@ -236,6 +236,8 @@ def check_command(report: DriftReport) -> str:
         parts.append("--no-canary")
     if has_texts(report):
         parts.append("--keep-texts")
+    if report.projection is not None and report.projection.layout:
+        parts.append("--layout umap")
     return plain(" ".join(parts), 2000)
 
 

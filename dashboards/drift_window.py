@@ -12,11 +12,13 @@ import streamlit as st
 
 from benchkit.report import drift_words, words
 from benchkit.report.charts.drift import segments, statistics
-from benchkit.report.charts.regions import projection, regions
+from benchkit.report.charts.projection import illustration, projection
+from benchkit.report.charts.regions import regions
 from benchkit.report.drift_json import render_drift_json
 from benchkit.types.board import CheckRow
 from benchkit.types.drift import ClusterChange, DriftReport
 from dashboards import place
+from dashboards.choices import part
 from dashboards.drift_rows import (
     STANDINGS,
     check_command,
@@ -26,6 +28,7 @@ from dashboards.drift_rows import (
     segment_rows,
     statistic_rows,
 )
+from dashboards.filters import PLANES
 from dashboards.lists import bullets
 from dashboards.picks import mlflow_link
 from dashboards.place import escaped, plain
@@ -34,6 +37,7 @@ _LONGEST = 2000
 _REGIONS_OPENED = 12
 _TEXTS_SHOWN = 6
 _TOLD = 20  # notes and drivers
+_PCA, _UMAP = PLANES
 
 
 def show_window(row: CheckRow, report: DriftReport) -> None:
@@ -166,6 +170,16 @@ def _examples(heading: str, texts: Sequence[str]) -> None:
 def _projection(report: DriftReport) -> None:
     if report.projection is None:
         return
+    by_umap = illustration(report)
+    if by_umap is not None and _plane() == _UMAP:
+        place.chart(by_umap, key="drift-umap-chart")
+        st.caption(
+            "UMAP lays the regions of the baseline out so that neighbours stay neighbours; how far apart they are, how "
+            "dense they seem and which way is up mean nothing. The places are the baseline's, so they stay the same "
+            "for every window. Discs are shares of the baseline's rows, rings those of this window, solid where a "
+            "region grew and dashed where it shrank; no rows are drawn."
+        )
+        return
     place.chart(projection(report), key="drift-projection-chart")
     share = drift_words.percent(report.projection.explained)
     st.caption(
@@ -177,6 +191,12 @@ def _projection(report: DriftReport) -> None:
             _LONGEST,
         )
     )
+
+
+def _plane() -> str:
+    """Place the choice of the plane, and return it."""
+    names = {_PCA: "plane by PCA", _UMAP: "UMAP (illustration)"}
+    return part("Plane", names, _PCA, field="plane", key="drift-plane")
 
 
 def _segments(report: DriftReport) -> None:

@@ -23,6 +23,7 @@ MAX_VALUES = 60
 MAX_SENTENCES = 5
 ALL_TIME = "all"
 DATES = "dates"
+PLANES = ("pca", "umap")
 # How many days back a span begins.
 SPANS = {"1d": 1, "7d": 7, "30d": 30, "90d": 90, "365d": 365}
 
@@ -39,7 +40,10 @@ class Filters:
         comparison, gate: Keys of board rows.
         against: The model that the Compare page's differences are taken to.
         axis: What the Compare page sets quality against.
+        other, costs: The run whose machine the Cost page holds beside this one's, and which of its parts is drawn.
         baseline, window: The drift baseline and the key of the check that is looked into.
+        trend: What the Drift page shows of all windows below their p-values.
+        plane: Which picture it has of where a window lies, one of PLANES.
         task, model, item: What is drilled down to.
         p95_ms, memory_mib, bytes_per_vector, dimension, licenses: Limits of what a model may cost.
         documents: How many an index is priced for.
@@ -55,8 +59,12 @@ class Filters:
     gate: str | None = None
     against: str | None = None
     axis: str | None = None
+    other: str | None = None
+    costs: str | None = None
     baseline: str | None = None
     window: int | None = None
+    trend: str | None = None
+    plane: str | None = None
     task: str | None = None
     model: str | None = None
     item: str | None = None
@@ -87,12 +95,14 @@ class Filters:
         return (None if back is None else (today - timedelta(days=back)).isoformat()), None
 
 
-_TEXTS = ("suite", "comparison", "gate", "against", "axis", "baseline", "task", "model", "item")
+_PARTS = ("axis", "costs", "trend")
+_TEXTS = ("suite", "comparison", "gate", "against", "other", "baseline", "task", "model", "item", *_PARTS)
 _LISTS = ("models", "licenses")
 _DAYS = ("since", "until")
 _NUMBERS = ("p95_ms", "memory_mib")
 _COUNTS = ("window", "bytes_per_vector", "dimension", "documents")
-KEYS = (*_TEXTS, *_LISTS, *_DAYS, *_NUMBERS, *_COUNTS, "span")
+_CHOICES = {"plane": PLANES, "span": (*SPANS, ALL_TIME, DATES)}
+KEYS = (*_TEXTS, *_LISTS, *_DAYS, *_NUMBERS, *_COUNTS, *_CHOICES)
 # More than this no machine has, in ms, MiB, bytes, dimensions or documents.
 _LARGEST = 10**12
 
@@ -176,8 +186,8 @@ def _single(key: str, value: str) -> Any:
         return _above_zero(value)
     if key in _COUNTS:
         return _count(value)
-    if value not in (*SPANS, ALL_TIME, DATES):
-        raise _Dropped(f"one of {', '.join((*SPANS, ALL_TIME, DATES))} is expected")
+    if value not in _CHOICES[key]:
+        raise _Dropped(f"one of {', '.join(_CHOICES[key])} is expected")
     return value
 
 

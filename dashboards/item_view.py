@@ -13,11 +13,12 @@ from typing import Any
 import streamlit as st
 
 from benchkit.report.view import cells_by_place
-from benchkit.types.result import CellResult, ItemScores, WorstItem
+from benchkit.types.answer import Answers, ItemAnswer, KeptItem
+from benchkit.types.result import CellResult, ItemScores
 from dashboards import board, place
 from dashboards.bar import choose, chosen
 from dashboards.compared import Picked
-from dashboards.items import MEANING, Answers, Beside, answers, beside
+from dashboards.items import MEANING, Beside, answers, beside, found_lines, of_worst
 from dashboards.picks import picked
 from dashboards.place import Row, escaped, plain
 
@@ -25,7 +26,11 @@ _UNLIKE, _WORST, _TOLD = "unlike", "worst", "told"
 _TABLE = "tasks-items"
 _SHOWN = 200  # of items in the list; the file has all
 _ABSENT = "not kept"
-_NOT_KEPT = f"{_ABSENT}: a result keeps the answers to a model's ten worst items of a task"
+_NOT_KEPT = (
+    f"{_ABSENT}: a result has the answers to the items of a task on which its models differ most and to each model's "
+    "ten worst, as far as 200 items of a task and 3 MiB of text in all go"
+)
+_OLD = f"{_ABSENT}: this result has no answers.parquet beside it, and so a model's ten worst items of a task alone"
 _TEXT = 2000
 _RAW = ("true_number", "first_number", "second_number")
 
@@ -41,21 +46,24 @@ class _Listed:
     key: str
     item: str
     row: Row
-    text: WorstItem | None
+    text: ItemAnswer | None
     scores: tuple[float | None, float | None]
-    answers: tuple[WorstItem | None, WorstItem | None]
+    answers: tuple[ItemAnswer | None, ItemAnswer | None]
     raw: tuple[float, float, float] | None = None
 
 
 def show_items(found: Picked, task: str, first: str, second: str | None) -> None:
     """Place the items of a task, and one of them."""
     parts: Mapping[str, Sequence[ItemScores]] = {}
+    kept: Sequence[KeptItem] | None = None
     with place.problems_told():
         parts = board.item_scores_of(found.row.key, task) or {}
+    with place.problems_told():
+        kept = board.kept_items_of(found.row.key, task)
     cells = cells_by_place(found.comparison)
-    cell, its = ((kept.result if (kept := cells.get((name, task))) else None) for name in (first, second or ""))
+    cell, its = ((scored.result if (scored := cells.get((name, task))) else None) for name in (first, second or ""))
     own, others = parts.get(first, ()), parts.get(second or "", ())
-    told = answers(cell, own), answers(its, others)
+    told = answers(first, cell, own, kept), answers(second or "", its, others, kept)
     both = beside(own, others, *told) if second else []
     if not both and not (cell and cell.worst):
         _absent(cell, own)
@@ -65,7 +73,7 @@ def show_items(found: Picked, task: str, first: str, second: str | None) -> None
     _list(listed, has_both=bool(both), first=first, second=second or "")
     if both:
         st.caption(escaped(f"What stands for an item: {MEANING[own[0].kind]}. Higher is better.", _TEXT))
-    _one(one, first, second)
+    _one(one, first, second, why=_OLD if kept is None else _NOT_KEPT)
 
 
 def _both_listed(both: Sequence[Beside], first: str, second: str) -> list[_Listed]:
@@ -85,8 +93,8 @@ def _both_listed(both: Sequence[Beside], first: str, second: str) -> list[_Liste
                 "expected": row.known.expected if row.known else _ABSENT,
                 "first_model": first,
                 "second_model": second,
-                "first_found": row.first_answer.found if row.first_answer else _ABSENT,
-                "second_found": row.second_answer.found if row.second_answer else _ABSENT,
+                "first_found": " | ".join(found_lines(row.first_answer)) if row.first_answer else _ABSENT,
+                "second_found": " | ".join(found_lines(row.second_answer)) if row.second_answer else _ABSENT,
             },
             row.known,
             (row.first, row.second),
@@ -99,15 +107,16 @@ def _both_listed(both: Sequence[Beside], first: str, second: str) -> list[_Liste
 
 def _worst_listed(cell: CellResult | None, told: Sequence[Answers]) -> list[_Listed]:
     """Return the worst items of a model where no scores of items are at hand."""
+    others = {item: answer for (_, item), answer in told[1].items() if answer.value is not None}
     return [
         _Listed(
             worst.item,
             worst.item,
             {"item": worst.item, "first": worst.value, "text": worst.text, "expected": worst.expected,
              "found": worst.found},
-            worst,
-            (worst.value, other.value if (other := told[1].get(worst.item)) else None),
-            (worst, other),
+            of_worst(worst),
+            (worst.value, other.value if (other := others.get(worst.item)) else None),
+            (of_worst(worst), other),
         )
         for worst in (cell.worst if cell else ())
     ]  # fmt: skip
@@ -183,34 +192,37 @@ def _meant(listed: Sequence[_Listed]) -> _Listed:
 # ---------------------------------------------------------------- one item
 
 
-def _one(one: _Listed, first: str, second: str | None) -> None:
+def _one(one: _Listed, first: str, second: str | None, *, why: str) -> None:
+    """Place an item; `why` says why an answer isn't there."""
     with st.container(border=True, key="tasks-item", gap="xsmall"):
         st.markdown(f"**{escaped(f'Item {one.item}', 120)}**")
-        _told("Text", one.text.text if one.text else None)
-        _told("Expected", _number(one, 0) or (one.text.expected if one.text else None))
+        _told("Text", [one.text.text] if one.text else [], why)
+        _told("Expected", _number(one, 0) or ([one.text.expected] if one.text else []), why)
         names = (first,) if second is None else (first, second)
         for place_of, (column, name) in enumerate(zip(st.columns(len(names), gap="medium"), names, strict=True)):
             with column:
-                _answer(one, place_of, name)
+                _answer(one, place_of, name, why)
 
 
-def _number(one: _Listed, at: int) -> str | None:
-    return f"{one.raw[at]:.4g}" if one.raw else None
+def _number(one: _Listed, at: int) -> list[str]:
+    return [f"{one.raw[at]:.4g}"] if one.raw else []
 
 
-def _answer(one: _Listed, at: int, model: str) -> None:
+def _answer(one: _Listed, at: int, model: str, why: str) -> None:
     score, answer = one.scores[at], one.answers[at]
     said = "no score of this item is kept" if score is None else f"{score:.3f}"
     st.markdown(f"**{escaped(model, 80)}**: {escaped(said)}")
     if one.raw is None and answer is None and score is not None and score >= 1.0:
-        _told("Found", "what was expected")
-    else:
-        _told("Found", _number(one, at + 1) or (answer.found if answer else None))
+        _told("Found", ["what was expected"], why)
+        return
+    is_list = answer is not None and len(answer.found) > 1
+    what = "Found, best first; ✓ is what was expected" if is_list else "Found"
+    _told(what, _number(one, at + 1) or (found_lines(answer) if answer else []), why)
 
 
-def _told(what: str, text: str | None) -> None:
+def _told(what: str, lines: Sequence[str], why: str) -> None:
     st.caption(what)
-    if text:
-        st.text(plain(text, _TEXT))
-    else:
-        st.markdown(f"*{escaped(_NOT_KEPT)}*")
+    for line in lines:
+        st.text(plain(line, _TEXT))
+    if not any(lines):
+        st.markdown(f"*{escaped(why)}*")

@@ -1,27 +1,26 @@
-"""Items of a task: how well each model did on each, and what it answered where that is known.
+"""Items of a task: how well each model did on each, and what it answered where that is kept.
 
-    items.parquet ── values ──> a number for each item, 1 = right; none for types whose items have none
-    two models ── beside ──> one row for each item: both numbers, their difference, and text where a report keeps it
-    a model's list of worst items ── answers ──> text, expected, found, by item
+    items.parquet ── item_values ──> a number for each item, 1 = right; none for types whose items have none
+    answers.parquet, a model's worst items ── answers ──> text, expected, found, by item
+    two models ── beside ──> one row for each item: both numbers, their difference, and its answers
 
-A report keeps the texts of the worst ten items of each model and task alone. Of a type whose score is of all items
-together, "closeness of places" tells how near an item's place among all is to where people put it.
+A result keeps the answers to the items on which its models differ most, and each model's ten worst. Of a type whose
+score is of all items together, "closeness of places" tells how near an item's place among all is to where people put
+it.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from benchkit.measure.item_values import PLACED, item_values, middle
+from benchkit.types.answer import Answers, ItemAnswer, KeptItem
+from benchkit.types.gate import Neighbour
 from benchkit.types.result import CellResult, ItemKind, ItemScores, WorstItem
-
-Floats = NDArray[np.float64]
-Answers = Mapping[str, WorstItem]
 
 # What the number of an item is; kinds that aren't here have none.
 MEANING: Mapping[ItemKind, str] = {
@@ -32,8 +31,8 @@ MEANING: Mapping[ItemKind, str] = {
     "correlation": "closeness of places: 1 where the model puts it where people put it, 0 at the other end",
     "regression": "closeness of places: 1 where the model puts it at the place of its true value, 0 at the other end",
 }
-PLACED: tuple[ItemKind, ...] = ("correlation", "regression")
 _SAME = 1e-9
+_SHOWN = 10  # of an answer; a result keeps fewer, and a file may have been made by anybody
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +48,8 @@ class Beside:
     item: str
     first: float
     second: float
-    first_answer: WorstItem | None
-    second_answer: WorstItem | None
+    first_answer: ItemAnswer | None
+    second_answer: ItemAnswer | None
     raw: tuple[float, float, float] | None = None
 
     @property
@@ -59,66 +58,9 @@ class Beside:
         return self.first - self.second
 
     @property
-    def known(self) -> WorstItem | None:
+    def known(self) -> ItemAnswer | None:
         """Its text and what was expected, from whichever model has it."""
         return self.first_answer or self.second_answer
-
-
-# ---------------------------------------------------------------- numbers
-
-
-def values(part: ItemScores) -> Floats | None:
-    """Return how well a model did on each item (n,), nan where an item doesn't count; None where items have no number.
-
-    >>> columns = {"label": np.array([1, 2]), "predicted": np.array([[1, 1], [2, 3]])}
-    >>> values(ItemScores("test", "en", "classification", "f1", np.array(["a", "b"]), columns)).tolist()
-    [1.0, 0.5]
-    """
-    columns = part.columns
-    if part.kind == "mean":
-        own = columns["value"].astype(np.float64)
-        return np.where(columns["counted"].astype(bool), own, np.nan) if "counted" in columns else own
-    if part.kind in ("classification", "bitext"):
-        truth = columns["label" if part.kind == "classification" else "gold"]
-        return _share(_rows(columns["predicted"]) == truth[:, None])
-    if part.kind == "multilabel":
-        predicted = _rows(columns["predicted"])
-        labels = np.tile(columns["label"], predicted.shape[1] // columns["label"].shape[1])
-        return _share(predicted == labels)
-    if part.kind in PLACED:
-        return _closeness(_middle(part), columns["gold"])
-    return None
-
-
-def _middle(part: ItemScores) -> Floats:
-    """Return what a model made of each item, over its experiments."""
-    return np.asarray(_rows(part.columns["predicted"]).mean(axis=1), dtype=np.float64)
-
-
-def _share(right: NDArray[np.bool_]) -> Floats:
-    return np.asarray(right.mean(axis=1), dtype=np.float64)
-
-
-def _rows(column: NDArray[np.generic]) -> NDArray[np.generic]:
-    """Return a column as (n, experiments)."""
-    return column.reshape(len(column), -1)
-
-
-def _closeness(predicted: NDArray[np.generic], gold: NDArray[np.generic]) -> Floats:
-    far = np.abs(_places(predicted) - _places(gold))
-    return 1.0 - far / max(1, len(far) - 1)
-
-
-def _places(numbers: NDArray[np.generic]) -> Floats:
-    """Return the place of each number among all, from 0; equal ones share the mean of their places.
-
-    >>> _places(np.array([3.0, 1.0, 3.0])).tolist()
-    [1.5, 0.0, 1.5]
-    """
-    _, inverse, counts = np.unique(numbers, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    middles: Floats = (ends - counts + ends - 1) / 2
-    return middles[inverse]
 
 
 # ---------------------------------------------------------------- two models
@@ -134,13 +76,12 @@ def beside(
         other = others.get((part.split, part.subset))
         if other is None or other.kind != part.kind or not np.array_equal(part.items, other.items):
             continue
-        mine, its = values(part), values(other)
+        mine, its = item_values(part), item_values(other)
         if mine is None or its is None:
             continue
-        names = part.items.tolist()
         found += [
-            Beside(part.split, part.subset, item, one, two, first_answers.get(item), second_answers.get(item), raw)
-            for item, one, two, raw in zip(names, mine.tolist(), its.tolist(), _raw(part, other), strict=True)
+            Beside(part.split, part.subset, key[1], one, two, first_answers.get(key), second_answers.get(key), raw)
+            for key, one, two, raw in zip(_keys(part), mine.tolist(), its.tolist(), _raw(part, other), strict=True)
             if not (math.isnan(one) or math.isnan(two))
         ]
     return sorted(found, key=lambda row: -abs(row.difference))
@@ -149,27 +90,66 @@ def beside(
 def _raw(part: ItemScores, other: ItemScores) -> Sequence[tuple[float, float, float] | None]:
     if part.kind not in PLACED:
         return [None] * part.n_items
-    columns = (part.columns["gold"], _middle(part), _middle(other))
+    columns = (part.columns["gold"], middle(part), middle(other))
     return list(zip(*(column.astype(np.float64).tolist() for column in columns), strict=True))
 
 
-def answers(cell: CellResult | None, parts: Sequence[ItemScores]) -> dict[str, WorstItem]:
-    """Return the texts of a model's worst items by item.
+def answers(
+    model: str, cell: CellResult | None, parts: Sequence[ItemScores], kept: Sequence[KeptItem] | None
+) -> Answers:
+    """Return what a model answered, as far as a result keeps it."""
+    told = {
+        (one.place, one.item): ItemAnswer(one.text, one.expected, one.found[model])
+        for one in kept or ()
+        if model in one.found
+    }
+    return {**_of_worst(cell, parts), **told}
+
+
+def _of_worst(cell: CellResult | None, parts: Sequence[ItemScores]) -> Answers:
+    """Return the texts of a model's worst items.
 
     A report names them without their split and subset. One whose name is in several of these, or whose score is
     another one than the list says, is left out: its text could be another item's.
     """
     if cell is None:
         return {}
-    counts = Counter(item for part in parts for item in part.items.tolist())
-    scores = {item: value for part in parts for item, value in _named(part)}
-    return {
-        worst.item: worst
-        for worst in cell.worst
-        if not parts or (counts[worst.item] == 1 and abs(scores.get(worst.item, worst.value) - worst.value) < _SAME)
-    }
+    scores = {key: value for part in parts for key, value in _named(part)}
+    places: dict[str, list[str]] = {}
+    for place, item in (key for part in parts for key in _keys(part)):
+        places.setdefault(item, []).append(place)
+    found: dict[tuple[str, str], ItemAnswer] = {}
+    for worst in cell.worst:
+        at = places.get(worst.item, []) if parts else [""]
+        if len(at) == 1 and abs(scores.get((at[0], worst.item), worst.value) - worst.value) < _SAME:
+            found[at[0], worst.item] = of_worst(worst)
+    return found
 
 
-def _named(part: ItemScores) -> list[tuple[str, float]]:
-    own = values(part)
-    return [] if own is None else list(zip(part.items.tolist(), own.tolist(), strict=True))
+def of_worst(worst: WorstItem) -> ItemAnswer:
+    """Return an item of a report's list as an answer; of a ranking the list has the first document alone."""
+    return ItemAnswer(worst.text, worst.expected, (Neighbour(worst.found),), worst.value)
+
+
+def found_lines(answer: ItemAnswer) -> list[str]:
+    """Return what a model answered, a line for each, with a mark at what was expected.
+
+    >>> found_lines(ItemAnswer("q", "b", (Neighbour("a", 0.9, False), Neighbour("b", 0.8, True))))
+    ['1. a (0.900)', '2. ✓ b (0.800)']
+    >>> found_lines(ItemAnswer("q", "b", (Neighbour("a"),)))
+    ['a']
+    """
+    told = [
+        ("✓ " if one.correct else "") + one.text + (f" ({one.score:.3f})" if one.score is not None else "")
+        for one in answer.found[:_SHOWN]
+    ]
+    return told if len(told) < 2 else [f"{rank}. {one}" for rank, one in enumerate(told, 1)]
+
+
+def _keys(part: ItemScores) -> list[tuple[str, str]]:
+    return [(f"{part.split}/{part.subset}", item) for item in part.items.tolist()]
+
+
+def _named(part: ItemScores) -> list[tuple[tuple[str, str], float]]:
+    own = item_values(part)
+    return [] if own is None else list(zip(_keys(part), own.tolist(), strict=True))

@@ -8,12 +8,16 @@ from pathlib import Path
 
 import pytest
 
-# Before any hub library is imported.
+from benchkit.settings import let_threads_sleep
+
+# Before torch or any hub library is imported.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_DATASETS_OFFLINE"] = "1"
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["BENCHKIT_COST"] = "off"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+# As the command does: threads that wait by spinning keep the cores from the other workers' tests.
+let_threads_sleep(os.environ)
 
 # The tests' own modules (fakes, own_data, servers) are imported by name.
 sys.path.insert(0, str(Path(__file__).parent))
@@ -25,4 +29,13 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "cache"
     monkeypatch.setenv("BENCHKIT_CACHE_DIR", str(folder))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the one cache of this run and all of its workers, for what takes long to make and never changes."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared-cache"
+    folder.mkdir(exist_ok=True)
     return folder

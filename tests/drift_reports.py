@@ -19,6 +19,7 @@ from benchkit.types.drift import (
     HealthFinding,
     ProjectedRegion,
     Projection,
+    RegionPlace,
     SegmentDriver,
     SegmentResult,
     StatisticResult,
@@ -75,6 +76,7 @@ PROJECTION = Projection(
     x_range=(-0.6, 0.55),
     y_range=(-0.4, 0.45),
     explained=0.231,
+    layout=(RegionPlace(3, 0.0, 1.0), RegionPlace(7, 1.0, 0.25)),
 )
 HARM = Harm(
     n_canaries=64,

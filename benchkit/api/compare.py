@@ -31,7 +31,7 @@ class LibraryComparison(Comparison):
         return to_dict(self)
 
     def to_dataframe(self) -> pd.DataFrame:
-        """Return one row for each cell: model, task, type, status, metric, score, ci_low, ci_high, n_items."""
+        """Return one row for each cell: model, task, type, status, metric, score, ci_low, ci_high, n_items, limited."""
         from benchkit.report.frame import to_dataframe
 
         return to_dataframe(self)

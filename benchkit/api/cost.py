@@ -98,7 +98,7 @@ def read_costs(path: Path, *, device: str) -> CostReport:
 def measure_loads(
     prepared: Prepared, plan: LoadPlan, *, on_stage: Callable[[str], None] = lambda _: None
 ) -> Iterator[LoadReport]:
-    """Yield the report of each model under load, one model after the other.
+    """Yield the report of each model under load, one model after the other; after an interrupted one no more.
 
     Raises:
         UsageError: a model that is fitted on a corpus, and serves no vectors by itself.
@@ -108,7 +108,7 @@ def measure_loads(
     if lexical := [model.meta.name for model in prepared.models if model.meta.dimension is None]:
         raise UsageError(f"--load: {', '.join(lexical)} is fitted on a corpus and serves no vectors by itself")
     for model in prepared.models:
-        yield measure_load(
+        report = measure_load(
             model.spec,
             model.meta,
             context,
@@ -120,6 +120,9 @@ def measure_loads(
             seed=prepared.seed,
             on_stage=on_stage,
         )
+        yield report
+        if report.interrupted:
+            return
 
 
 def measure_cost(

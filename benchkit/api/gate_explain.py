@@ -17,7 +17,8 @@ from benchkit.gate.slices import slice_losses, tasks_of_slice
 from benchkit.measure.bootstrap import DrawsScores
 from benchkit.runner.answers import answer_items
 from benchkit.runner.run import PlannedModel, open_encoder
-from benchkit.tasks.answers import ItemAnswer, Wanted
+from benchkit.tasks.answers import Wanted
+from benchkit.types.answer import ItemAnswer
 from benchkit.types.gate import Explanation, LostItem, RuleResult, Scored
 
 if TYPE_CHECKING:

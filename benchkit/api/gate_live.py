@@ -67,7 +67,7 @@ def run_live(request: GateRequest, *, progress: Progress | None = None) -> GateR
     """Run a gate on a model; see `benchkit.api.gate.run_gate`."""
     started, watched = time.perf_counter(), progress or Silent()
     settings = settings_of(request.comparison(()))
-    suite = suite_of(request.comparison(()), settings)
+    suite = suite_of(request.comparison(()), settings, asks_mteb=True)
     policy = policy_of(request, suite)
     stored = find_baseline(request, settings, suite.name)
     (candidate_spec,) = model_specs(request.comparison((request.candidate or "",)), settings, suite)

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from benchkit.errors import BenchkitError, ModelError, SuiteError, UsageError
 from benchkit.models.device import resolve_device
@@ -20,16 +20,22 @@ from benchkit.settings import Settings, load_settings
 from benchkit.store.uri import locate
 from benchkit.suite.find import find_suite
 from benchkit.suite.load import load_suite
-from benchkit.suite.suite import Suite
+from benchkit.suite.mteb_names import locate_names
+from benchkit.suite.suite import BenchmarkSpec, Suite
+from benchkit.tasks.mteb_names import UnknownNames
 from benchkit.tasks.opened import OpenedTask, expand_benchmark, open_task
 from benchkit.types.comparison import SuiteInfo
 from benchkit.types.cost import Budget, CostChoice, CostLevel
 from benchkit.types.model import ModelSpec, OpenContext
+from benchkit.types.task import TaskSpec
 
 DEFAULT_SUITE = "quickstart"
 ENGINE_LOADER = "sentence-transformers"
 # Limits on what only a measurement tells, by the option that sets them.
 _MEASURED = {"--max-p95-ms": "max_p95_ms", "--max-memory-mib": "max_memory_mib"}
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +103,16 @@ def settings_of(request: Request) -> Settings:
     return settings
 
 
-def suite_of(request: Request, settings: Settings) -> Suite:
-    """Load the suite that a request or the settings name, else the quickstart."""
+def suite_of(request: Request, settings: Settings, *, asks_mteb: bool = False) -> Suite:
+    """Load the suite that a request or the settings name, else the quickstart.
+
+    Args:
+        asks_mteb: Let a refusal tell of names that MTEB doesn't know too.
+    """
     # An empty name is a script's variable that isn't set, not a wish for another suite.
     name = request.suite if request.suite is not None else settings.suite or DEFAULT_SUITE
     try:
-        suite = load_suite(find_suite(name, [request.start / "suites"]))
+        suite = load_suite(find_suite(name, [request.start / "suites"]), asks_mteb=asks_mteb)
     except SuiteError as exc:
         if request.suite is not None or settings.suite is None:
             raise
@@ -122,7 +132,7 @@ def prepare(request: Request, *, on_stage: Callable[[str], None] = lambda _: Non
     settings = settings_of(request)
     if settings.offline:
         go_offline()
-    suite = suite_of(request, settings)
+    suite = suite_of(request, settings, asks_mteb=True)
     specs = _with_engine(model_specs(request, settings, suite), request.engine)
     cost = _cost_level(request, settings)
     budget, notes = _budget(request, suite, is_measured=cost is not None)
@@ -170,8 +180,8 @@ def model_specs(request: Request, settings: Settings, suite: Suite) -> tuple[Mod
     asked = request.models or tuple(described.values()) or settings.models
     if not asked:
         raise UsageError("name at least one model: benchkit compare MODEL...; `benchkit models list` shows short names")
-    specs = tuple(
-        model if isinstance(model, ModelSpec) else described.get(model) or parse_model(model) for model in asked
+    specs = _made_of_all(
+        asked, lambda model: model if isinstance(model, ModelSpec) else described.get(model) or parse_model(model)
     )
     labels = [spec.label for spec in specs]
     if doubled := sorted({label for label in labels if labels.count(label) > 1}):
@@ -238,18 +248,27 @@ def _baseline(name: str | None, specs: Sequence[ModelSpec], *, named: bool) -> s
 
 
 def _find_models(specs: Sequence[ModelSpec], context: OpenContext) -> tuple[PlannedModel, ...]:
-    found: list[PlannedModel] = []
+    return _made_of_all(specs, lambda spec: PlannedModel(spec, open_model(spec, context)))
+
+
+def _made_of_all(given: Sequence[Given], make: Callable[[Given], Made]) -> tuple[Made, ...]:
+    """Return what `make` makes of each model.
+
+    Raises:
+        ModelError: all that is wrong with any of them.
+    """
+    made: list[Made] = []
     problems: list[BenchkitError] = []
-    for spec in specs:
+    for one in given:
         try:
-            found.append(PlannedModel(spec, open_model(spec, context)))
+            made.append(make(one))
         except BenchkitError as exc:
             problems.append(exc)
     if len(problems) == 1:
         raise problems[0]
     if problems:
         raise ModelError("\n".join(str(problem) for problem in problems))
-    return tuple(found)
+    return tuple(made)
 
 
 def open_tasks(suite: Suite, settings: Settings) -> tuple[OpenedTask, ...]:
@@ -259,18 +278,14 @@ def open_tasks(suite: Suite, settings: Settings) -> tuple[OpenedTask, ...]:
         SuiteError: all that is wrong with any of them.
     """
     specs = list(suite.tasks)
-    problems: list[str] = []
+    unknown: list[UnknownNames] = []
     for benchmark in suite.benchmarks:
         try:
-            expanded = expand_benchmark(
-                benchmark.name, types=benchmark.types or (), exclude=benchmark.exclude, cache_dir=settings.cache_dir
-            )
-        except SuiteError as exc:
-            problems.append(f"{suite.path}: {exc}")
-            continue
-        specs.extend(replace(spec, limits=benchmark.limits) for spec in expanded)
+            specs += _tasks_of(benchmark, settings)
+        except UnknownNames as exc:
+            unknown.append(exc)
     names = [spec.name for spec in specs]
-    problems += [
+    problems = [
         f"task {name!r} is in the suite twice: by name and inside a benchmark; leave one out with `exclude:`"
         for name in sorted({name for name in names if names.count(name) > 1})
     ]
@@ -278,9 +293,24 @@ def open_tasks(suite: Suite, settings: Settings) -> tuple[OpenedTask, ...]:
     for spec in specs:
         try:
             opened.append(open_task(spec, cache_dir=settings.cache_dir, offline=settings.offline))
+        except UnknownNames as exc:
+            unknown.append(exc)
         except SuiteError as exc:
-            # Problems of own data name their file themselves.
-            problems.append(str(exc) if spec.data is not None else f"{suite.path}: {exc}")
-    if problems:
-        raise SuiteError("\n".join(problems))
+            # A problem of own data, which names its file itself.
+            problems.append(str(exc))
+    if unknown or problems:
+        raise SuiteError("\n".join([*_located(suite, unknown), *problems]))
     return tuple(opened)
+
+
+def _tasks_of(benchmark: BenchmarkSpec, settings: Settings) -> list[TaskSpec]:
+    expanded = expand_benchmark(
+        benchmark.name, types=benchmark.types or (), exclude=benchmark.exclude, cache_dir=settings.cache_dir
+    )
+    return [replace(spec, limits=benchmark.limits) for spec in expanded]
+
+
+def _located(suite: Suite, unknown: Sequence[UnknownNames]) -> list[str]:
+    """Return a line for each unknown name, with its place in the suite's file."""
+    located = locate_names(suite.path) if unknown and suite.path else None
+    return [str(located)] if located else [str(problem) for problem in unknown]

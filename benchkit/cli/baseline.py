@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ import click
 from benchkit.cli.budget import ENGINES
 from benchkit.cli.console import make_progress, say
 from benchkit.cli.interrupt import ends_in_order
+from benchkit.cli.invoked import command_line
 from benchkit.cli.options import FILE, check_targets
 from benchkit.errors import EXIT_INTERRUPTED, EXIT_OK, UsageError
 
@@ -179,7 +179,7 @@ def _tell(champion: Champion) -> None:
 def _request(**given: Any) -> Request:
     from benchkit.api.request import Request
 
-    return Request(command=shlex.join(["benchkit", *sys.argv[1:]]), cost="off", **given)
+    return Request(command=command_line(), cost="off", **given)
 
 
 def _watched(quiet: bool, work: Callable[[Progress], Any]) -> Any:

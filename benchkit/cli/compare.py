@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ import click
 from benchkit.cli.budget import budget_options
 from benchkit.cli.console import make_progress, say
 from benchkit.cli.interrupt import ends_at_once, ends_in_order
+from benchkit.cli.invoked import command_line
 from benchkit.cli.options import (
     FILE,
     STDOUT,
@@ -27,6 +27,7 @@ from benchkit.cli.options import (
     suite_option,
     tracking_options,
 )
+from benchkit.cli.plan import show_plan
 from benchkit.cli.streams import drop_stdout
 from benchkit.errors import EXIT_CELL_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, UsageError
 
@@ -49,7 +50,12 @@ if TYPE_CHECKING:
 @level_option("--cost")
 @click.option("--no-cost", is_flag=True, help="Do not measure latency, throughput and memory.")
 @budget_options
-@click.option("--dry-run", is_flag=True, help="Show what would be run, and stop.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Show what would be run, and stop. Nothing is written but the cache: no --json, --markdown or --html file. "
+    "With --json - the plan is JSON: suite, models, tasks, and for each cell whether it is kept already.",
+)
 @quiet_option
 @seed_option()
 def command(
@@ -94,12 +100,12 @@ def command(
         engine=engine,
         cost="off" if no_cost else cost,
         budget=budget,
-        command=shlex.join(["benchkit", *sys.argv[1:]]),
+        command=command_line(),
     )
     with ends_at_once():
         prepared = prepare(request, on_stage=lambda stage: say(stage, quiet=quiet))
     if dry_run:
-        _show_plan(prepared)
+        show_plan(prepared, as_json=json_path == STDOUT)
         return EXIT_OK
     return _run(prepared, json_path, markdown_path, html_path, quiet=quiet)
 
@@ -212,21 +218,3 @@ def _print_table(comparison: Comparison) -> None:
             raise BrokenPipeError
 
     render_table(comparison, Stdout())
-
-
-def _show_plan(prepared: Prepared) -> None:
-    click.echo(f"suite {prepared.suite.name} ({prepared.suite.digest[:12]}), device {prepared.device}")
-    for task in prepared.tasks:
-        source = task.spec.data or f"hub: {task.task_class.metadata.dataset['path']}@{task.revision[:12]}"
-        click.echo(f"  task   {task.name}: {task.type}, {task.main_metric}, {source}")
-        for note in task.notes:
-            click.echo(f"         {note}")
-    for model in prepared.models:
-        meta = model.meta
-        size = f"{meta.dimension} dimensions, {meta.bytes_per_vector} bytes per vector" if meta.dimension else "sparse"
-        click.echo(f"  model  {meta.name}: {meta.id}, {size}, fingerprint {meta.fingerprint[:12]}")
-        for note in meta.notes:
-            click.echo(f"         {note}")
-    where = prepared.tracking_uri or "not recorded"
-    cells = len(prepared.tasks) * len(prepared.models)
-    click.echo(f"  {cells} cell{'' if cells == 1 else 's'}; MLflow: {where}; cache: {prepared.settings.cache_dir}")

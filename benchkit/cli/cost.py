@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import shlex
-import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from benchkit.cli.console import say
-from benchkit.cli.interrupt import ends_at_once
+from benchkit.cli.interrupt import ends_at_once, ends_in_order
+from benchkit.cli.invoked import command_line
 from benchkit.cli.options import (
     STDOUT,
     baseline_option,
@@ -23,11 +23,12 @@ from benchkit.cli.options import (
     seed_option,
     suite_option,
 )
-from benchkit.errors import EXIT_CELL_FAILED, EXIT_OK, UsageError
+from benchkit.errors import EXIT_CELL_FAILED, EXIT_INTERRUPTED, EXIT_OK, UsageError
 
 if TYPE_CHECKING:
     from benchkit.api.request import Prepared
     from benchkit.types.cost import CostLevel
+    from benchkit.types.load import LoadReport
 
 _LOAD_OPTIONS = ("rates", "utilisations", "slo_ms", "seconds")
 
@@ -45,7 +46,7 @@ class Numbers(click.ParamType[tuple[float, ...]]):
             numbers = tuple(float(part) for part in str(value).split(","))
         except ValueError:
             self.fail(f"{value!r} should be numbers with commas between them, such as 5,10,20", param, ctx)
-        limit = "" if self._most is None else f" and below {self._most:g}"
+        limit = ", and finite" if self._most is None else f" and below {self._most:g}"
         if not all(0 < number < (self._most or float("inf")) for number in numbers):
             self.fail(f"{value!r}: every number should be above 0{limit}", param, ctx)
         return numbers
@@ -107,16 +108,16 @@ def command(
         seed=seed,
         engine=engine,
         cost=level or "quick",
-        command=shlex.join(["benchkit", *sys.argv[1:]]),
+        command=command_line(),
     )
     with ends_at_once():
         prepared = prepare(request, on_stage=lambda stage: say(stage, quiet=quiet))
         for note in prepared.notes:
             say(f"warning: {note}")
-        if is_load:
-            plan = {name: value for name, value in given.items() if value is not None}
-            return _load(prepared, plan, json_path, quiet=quiet)
-        return _measure(prepared, against, json_path, refresh=refresh, quiet=quiet)
+        if not is_load:
+            return _measure(prepared, against, json_path, refresh=refresh, quiet=quiet)
+    plan = {name: value for name, value in given.items() if value is not None}
+    return _load(prepared, plan, json_path, quiet=quiet)
 
 
 def _check(given: dict[str, Any], *, is_load: bool, against: Path | None, refresh: bool) -> None:
@@ -154,11 +155,21 @@ def _load(prepared: Prepared, given: dict[str, Any], json_path: str | None, *, q
     from benchkit.api.cost import LoadPlan, measure_loads
     from benchkit.report.load import load_to_dict, render_load
 
-    reports = list(measure_loads(prepared, LoadPlan(**given), on_stage=lambda stage: say(stage, quiet=quiet)))
+    reports: list[LoadReport] = []
+    loads = measure_loads(prepared, LoadPlan(**given), on_stage=lambda stage: say(stage, quiet=quiet))
+    with ends_in_order(), suppress(KeyboardInterrupt):  # between two models; during one its report says so
+        reports.extend(loads)
+    is_interrupted = len(reports) < len(prepared.models) or reports[-1].interrupted
+    if is_interrupted and not any(report.points for report in reports):
+        say("interrupted: no load was measured to its end")
+        return EXIT_INTERRUPTED
     if json_path is not None:
         _write({"schema_version": 1, "load": [load_to_dict(report) for report in reports]}, json_path)
     if json_path != STDOUT:
         render_load(reports, Console())
+    if is_interrupted:
+        say("interrupted: the report holds what was finished")
+        return EXIT_INTERRUPTED
     return EXIT_CELL_FAILED if any(report.failure for report in reports) else EXIT_OK
 
 

@@ -120,6 +120,8 @@ class Child:
                 self.process.kill()
                 self.process.wait()
         self._reader.join(timeout=1)
+        if self.process.stdin is not None:
+            self.process.stdin.close()
         if not self._reader.is_alive():
             self._stdout.close()
 
@@ -151,7 +153,7 @@ def _start(request: Request, port: int, hidden: Mapping[str, str]) -> Child:
     process = subprocess.Popen(  # noqa: S603  # Streamlit of this environment
         _command_line(request, port),
         env=environment_of(request.environment),
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,  # dashboards.serve ends when it closes, also where this process was killed
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -186,7 +188,7 @@ def _command_line(request: Request, port: int) -> list[str]:
     flags = [f"--{name}={value}" for name, value in options.items()]
     flags += [f"--server.allowedHosts={host}" for host in request.hosts]
     # -P: a folder "dashboards" or a file "streamlit.py" where the user stands is not ours.
-    return [sys.executable, "-P", "-m", "streamlit", "run", str(dashboards_folder() / "app.py"), *flags]
+    return [sys.executable, "-P", "-m", "dashboards.serve", "run", str(dashboards_folder() / "app.py"), *flags]
 
 
 def dashboards_folder() -> Path:

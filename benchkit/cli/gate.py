@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -15,6 +14,7 @@ import click
 
 from benchkit.cli.console import make_progress, say
 from benchkit.cli.interrupt import ends_in_order
+from benchkit.cli.invoked import command_line
 from benchkit.cli.options import (
     FILE,
     STDOUT,
@@ -125,7 +125,7 @@ def command(
         cost=False if no_cost else None,
         on_inconclusive=on_inconclusive,
         report_only=report_only,
-        command=shlex.join(["benchkit", *sys.argv[1:]]),
+        command=command_line(),
     )
     return _run(request, targets, _format(output_format), quiet=quiet)
 

@@ -22,6 +22,7 @@ import click
 from benchkit import __version__
 from benchkit.cli.streams import drop_stdout, forgive_encodings, say
 from benchkit.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, BenchkitError, nearest
+from benchkit.settings import let_threads_sleep
 
 # name -> (module, first line of its help); `--help` shows these without importing any of the modules.
 COMMANDS = {
@@ -102,8 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     forgive_encodings()
     # Before tqdm is imported: MTEB's bars would run into our own progress, and into logs.
     os.environ.setdefault("TQDM_DISABLE", "1")
-    # Before torch is imported: threads that wait by spinning keep a busy core from the one that they wait for.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    let_threads_sleep(os.environ)
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code = cli.main(args=given, prog_name="benchkit", standalone_mode=False)

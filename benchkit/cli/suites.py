@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,11 +24,11 @@ def command() -> None:
     """List, show, check and fetch suites."""
 
 
-def _load(name: str) -> Suite:
+def _load(name: str, *, asks_mteb: bool = False) -> Suite:
     from benchkit.suite.find import find_suite
     from benchkit.suite.load import load_suite
 
-    return load_suite(find_suite(name))
+    return load_suite(find_suite(name), asks_mteb=asks_mteb)
 
 
 @command.command("list")
@@ -71,7 +72,7 @@ def validate_command(names: tuple[str, ...]) -> int:
     wrong = 0
     for name in names:
         try:
-            wrong += _wrong_of(_load(name))
+            wrong += _wrong_of(_load(name, asks_mteb=True))
         except SuiteError as exc:
             if len(names) == 1:
                 raise
@@ -83,10 +84,9 @@ def validate_command(names: tuple[str, ...]) -> int:
 
 def _wrong_of(suite: Suite) -> int:
     """Print what was found in a suite's data and return how many errors there are."""
-    wrong = 0
+    wrong = _wrong_names(suite)
     for task in suite.tasks:
         if task.type is None:
-            click.echo(f"{task.name}: an MTEB task; its data are not checked here")
             continue
         try:
             findings = list(_findings(task))
@@ -100,6 +100,26 @@ def _wrong_of(suite: Suite) -> int:
             shown = f" ({'; '.join(map(str, found.items[:5]))})" if found.items else ""
             click.echo(f"  {found.severity}: {found.message}{shown}")
     return wrong
+
+
+def _wrong_names(suite: Suite) -> int:
+    """Print whether MTEB knows what a suite takes from it, and return how many errors there are."""
+    from benchkit.api.request import open_tasks
+    from benchkit.settings import load_settings
+
+    named = replace(suite, tasks=tuple(task for task in suite.tasks if task.type is None))
+    if not (named.tasks or named.benchmarks):
+        return 0
+    try:
+        open_tasks(named, load_settings(Path.cwd(), os.environ))
+    except SuiteError as exc:
+        click.echo(f"error: {exc}")
+        return 1
+    for task in named.tasks:
+        click.echo(f"{task.name}: an MTEB task; its data are not checked here")
+    for benchmark in named.benchmarks:
+        click.echo(f"{benchmark.name}: an MTEB benchmark; its data are not checked here")
+    return 0
 
 
 def _findings(task: TaskSpec) -> Iterable[Finding]:
@@ -134,7 +154,7 @@ def prefetch_command(name: str, target: Path) -> int:
     from benchkit.tasks.mirror import mirror_data
     from benchkit.tasks.opened import expand_benchmark, open_task
 
-    suite = _load(name)
+    suite = _load(name, asks_mteb=True)
     cache_dir = load_settings(Path.cwd(), os.environ).cache_dir
     specs = [task for task in suite.tasks if task.data is None]
     for benchmark in suite.benchmarks:

@@ -155,7 +155,7 @@ class Interleaver:
         try:
             return action(child)
         except ProcessFailed as exc:
-            self.failures[child] = str(exc)
+            self.failures[child] = str(exc).removeprefix(f"{child.label}: ")  # told beside its name
             self.children.remove(child)
             child.process.close()
             return None

@@ -274,7 +274,10 @@ def _endpoint(spec: ModelSpec, context: OpenContext, source: TextSource) -> Iter
             "leave one of the two out"
         )
     measured = replace(asked, max_retries=0, timeout_s=min(asked.timeout_s, REQUEST_S))
-    encoders = [OpenAIEncoder(handle.meta, handle.prompts, Client(measured, REAL_TIME)) for _ in range(CONNECTIONS)]
+    encoders = [
+        OpenAIEncoder(handle.meta, handle.prompts, Client(measured, REAL_TIME), handle.vector_key)
+        for _ in range(CONNECTIONS)
+    ]
     prompt = encoders[0].prompt_for(task_name=source.task_name, task_type=source.task_type, role=source.role)
 
     def target(connection: int, text: int) -> object:
@@ -322,7 +325,8 @@ def measure_load(
         seed: The same arrivals, faster or slower, for every rate and model.
 
     Returns:
-        The report; what went wrong with the model is its `failure`.
+        The report; what went wrong with the model is its `failure`. After Ctrl-C it is `interrupted`, and holds the
+        rates that were finished.
 
     Raises:
         UsageError: a rate or share that can't be, or a rate without a request in its time.
@@ -348,7 +352,9 @@ def measure_load(
         with _endpoint(spec, context, source) if is_endpoint else _local(spec, context, source) as service:
             session.run(service, rates, utilisations)
     except BenchkitError as exc:  # the other models go on
-        session.report = replace(session.report, failure=str(exc))
+        session.report = replace(session.report, failure=str(exc).removeprefix(f"{spec.label}: "))
+    except KeyboardInterrupt:
+        session.report = replace(session.report, interrupted=True)
     return replace(session.report, saturation_per_s=saturation(session.report.points))
 
 
@@ -418,12 +424,14 @@ def _check(
     rates: Sequence[float] | None, utilisations: Sequence[float], seconds_per_rate: float, slo_ms: float | None
 ) -> None:
     if rates is not None and not (rates and all(0 < rate < float("inf") for rate in rates)):
-        raise UsageError(f"rates should be numbers above 0, got {list(rates)}")
+        raise UsageError(f"rates should be finite numbers above 0, got {list(rates)}")
     if rates is None and not (utilisations and all(0 < share < float("inf") for share in utilisations)):
-        raise UsageError(f"utilisations should be numbers above 0, got {list(utilisations)}")
+        raise UsageError(f"utilisations should be finite numbers above 0, got {list(utilisations)}")
     if slo_ms is not None and not 0 < slo_ms < float("inf"):
-        raise UsageError(f"the longest latency should be above 0 ms, got {slo_ms}")
+        raise UsageError(f"the longest latency should be a finite number of ms above 0, got {slo_ms}")
     if not 0 < seconds_per_rate < float("inf"):
-        raise UsageError(f"the length of a rate should be above 0 s, got {seconds_per_rate}")
+        raise UsageError(f"the length of a rate should be a finite number of seconds above 0, got {seconds_per_rate}")
     if rates is not None and (low := min(rates)) * seconds_per_rate < 1:
-        raise UsageError(f"{low:g} requests/s is less than one request in {seconds_per_rate:g} s; give more seconds")
+        raise UsageError(
+            f"{low:g} requests/s is less than one request in {seconds_per_rate:g} s; give more seconds or a higher rate"
+        )

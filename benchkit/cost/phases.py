@@ -209,14 +209,20 @@ class Phases:
         documents = self._sources.documents
         for number in self._part(self._plan.sweep_passes):
             for size in self._plan.batch_sizes:
-                # Other texts in each pass, the same for every model.
-                start = number * size % (len(documents.texts) - size + 1)
-                self._sweep.planned += 1
-                left_s = self._sweep.left_s(self._share if number else 1.0)
-                late = self._beside.step(
-                    "batch", documents, start, start + size, among=children, within_s=left_s / len(children)
-                )
-                self._sweep.leave_out(late, str(size))
+                for start in self._starts(number, size):
+                    self._sweep.planned += 1
+                    left_s = self._sweep.left_s(self._share if number else 1.0)
+                    late = self._beside.step(
+                        "batch", documents, start, start + size, among=children, within_s=left_s / len(children)
+                    )
+                    self._sweep.leave_out(late, str(size))
+
+    def _starts(self, number: int, size: int) -> range:
+        """Return where the batches of a step begin: other documents in each pass, the same for every model."""
+        calls = max(self._plan.sweep_texts // size, 1)
+        covered = calls * size
+        first = number * covered % (len(self._sources.documents.texts) - covered + 1)
+        return range(first, first + covered, size)
 
     def _passes(self, children: Sequence[Child], limit: _Limit, numbers: range, share: float) -> None:
         for number in numbers:

@@ -25,6 +25,8 @@ class CostPlan:
         most_rounds: Rounds are added up to this, as long as a ratio of two processes isn't known well enough.
         batch_sizes: Steps of the batch sweep.
         sweep_passes: Times that the sweep is gone through.
+        sweep_texts: Documents of a step, at least: a smaller batch takes several calls for them, so that the small
+            steps are all on the same documents and don't show the length of a single one.
         throughput_passes: Passes over the documents of each length class.
         class_texts, class_characters: Most texts and characters of a length class.
         remote_rounds, remote_passes: The same for an endpoint, where each call may cost money; it has no sweep.
@@ -37,6 +39,7 @@ class CostPlan:
     most_rounds: int
     batch_sizes: tuple[int, ...]
     sweep_passes: int
+    sweep_texts: int
     throughput_passes: int
     class_texts: int
     class_characters: int
@@ -61,6 +64,7 @@ PLANS: Mapping[CostLevel, CostPlan] = {
         most_rounds=192,
         batch_sizes=(1, 8, 32),
         sweep_passes=2,
+        sweep_texts=16,
         throughput_passes=6,  # fewer say nothing of their spread
         class_texts=24,
         class_characters=8_000,
@@ -78,6 +82,7 @@ PLANS: Mapping[CostLevel, CostPlan] = {
         most_rounds=768,  # 384 pairs of wall time: an interval of ±1.4 % between equal models
         batch_sizes=(1, 2, 4, 8, 16, 32, 64, 128, 256),
         sweep_passes=2,
+        sweep_texts=16,
         throughput_passes=6,
         class_texts=128,
         class_characters=16_000,

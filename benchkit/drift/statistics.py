@@ -36,12 +36,13 @@ Array = NDArray[np.float32] | NDArray[np.float64]
 
 STATISTICS = ("centroid", "mahalanobis", "novelty", "clusters", "cluster-max", "quadratic", "norm")
 # How much each counts in the combined p-value; chosen on the development scenarios of benchmarks/drift_power.py.
-WEIGHTS = np.array([0.5, 1.0, 1.0, 4.0, 0.2, 0.5, 0.3])
+WEIGHTS = np.array([0.4, 0.7, 1.5, 4.5, 0.2, 0.5, 0.3])
 # Two that see a new domain, each in part; how much their product counts.
-PAIR, PAIR_WEIGHT = ("novelty", "mahalanobis"), 2.0
-RIDGE = 0.1  # of the mean variance
-# Clusters on each level of the tree, less one; with the 95 % point of chi-square of that many degrees of freedom.
-LEVELS = {1: 3.841, 4: 9.488, 16: 26.296, 63: 82.529}
+PAIR, PAIR_WEIGHT = ("novelty", "mahalanobis"), 1.5
+RIDGE = 0.05  # of the mean variance
+# Groups on each level of the tree, less one; with the size that chi-square of that many degrees of freedom has in 5, 3,
+# 1.5 and 1 % of cases: a topic is many clusters, so a change of topics shows where groups are few.
+LEVELS = {1: 3.841, 3: 8.947, 9: 20.513, 63: 92.010}
 NOVEL_SHARE = 0.05
 LEHMANN = 0.3  # P(rank in the tail < u) = u ** 0.3 of novel rows
 MORE_ROWS = 2  # added to each cluster's count: a share known from few rows is often too small to be a yardstick
@@ -170,7 +171,7 @@ class Yardstick:
         yield np.sqrt(np.square(norm / self.spread[-2:]).sum(axis=1))
 
     def _tree_size(self, clusters: Array, shares: Doubles) -> Array:
-        """Return the largest chi-square over the levels of the tree, each by its 95 % point, as a length."""
+        """Return the largest chi-square over the levels of the tree, each by its own point, as a length."""
         levels = [
             (np.square(clusters @ members) / (shares @ members)).sum(axis=1) / point
             for members, point in zip(self.groups, LEVELS.values(), strict=True)

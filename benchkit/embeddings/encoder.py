@@ -35,7 +35,7 @@ from benchkit.embeddings.lengths import CutTexts, ReadTexts, cut_batches
 from benchkit.embeddings.memory import MemorySpace
 from benchkit.embeddings.segment import Vectors
 from benchkit.embeddings.store import CacheWriteError, VectorSpace, VectorStore
-from benchkit.types.model import Encoder, ModelMeta, Role, TokenBatched
+from benchkit.types.model import Encoder, ModelMeta, PromptApart, Role, TokenBatched
 
 DEFAULT_BATCH_SIZE = 32
 # Of a model that says how many tokens it likes: only texts without a token could be more than these on a processor.
@@ -205,21 +205,22 @@ class CachedEncoder:
             return None
         meta = self.meta
         identity = {"prompt": prompt, "role": role, "context": self._context}
+        model = _vector_key(self._encoder)
         try:
-            space = self._store.open(meta.fingerprint, digest_json(identity))
+            space = self._store.open(model, digest_json(identity))
         except CacheWriteError as failure:
             self._warn_of_failure(failure)
             return None
         # On a full disk: the vectors that are there are still good.
         with suppress(CacheWriteError):
             self._store.describe(
-                meta.fingerprint,
+                model,
                 {"name": meta.name, "id": meta.id, "revision": meta.revision, "dimension": meta.dimension},
             )
         if meta.dimension is not None and space.dimension not in (None, meta.dimension):
             raise ValueError(
                 f"model {meta.name} says {meta.dimension} dimensions, the vectors kept under its fingerprint "
-                f"{meta.fingerprint} have {space.dimension}: a fingerprint must cover all that decides the vectors"
+                f"{model} have {space.dimension}: a fingerprint must cover all that decides the vectors"
             )
         if space.report.damaged_blocks:
             self._on_warning(
@@ -366,6 +367,11 @@ def _request(texts: Sequence[str]) -> _Request:
 
 def _parts(rows: Rows) -> Iterator[Rows]:
     return (rows[start : start + _ROWS_AT_A_TIME] for start in range(0, len(rows), _ROWS_AT_A_TIME))
+
+
+def _vector_key(encoder: Encoder) -> str:
+    """Return what the model's vectors are kept under: what it is, without a table of prompts that decides none."""
+    return encoder.vector_key if isinstance(encoder, PromptApart) else encoder.meta.fingerprint
 
 
 def _warn(message: str) -> None:

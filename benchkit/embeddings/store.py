@@ -277,7 +277,7 @@ class VectorStore:
         """Return the space of a model; the same object each time, as long as the store is open.
 
         Args:
-            fingerprint: `ModelMeta.fingerprint`: all that decides the model's vectors, but for the text.
+            fingerprint: Of the model's vectors: all that decides them, but for the text and what `space` holds.
             space: Digest of what else does: prompt and role.
 
         Raises:

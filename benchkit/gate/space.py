@@ -102,16 +102,18 @@ def judge_space(
     """Return the rule "compatibility/same_space", or none where the policy ignores it.
 
     Args:
-        why_none: Why there is no report; the rule is skipped with these words.
+        why_none: Why there is no report. A rule that blocks is then inconclusive with these words, for only a policy
+            of one's own asks for that; one that warns is skipped.
     """
     if same_space == "ignore":
         return ()
     verdicts: dict[SpaceVerdict, RuleVerdict] = {"drop-in": "pass", "re-embed": "fail", "unknown": "inconclusive"}
+    unseen: RuleVerdict = "inconclusive" if same_space == "block" else "skipped"
     rule = RuleResult(
         id=RULE_ID,
         group="compatibility",
         on="same_space",
-        verdict="skipped" if report is None else verdicts[report.verdict],
+        verdict=unseen if report is None else verdicts[report.verdict],
         severity=same_space,
         sentence=why_none if report is None else report.sentence,
     )

@@ -81,6 +81,26 @@ def fewest_calls(percent: int) -> int:
     return -(-100 // (100 - percent))
 
 
+def nearest_rank(values: ArrayLike, percent: int) -> float:
+    """Return the smallest value that at least `percent` % of all don't exceed; infinity is a value like others.
+
+    Args:
+        values: (n,), one or more.
+        percent: 1 to 99; a whole number, so that the rank is exact.
+
+    Raises:
+        ValueError: no values, or a percentile of 0 or 100.
+
+    >>> nearest_rank(range(20, 0, -1), 95)
+    19.0
+    """
+    _check_percent(percent)
+    ordered = np.sort(np.asarray(values, dtype=np.float64))
+    if not len(ordered):
+        raise ValueError("a percentile needs one or more values")
+    return float(ordered[-(-len(ordered) * percent // 100) - 1])
+
+
 def percentile(samples: ArrayLike, percent: int) -> Estimate | None:
     """Return a percentile (nearest rank) with its distribution-free interval; None with too few samples.
 
@@ -94,14 +114,18 @@ def percentile(samples: ArrayLike, percent: int) -> Estimate | None:
     >>> percentile(range(1, 101), 95)  # the 95th of 100; ranks 90 and 100 hold the true one with 95.7 %
     Estimate(value=95.0, low=90.0, high=100.0, n=100)
     """
-    if not 1 <= percent <= 99:
-        raise ValueError(f"a percentile lies between 1 and 99, got {percent}")
+    _check_percent(percent)
     ordered = np.sort(_checked(samples))
     n = len(ordered)
     if n < fewest_calls(percent):
         return None
     low, high = _ends(ordered, percent)
-    return Estimate(float(ordered[-(-n * percent // 100) - 1]), low, high, n)
+    return Estimate(nearest_rank(ordered, percent), low, high, n)
+
+
+def _check_percent(percent: int) -> None:
+    if not 1 <= percent <= 99:
+        raise ValueError(f"a percentile lies between 1 and 99, got {percent}")
 
 
 def median(samples: ArrayLike) -> Estimate:

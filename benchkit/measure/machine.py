@@ -93,6 +93,11 @@ def _file_cache_bytes(cgroup: Path) -> int:
     return 0
 
 
+def usable_cores() -> int:
+    """Return how many cores this process may use, at least 1."""
+    return _cores_allowed() or os.cpu_count() or 1
+
+
 def _cores_allowed() -> int | None:
     if not hasattr(os, "sched_getaffinity"):  # Linux only
         return None

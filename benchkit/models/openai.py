@@ -104,39 +104,44 @@ def open_model(spec: ModelSpec, context: OpenContext, *, timing: Timing = REAL_T
         "place": f"{where.netloc}{where.path}",
         "model": endpoint.model,
         "dimensions": endpoint.dimensions,
-        "prompts": prompts.identity(),
         "probe": probe_digest(vectors),
     }
     meta = ModelMeta(
         name=spec.label,
         id=f"{endpoint.base_url} {endpoint.model}",
         revision=None,
-        fingerprint=digest_json(identity),
+        fingerprint=digest_json({**identity, "prompts": prompts.identity()}),
         dimension=vectors.shape[1],
         bytes_per_vector=4 * vectors.shape[1],
         normalized=bool(np.all(np.abs(np.linalg.norm(vectors, axis=1) - 1) < UNIT_TOLERANCE)),
         notes=("served by an endpoint: identified by the vectors of four texts, not by its weights",),
     )
-    return OpenAIHandle(meta, prompts, client)
+    return OpenAIHandle(meta, prompts, client, digest_json(identity))
 
 
 @dataclass(frozen=True, slots=True)
 class OpenAIHandle:
-    """An endpoint that answered."""
+    """An endpoint that answered.
+
+    Attributes:
+        vector_key: Identity of its vectors, whatever its prompts are.
+    """
 
     meta: ModelMeta
     prompts: Prompts
     client: Client
+    vector_key: str
 
     def load(self) -> OpenAIEncoder:
-        return OpenAIEncoder(self.meta, self.prompts, self.client)
+        return OpenAIEncoder(self.meta, self.prompts, self.client, self.vector_key)
 
 
 class OpenAIEncoder:
     """Texts in, an endpoint's vectors out."""
 
-    def __init__(self, meta: ModelMeta, prompts: Prompts, client: Client) -> None:
+    def __init__(self, meta: ModelMeta, prompts: Prompts, client: Client, vector_key: str) -> None:
         self.meta = meta
+        self.vector_key = vector_key
         self._prompts = prompts
         self._client = client
         self._takes_blank: bool | None = None
@@ -344,7 +349,7 @@ class Client:
             except _UnansweredError as failure:
                 wait_s = self._wait_s(attempt, failure.wait_s)
                 if attempt == self.endpoint.max_retries or self._timing.now() + wait_s > give_up:
-                    raise CellFailed(f"{self.endpoint}: {failure} (tried {attempt + 1} times)") from None
+                    raise CellFailed(f"{self.endpoint}: {failure}{_tries(attempt + 1)}") from None
             attempt += 1
             self._timing.sleep(wait_s)
 
@@ -483,6 +488,10 @@ def _server_words(content: bytes) -> tuple[str | None, str]:
 def _shortened(text: str) -> str:
     one_line = " ".join(text.split()) or "no message"
     return one_line if len(one_line) <= LONGEST_MESSAGE else f"{one_line[:LONGEST_MESSAGE]}..."
+
+
+def _tries(number: int) -> str:
+    return f" (tried {number} times)" if number > 1 else ""
 
 
 def _vectors(answer: object, n_texts: int, endpoint: Endpoint) -> NDArray[np.float32]:

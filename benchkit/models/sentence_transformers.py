@@ -79,21 +79,22 @@ def open_model(spec: ModelSpec, context: OpenContext) -> SentenceTransformersHan
     prompts = Prompts(own=files.prompts, default=files.default_prompt, given=_given_prompts(spec, source))
     max_seq_length = spec.max_seq_length or files.max_seq_length
     facts = source.facts
-    identity = {
+    decides = {
         "recipe": _RECIPE,
         "content": content,
-        "prompts": prompts.identity(),
         "max_seq_length": max_seq_length,
         "dtype": DTYPE,
         "trust_remote_code": spec.trust_remote_code,
     }
-    exact = digest_json(identity)
+    exact = _identity(decides, prompts, files)
     tier = tier_of(asked)
+    tiered = decides | {"tier": tier, "tier_recipe": _TIER_RECIPE}
+    identity = exact if tier == DTYPE else _identity(tiered, prompts, files)
     meta = ModelMeta(
         name=spec.label,
         id=source.id,
         revision=source.revision,
-        fingerprint=exact if tier == DTYPE else digest_json(identity | {"tier": tier, "tier_recipe": _TIER_RECIPE}),
+        fingerprint=identity.fingerprint,
         dimension=files.dimension,
         bytes_per_vector=None if files.dimension is None else files.dimension * _BYTES_PER_WEIGHT,
         parameters=files.parameters,
@@ -108,7 +109,28 @@ def open_model(spec: ModelSpec, context: OpenContext) -> SentenceTransformersHan
         notes=source.notes + files.notes,
         engine=expected_engine(spec, files, context.device),
     )
-    return SentenceTransformersHandle(meta, files, prompts, spec, context.device, exact)
+    return SentenceTransformersHandle(meta, files, prompts, spec, context.device, identity, exact)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What two models, or two vectors, have to have in common.
+
+    Attributes:
+        fingerprint: Of the model: all that decides its vectors.
+        vector_key: The same but for the table of prompts: of a vector, the prompt that it was made with is known.
+    """
+
+    fingerprint: str
+    vector_key: str
+
+
+def _identity(decides: Mapping[str, object], prompts: Prompts, files: ModelFiles) -> Identity:
+    fingerprint = digest_json({**decides, "prompts": prompts.identity()})
+    if any(part.is_remote for part in files.parts):
+        # Code of the model's repository may look at the prompts by itself.
+        return Identity(fingerprint, fingerprint)
+    return Identity(fingerprint, digest_json(dict(decides)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +138,8 @@ class SentenceTransformersHandle:
     """A model whose files are there and whole.
 
     Attributes:
-        reference_fingerprint: Of the vectors that the reference would compute.
+        identity: Of the vectors that were asked for.
+        reference: Of those that the reference would compute.
     """
 
     meta: ModelMeta
@@ -124,7 +147,8 @@ class SentenceTransformersHandle:
     prompts: Prompts
     spec: ModelSpec = field(repr=False)
     device: str
-    reference_fingerprint: str
+    identity: Identity
+    reference: Identity
 
     def load(self) -> SentenceTransformersEncoder:
         """Load it onto its device and choose what computes it.
@@ -145,16 +169,17 @@ class SentenceTransformersHandle:
             choice = choose_engine(model, self.files, self.spec)
         engine = choice.engine
         # The vectors of a tier that was refused are the reference's.
-        fingerprint = self.reference_fingerprint if engine.name == "torch" else meta.fingerprint
-        meta = replace(meta, engine=engine.name, fingerprint=fingerprint, notes=meta.notes + choice.notes)
-        return SentenceTransformersEncoder(meta, engine, self.prompts)
+        identity = self.reference if engine.name == "torch" else self.identity
+        meta = replace(meta, engine=engine.name, fingerprint=identity.fingerprint, notes=meta.notes + choice.notes)
+        return SentenceTransformersEncoder(meta, engine, self.prompts, identity.vector_key)
 
 
 class SentenceTransformersEncoder:
-    """A loaded model."""
+    """A loaded model; the engine is told the prompt of each call, so none of its own is ever added to it."""
 
-    def __init__(self, meta: ModelMeta, engine: Engine, prompts: Prompts) -> None:
+    def __init__(self, meta: ModelMeta, engine: Engine, prompts: Prompts, vector_key: str) -> None:
         self.meta = meta
+        self.vector_key = vector_key
         self._engine = engine
         self._prompts = prompts
 

@@ -36,6 +36,8 @@ from benchkit.types.drift import (
     Evidence,
     Harm,
     HealthFinding,
+    Projection,
+    RegionPlace,
     Rows,
     SegmentResult,
     StatisticResult,
@@ -67,6 +69,7 @@ class Circumstances:
         harm: Of canaries embedded now; None without.
         evidence: Of the windows of a watch so far, this one included; None in a single check.
         segments: By segment, of a watch: evidence so far; a single check corrects p-values instead.
+        layout: The baseline's regions in a second picture, as drift.layout has them; () without.
     """
 
     source: str
@@ -76,6 +79,7 @@ class Circumstances:
     evidence: Evidence | None = None
     segments: tuple[SegmentResult, ...] | None = None
     notes: tuple[str, ...] = ()
+    layout: tuple[RegionPlace, ...] = ()
 
 
 def collect(baseline: Baseline, batches: Iterable[Rows], *, keep_texts: bool = False) -> Window:
@@ -88,12 +92,12 @@ def collect(baseline: Baseline, batches: Iterable[Rows], *, keep_texts: bool = F
     window = empty_window(judged)
     for rows in batches:
         if len(rows):
-            window = window + counted(baseline, judged, rows)
+            window = window + counted(baseline, judged, rows, beside=window)
     return window
 
 
-def counted(baseline: Baseline, judged: Judged, rows: Rows, *, late: int = 0) -> Window:
-    """Return the window of some rows.
+def counted(baseline: Baseline, judged: Judged, rows: Rows, *, late: int = 0, beside: Window | None = None) -> Window:
+    """Return the window of some rows; see `window_of`.
 
     Raises:
         NotComparable: they have another dimension or another model than the baseline.
@@ -112,7 +116,7 @@ def counted(baseline: Baseline, judged: Judged, rows: Rows, *, late: int = 0) ->
             "that model, or roll back",
             kind="model",
         )
-    return window_of(judged, rows, late=late)
+    return window_of(judged, rows, late=late, beside=beside)
 
 
 def ask_canaries(baseline: Baseline, model: LiveModel) -> Harm:
@@ -179,9 +183,14 @@ def judge_window(baseline: Baseline, window: Window, policy: DriftPolicy, about:
         clusters=_clusters(baseline, window) if p_value is not None else (),
         segments=segments,
         notes=(*_notes(baseline, window, policy), *about.notes),
-        projection=project(baseline.reference, window.sketch, window.points, baseline.plane),
+        projection=_projection(baseline, window, about.layout),
         drivers=segment_drivers(baseline, window, statistics) if is_change else (),
     )
+
+
+def _projection(baseline: Baseline, window: Window, layout: tuple[RegionPlace, ...]) -> Projection | None:
+    found = project(baseline.reference, window.sketch, window.points, baseline.plane)
+    return None if found is None else replace(found, layout=layout)
 
 
 def _info(window: Window, about: Circumstances) -> WindowInfo:

@@ -5,6 +5,11 @@
 While an alarm stands the detector isn't started again: a drift that stays must not look as if it had gone and come
 back. It ends after three windows in a row whose p-value is above 0.1, which a change that is found nine times of ten
 passes once in a thousand; then the detector starts from nothing, and the promise of the run length with it.
+
+Segments: of K sums with the bound K * run length, the k largest are alarms for the largest k whose k-th largest is at
+least the bound over k (e-BH). The average of all sums is then at the run length or above, and an average of such
+detectors is one: the first segment that is called drifting falsely comes after that many windows on the average, for
+all segments together, and a drift is told as soon in the thousandth window as in the tenth.
 """
 
 from __future__ import annotations
@@ -18,7 +23,6 @@ from benchkit.types.drift import Evidence, SegmentResult
 
 CALM_P = 0.1
 CALM_WINDOWS = 3
-SEGMENT_FDR = 0.05  # expected share of false ones among the segments that are called drifting
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,32 +78,53 @@ class Standing:
 def advance_segments(
     states: Mapping[str, Standing], p_values: Mapping[str, float | None], run_length: int
 ) -> dict[str, Standing]:
-    """Return the state of each segment after a window; one that wasn't in it stays where it was."""
-    moved = dict(states)
-    for name, p_value in p_values.items():
-        moved[name] = moved.get(name, Standing.start(run_length)).advance(p_value)
-    return moved
+    """Return the state of each segment after a window; one that wasn't in it stays where it was.
+
+    Args:
+        states: Of every segment that was tested before.
+        p_values: None of a segment without a test; it has no state.
+    """
+    tested = {name: p_value for name, p_value in p_values.items() if p_value is not None}
+    known = {**dict.fromkeys(tested, Standing.start(run_length)), **states}
+    bound = run_length * len(known)
+    return {name: _bounded(state, bound).advance(tested.get(name)) for name, state in known.items()}
 
 
 def judged_segments(
     states: Mapping[str, Standing], p_values: Mapping[str, float | None], rows: Mapping[str, int]
 ) -> tuple[SegmentResult, ...]:
-    """Return what the segments of a window say, their false discovery rate kept over all of them by e-BH.
+    """Return what the segments of a window say; an alarm is one by e-BH over all segments, or one that still stands.
 
-    A segment's e-value is its Shiryaev-Roberts sum over the number of windows that it is of: the sum less that number
-    is a martingale at most, so the ratio is 1 on the average as long as nothing changes.
+    The e-value told is a segment's sum over the number of windows that it is of: the sum less that number is a
+    martingale at most, so the ratio is 1 on the average as long as nothing changes.
     """
-    names = [name for name in p_values if states[name].detector.windows]
-    e_values = [states[name].detector.detector / states[name].detector.windows for name in names]
-    alarms = dict(zip(names, e_bh(e_values, SEGMENT_FDR), strict=True)) if names else {}
-    known = dict(zip(names, e_values, strict=True))
+    alarms = _alarms(states)
     return tuple(
         SegmentResult(
             segment=name,
             rows=rows.get(name, 0),
             p_value=p_value,
-            e_value=known.get(name),
-            is_alarm=bool(alarms.get(name, False)),
+            e_value=_e_value(states.get(name)),
+            is_alarm=name in alarms,
         )
         for name, p_value in p_values.items()
     )
+
+
+def _bounded(state: Standing, bound: int) -> Standing:
+    return replace(state, detector=replace(state.detector, run_length=bound))
+
+
+def _alarms(states: Mapping[str, Standing]) -> set[str]:
+    if not states:
+        return set()
+    detectors = [state.detector for state in states.values()]
+    taken = e_bh([each.detector for each in detectors], len(states) / detectors[0].run_length)
+    # What stands was taken once; a segment that is new since then raises the bound, and ends no alarm.
+    return {name for (name, state), is_taken in zip(states.items(), taken, strict=True) if is_taken or state.stands}
+
+
+def _e_value(state: Standing | None) -> float | None:
+    if state is None or not state.detector.windows:
+        return None
+    return state.detector.detector / state.detector.windows

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from benchkit.drift.layout import lay_out
 from benchkit.errors import BenchkitError, UsageError
 from benchkit.monitor import baseline as baselines
 from benchkit.monitor.baseline import USUAL, Baseline
@@ -27,7 +28,7 @@ from benchkit.sources.open import open_source
 from benchkit.sources.windows import select
 from benchkit.store.drift_baseline import list_baselines, path_of
 from benchkit.store.drift_state import DriftState
-from benchkit.types.drift import BaselineInfo, ColumnNames, DriftPolicy, DriftReport, Harm, Rows, Source
+from benchkit.types.drift import BaselineInfo, ColumnNames, DriftPolicy, DriftReport, Harm, LayoutName, Rows, Source
 
 STATE = "state.db"
 DEFAULT_POLICY = DriftPolicy()
@@ -170,6 +171,7 @@ class CheckRequest:
         ask_canaries: Whether they are embedded at all.
         columns: None takes those of the baseline.
         keep_texts: Whether texts of the source may stand in the report.
+        layout: "umap" adds a second picture of the regions to the report; needs benchkit[umap].
     """
 
     source: str
@@ -188,6 +190,7 @@ class CheckRequest:
     offline: bool | None = None
     track: bool = True
     tracking_uri: str | None = None
+    layout: LayoutName = "pca"
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +218,7 @@ def check_source(request: CheckRequest, *, settings: Settings | None = None) -> 
     """
     here = settings or settings_here()
     baseline = load_baseline(request.baseline, settings=here)
+    layout = lay_out(baseline.reference.frame.centroids, request.layout)
     source = open_source(
         request.source,
         columns=request.columns or baseline.columns,
@@ -224,7 +228,7 @@ def check_source(request: CheckRequest, *, settings: Settings | None = None) -> 
     harm, model = asked(baseline, request.model, request.ask_canaries, request.device, request.offline)
     batches = select(source, start=request.start, end=request.end, last=request.last)
     window = collect(baseline, _with_vectors(batches, baseline, model, source, request), keep_texts=request.keep_texts)
-    about = Circumstances(source=source.name, harm=harm, usual_rows=_usual_rows(baseline, request))
+    about = Circumstances(source=source.name, harm=harm, usual_rows=_usual_rows(baseline, request), layout=layout)
     report = judge_window(baseline, window, request.policy, about)
     return keep(report, window, here, track=request.track, tracking_uri=request.tracking_uri)
 

@@ -19,6 +19,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from benchkit.drift.layout import lay_out
 from benchkit.errors import BenchkitError, NotComparable, SourceError, UsageError
 from benchkit.monitor.alerts.alert import alert_of
 from benchkit.monitor.alerts.dispatch import Dispatcher
@@ -110,6 +111,7 @@ class _Watch:
         self._sinks = sinks
         self._dispatcher = Dispatcher(sinks, self._state.alerts)
         self._judged = baseline.judged(keep_texts=request.keep_texts)
+        self._layout = lay_out(baseline.reference.frame.centroids, request.layout)
         self._model: LiveModel | None = None
         self._sums: dict[int, bytes] = {}
         self._ended = 0
@@ -191,7 +193,7 @@ class _Watch:
             return
         name = str(cut.number)
         before = self._state.windows.get(name)
-        window = counted(self._baseline, self._judged, cut.rows)
+        window = counted(self._baseline, self._judged, cut.rows, beside=before)
         whole = window if before is None else before + window
         self._state = replace(self._state, windows={**self._state.windows, name: whole})
 
@@ -215,6 +217,7 @@ class _Watch:
                 evidence=standing.evidence,
                 segments=judged_segments(segments, p_values, window.segment_rows),
                 notes=(*said, *self._left_out()),
+                layout=self._layout,
             ),
         )
         left_out = self._cutter.state.left_out

@@ -19,7 +19,7 @@ from benchkit.monitor.project import DEFAULT_POLICY
 from benchkit.monitor.window import Window, pack, unpack
 from benchkit.sources.windows import CutState
 from benchkit.store.drift_state import Progress
-from benchkit.types.drift import ColumnNames, DriftPolicy, Source
+from benchkit.types.drift import ColumnNames, DriftPolicy, LayoutName, Source
 
 BATCH_ROWS = 8192
 POLL_S = 5.0
@@ -37,6 +37,7 @@ class WatchRequest:
         once: Read what is there and end; windows that aren't full stay open.
         alerts: Sinks; see alerts.specs.
         metrics_port: Serve Prometheus' text on it; None for not.
+        layout: "umap" adds a second picture of the regions to each report; needs benchkit[umap].
     """
 
     source: str
@@ -60,6 +61,7 @@ class WatchRequest:
     track: bool = True
     tracking_uri: str | None = None
     batch_rows: int = BATCH_ROWS
+    layout: LayoutName = "pca"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

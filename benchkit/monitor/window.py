@@ -105,10 +105,13 @@ def empty_window(judged: Judged) -> Window:
     return Window(Health.empty(judged.reference.dimension), empty_sketch(judged.reference.frame))
 
 
-def window_of(judged: Judged, rows: Rows, *, late: int = 0) -> Window:
+def window_of(judged: Judged, rows: Rows, *, late: int = 0, beside: Window | None = None) -> Window:
     """Return the window of some rows.
 
     Rows with a NaN or an infinity are counted by their health and belong to nothing else.
+
+    Args:
+        beside: What the window will be added to: points that can't enter the sample of both aren't drawn.
 
     Raises:
         ValueError: the rows have another dimension than the baseline.
@@ -134,7 +137,9 @@ def window_of(judged: Judged, rows: Rows, *, late: int = 0) -> Window:
         start=start,
         end=end,
         late=late,
-        points=draw_points(judged.reference.frame, kept.vectors, hashes, kept.times),
+        points=draw_points(
+            judged.reference.frame, kept.vectors, hashes, kept.times, beside=None if beside is None else beside.points
+        ),
         models=((rows.model, rows.fingerprint),) if len(rows) and (rows.model or rows.fingerprint) else (),
     )
 

@@ -16,6 +16,7 @@ from benchkit.report import drift_words, page, words
 from benchkit.report.board_rows import check_rows
 from benchkit.report.charts import drift, regions
 from benchkit.report.charts.base import Chart
+from benchkit.report.charts.projection import illustration, projection
 from benchkit.report.charts.svg import svg_of_both_widths
 from benchkit.report.page import document, escape
 from benchkit.types.board import Mark
@@ -132,12 +133,17 @@ def _harm(report: DriftReport) -> str:
 
 def _clusters(report: DriftReport) -> str:
     plane = _figure(
-        regions.projection(report),
+        projection(report),
         "Axes are the baseline's two main directions. Grey discs are its regions and rings the changed ones in this "
         "window, dashed where they shrank; areas are shares of rows. Dots are rows of the window; crosses lie outside.",
     )
+    by_umap = _figure(
+        illustration(report),
+        "It shows which regions are neighbours. Discs and rings are as in the picture of the two directions, and no "
+        "rows are drawn.",
+    )
     if not report.clusters:
-        return page.section("Where it changed", plane) if plane else ""
+        return page.section("Where it changed", plane, by_umap) if plane else ""
     names = ("before", "now", "z")
     headings = [page.heading("region"), *(page.heading(name, "number") for name in names)]
     headings += [page.heading(name) for name in ("keywords", "texts now", "texts of the baseline")]
@@ -156,7 +162,7 @@ def _clusters(report: DriftReport) -> str:
         for change in report.clusters
     ]
     shares = _figure(regions.regions(report), "Hollow: share of rows in the baseline. Filled: in this window.")
-    return page.section("Where it changed", shares, page.table("Regions", headings, rows), plane)
+    return page.section("Where it changed", shares, page.table("Regions", headings, rows), plane, by_umap)
 
 
 def _segments(report: DriftReport) -> str:

@@ -152,9 +152,12 @@ def cluster_sentence(change: ClusterChange) -> str:
 
 def segment_sentence(found: SegmentResult) -> str:
     """Return one segment's own test."""
-    p = "too few rows for a test" if found.p_value is None else f"p {words.p_equals(found.p_value)}"
+    name, rows = words.plain(found.segment, 60), words.counted(found.rows, "row")
+    if found.p_value is None:
+        mark = "drifts, not tested again" if found.is_alarm else "not tested"
+        return f"{name}: {mark} ({rows}; too few here or in the baseline)"
     mark = "drifts" if found.is_alarm else "no alarm"
-    return f"{words.plain(found.segment, 60)}: {mark} ({words.counted(found.rows, 'row')}, {p})"
+    return f"{name}: {mark} ({rows}, p {words.p_equals(found.p_value)})"
 
 
 def canary_sentence(change: CanaryChange) -> str:

@@ -22,10 +22,13 @@ _COST_DTYPES = {
 
 
 def to_dataframe(comparison: Comparison) -> pd.DataFrame:
-    """Return model, task, type, status, metric, score, ci_low, ci_high, n_items; the absent is missing, not 0."""
+    """Return model, task, type, status, metric, score, ci_low, ci_high, n_items, limited.
+
+    The absent is missing, not 0. `limited` says what was cut of the data, and is "" where nothing was.
+    """
     import pandas as pd  # a second of import time that only this function needs
 
-    columns = ["model", "task", "type", "status", "metric", *_DTYPES]
+    columns = ["model", "task", "type", "status", "metric", *_DTYPES, "limited"]
     rows = [_row(scored) for scored in comparison.cells]
     return pd.DataFrame(rows, columns=columns).astype(_DTYPES)
 
@@ -43,4 +46,5 @@ def cost_to_dataframe(report: CostReport | None) -> pd.DataFrame:
 def _row(scored: ScoredCell) -> tuple[str | float | int | None, ...]:
     cell, interval = scored.result, scored.interval
     ends = (None, None) if interval is None else (interval.low, interval.high)
-    return (cell.model, cell.task, cell.type, cell.status, cell.main_metric, cell.main_score, *ends, cell.n_items)
+    numbers = (cell.main_score, *ends, cell.n_items)
+    return (cell.model, cell.task, cell.type, cell.status, cell.main_metric, *numbers, cell.limited)

@@ -225,8 +225,8 @@ def _map(comparison: Comparison) -> str:
 def _task_heading(comparison: Comparison, task: str) -> str:
     found = [scored.result for scored in comparison.cells if scored.result.task == task]
     metric = next((cell.main_metric for cell in found if cell.main_metric), None)
-    n_items = next((cell.n_items for cell in found if cell.n_items is not None), None)
-    facts = [found[0].type, *([metric] if metric else []), *([f"n = {n_items}"] if n_items is not None else [])]
+    behind = words.items_behind(found)
+    facts = [found[0].type, *([metric] if metric else []), *([f"n = {behind}"] if behind != words.ABSENT else [])]
     return escape(task) + page.small(escape(" · ".join(facts)))
 
 

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from benchkit.report import words
-from benchkit.types.load import HELD_SHARE, LoadPoint, LoadReport
+from benchkit.types.load import HELD_SHARE, Interval, LoadPoint, LoadReport
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,6 +34,7 @@ _COLUMNS = (
     ("", "failed"),
     ("", "held"),
 )
+_PERCENTILES = (50, 95, 99)  # of the table
 _GAP = 2  # one space of padding and one that rich puts between columns
 
 
@@ -47,6 +48,8 @@ def render_load(reports: Sequence[LoadReport], console: Console) -> None:
         console.print(Text(heading(report)), style="bold")
         if report.points:
             console.print(_table(report), crop=False)
+            for line in _intervals(report):
+                console.print(Text(line), crop=False)
         console.print(Text(sentence(report)), style="" if report.saturation_per_s else "yellow")
         for line in _notes(report):
             console.print(Text(line), style="dim")
@@ -75,6 +78,8 @@ def sentence(report: LoadReport) -> str:
     """Return in plain words up to which rate the model holds, and why not beyond."""
     name = words.plain(report.model)
     failure = f"{name} failed: {words.plain(report.failure)}" if report.failure else ""
+    if report.interrupted:
+        failure = f"{name} was interrupted; rates that were not finished are left out."
     if not report.points:
         return failure or f"{name} was not measured."
     return " ".join(filter(None, (_held(report, name), _beyond(report), failure)))
@@ -142,6 +147,29 @@ def _cells(point: LoadPoint) -> tuple[str, ...]:
     )
 
 
+def _intervals(report: LoadReport) -> Iterator[str]:
+    """Yield the 95 % intervals, a line for each rate."""
+    if any(point.n_effective is not None for point in report.points):
+        yield "95 % intervals:"
+    for point in report.points:
+        if point.n_effective is not None:
+            yield f"  {words.digits(point.offered_per_s)}/s: {', '.join(_interval_parts(point))}"
+
+
+def _interval_parts(point: LoadPoint) -> Iterator[str]:
+    known = [percent for percent in _PERCENTILES if f"p{percent}_ms" in point.intervals]
+    for percent in known:
+        yield f"p{percent} {_ends(point.intervals[f'p{percent}_ms'])} ms"
+    if missing := [f"p{percent}" for percent in _PERCENTILES if percent not in known]:
+        yield f"{words.names(missing)}: not enough arrivals"
+    if "goodput_per_s" in point.intervals:
+        yield f"goodput {_ends(point.intervals['goodput_per_s'])} per s"
+
+
+def _ends(interval: Interval) -> str:
+    return f"{words.digits(interval.ci_low)}–{words.digits(interval.ci_high)}"
+
+
 def _latency(point: LoadPoint, ms: float | None) -> str:
     return OVER if ms is None and point.unsent else words.digits(ms)
 
@@ -166,5 +194,7 @@ def _notes(report: LoadReport) -> Iterator[str]:
             yield f"  {words.digits(point.offered_per_s)}/s: {words.plain(note)}"
     if any(point.unsent for point in report.points):
         yield f'  "{OVER}": longer than the run; requests that were never sent count as slower than any other'
+    if any(point.n_effective is not None for point in report.points):
+        yield "  requests that wait for each other are alike, so that fewer count for an interval than were sent"
     for note in report.notes:
         yield f"  {words.plain(note)}"

@@ -161,8 +161,7 @@ def _tasks(comparison: Comparison) -> list[str]:
         own = [cells.get((model, task)) for model in order]
         found = [scored.result for scored in own if scored is not None]
         metric = next((cell.main_metric for cell in found if cell.main_metric), words.ABSENT)
-        n_items = next((cell.n_items for cell in found if cell.n_items is not None), None)
-        facts = [escape(task), escape(found[0].type), escape(metric), words.count(n_items)]
+        facts = [escape(task), escape(found[0].type), escape(metric), escape(words.items_behind(found))]
         rows.append([*facts, *map(_score_and_interval, own)])
     return _rows(["task", "type", "metric", "n", *map(escape, order)], rows, text_columns=3)
 

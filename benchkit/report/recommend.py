@@ -95,14 +95,28 @@ def _choose(
         small = f"its difference to {best}, the best mean{within}, lies within the margin of {100 * margin:.1f} points"
         gain = "is smaller" if _size(meta[choice]) < _size(meta[best]) else "has the lower latency"
         return Recommendation(choice, f"{small}, and it {gain}")
-    unsure = [name for name in others if verdicts.get(name, "inconclusive") == "inconclusive"]
-    if unsure:
-        named = " and ".join(unsure) if len(unsure) < 3 else f"{len(unsure)} others"
-        return Recommendation(best, f"it has the best mean{within}; {named} can't be told apart from it on these data")
+    tied = [name for name in others if verdicts.get(name) == "inconclusive"]
+    apart = [name for name in others if name not in verdicts]
+    if tied or apart:
+        return Recommendation(best, "; ".join([f"it has the best mean{within}", *_open(tied, apart)]))
     if same:
         said = f"it has the best mean{within}, and of the models that are the same it is the smallest"
         return Recommendation(best, said)
     return Recommendation(best, f"its mean is significantly better than that of every other model{within}")
+
+
+def _open(tied: Sequence[str], apart: Sequence[str]) -> list[str]:
+    """Return what isn't known of the models that weren't told apart from the best, and of those not compared with it."""
+    said = []
+    if tied:
+        said.append(f"{_named(tied)} can't be told apart from it on these data")
+    if apart:
+        said.append(f"{_named(apart)} {'was' if len(apart) == 1 else 'were'} not compared with it")
+    return said
+
+
+def _named(names: Sequence[str]) -> str:
+    return " and ".join(names) if len(names) < 3 else f"{len(names)} others"
 
 
 def _only_one(models: Sequence[ModelMeta], within: str) -> str:
@@ -166,15 +180,18 @@ def _left_out(
 def _lead(row: ModelSummary, choice: ModelSummary, on_means: Sequence[PairResult]) -> str:
     """Return how a model leads the choice; "" where the two are the same."""
     by = f"{100 * ((row.mean_score or 0.0) - (choice.mean_score or 0.0)):.1f} points"
-    verdict = next((pair.verdict for pair in _seen_from(row.model, on_means) if pair.baseline == choice.model), None)
+    verdict = next((pair.verdict for pair in _compared(row.model, on_means) if pair.baseline == choice.model), None)
     if verdict == "same":
         return ""
-    return f"is better by {by}" if verdict == "better" else f"has a mean that is {by} higher, though not told apart"
+    if verdict == "better":
+        return f"is better by {by}"
+    return f"has a mean that is {by} higher, though not {'compared with it' if verdict is None else 'told apart'}"
 
 
-def _seen_from(model: str, pairs: Sequence[PairResult]) -> list[PairResult]:
+def _compared(model: str, pairs: Sequence[PairResult]) -> list[PairResult]:
+    """Return the differences that are known between a model and the others, seen from the model."""
     turned = [turned_round(pair) if pair.baseline == model else pair for pair in pairs]
-    return [pair for pair in turned if pair.candidate == model]
+    return [pair for pair in turned if pair.candidate == model and pair.delta is not None]
 
 
 def _better_elsewhere(choice: str | None, on_tasks: Sequence[PairResult]) -> str:
@@ -195,9 +212,9 @@ def _better_elsewhere(choice: str | None, on_tasks: Sequence[PairResult]) -> str
 
 
 def _verdicts_against(best: str, on_means: Sequence[PairResult], margin: float) -> Mapping[str, Verdict]:
-    """Return the verdict of each tested pair with the best model, by the other model's name."""
+    """Return the verdict on each model that was compared with the best one, by its name."""
     found: dict[str, Verdict] = {}
-    for pair in _seen_from(best, on_means):
+    for pair in _compared(best, on_means):
         small = pair.interval is not None and -margin <= pair.interval.low and pair.interval.high <= margin
         found[pair.baseline] = "same" if small else pair.verdict
     return found

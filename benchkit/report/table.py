@@ -67,6 +67,8 @@ def render_table(comparison: Comparison, console: Console) -> None:
 def _title(comparison: Comparison) -> str:
     models = words.counted(len(comparison.models), "model")
     tasks = words.counted(len(task_names(comparison)), "task")
+    limited = len({scored.result.task for scored in comparison.cells if scored.result.limited})
+    tasks += f" ({limited} with limited data)" if limited else ""
     return f"{words.plain(comparison.suite.name)}: {models} on {tasks}, points with 95 % intervals"
 
 

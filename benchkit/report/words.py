@@ -102,6 +102,13 @@ def count(n: int | None) -> str:
     return ABSENT if n is None else str(n)
 
 
+def items_behind(cells: Sequence[CellResult]) -> str:
+    """Return how many items are behind the scores of a task, and of which part of its data: "40 (40 of 1379 items)"."""
+    n_items = next((cell.n_items for cell in cells if cell.n_items is not None), None)
+    part = next((plain(cell.limited) for cell in cells if cell.limited), "")
+    return count(n_items) + (f" ({part})" if part else "")
+
+
 def counted(n: int, noun: str) -> str:
     """Return "1 task", "4 tasks" or "12,000 tasks"."""
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"

@@ -13,8 +13,9 @@ from benchkit.errors import BenchkitError, CellFailed
 from benchkit.runner.progress import Progress
 from benchkit.runner.run import PlannedModel, open_encoder, reason_of
 from benchkit.tasks import scoring
-from benchkit.tasks.answers import ItemAnswer, Wanted
+from benchkit.tasks.answers import Wanted
 from benchkit.tasks.opened import OpenedTask
+from benchkit.types.answer import ItemAnswer
 from benchkit.types.model import CorpusFitted
 
 log = logging.getLogger(__name__)

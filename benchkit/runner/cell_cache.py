@@ -1,7 +1,7 @@
 """Finished cells, kept under everything that decides them, so that an interrupted comparison goes on where it was.
 
     key = hash(model fingerprint, similarity, engine, variant, task source, device kind, library versions)
-        └── <cache>/cells/<key>.npz
+        └── <cache>/cells/<key>.npz: the result and the scores of its items; its answers, read only when asked for
 
 A key holds no path and no name: a model directory whose weights change, or data whose rows change, has another key.
 Files are written beside and renamed, so a killed run leaves whole files only; a damaged one fails the archive's
@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import cache
@@ -25,11 +27,17 @@ from numpy.typing import NDArray
 
 from benchkit.embeddings.fingerprint import digest_json
 from benchkit.embeddings.whole import write_whole
+from benchkit.runner.packed_answers import pack, unpack
+from benchkit.types.answer import Answers
 from benchkit.types.model import Variant
 from benchkit.types.result import CellResult, ItemScores, WorstItem
 
 # Change it when the meaning of a stored cell changes; old files are then ignored.
-FORMAT = 3
+FORMAT = 4
+_ANSWERS = "answers"
+# What zipfile and NumPy raise on damaged files: a flipped bit can also make a member look encrypted, or compressed in a
+# way that there isn't (RuntimeError).
+_UNREADABLE = (OSError, ValueError, KeyError, EOFError, RuntimeError, struct.error, zlib.error, zipfile.BadZipFile)
 # Libraries whose version can change a vector or a score.
 DECIDING_LIBRARIES = (
     "mteb",
@@ -105,18 +113,27 @@ class CellCache:
         path = self._root / f"{key}.npz"
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError):
+                arrays = {name: archive[name] for name in archive.files if name != _ANSWERS}
+        except _UNREADABLE:
             return None
         try:
             return replace(_decode(arrays), model=model, task=task)
         except (KeyError, TypeError, ValueError):
             return None
 
-    def put(self, key: str, result: CellResult) -> bool:
+    def answers(self, key: str) -> Answers | None:
+        """Return what a kept cell answered to its items; None where it isn't kept, or damaged."""
+        try:
+            with (self._root / f"{key}.npz").open("rb") as file, np.load(file, allow_pickle=False) as archive:
+                return unpack(archive[_ANSWERS].tobytes())
+        except _UNREADABLE:
+            return None
+
+    def put(self, key: str, result: CellResult, answers: Answers | None = None) -> bool:
         """Keep a finished cell; return whether that worked."""
         buffer = io.BytesIO()
-        np.savez(buffer, **_encode(result))  # type: ignore[arg-type]
+        packed = np.frombuffer(pack(answers or {}), dtype=np.uint8)
+        np.savez(buffer, **_encode(result), **{_ANSWERS: packed})  # type: ignore[arg-type]
         try:
             write_whole(self._root / f"{key}.npz", buffer.getbuffer(), is_synced=True)
         except OSError:

@@ -3,15 +3,16 @@
     key = hash(item scores, stream, estimate, resamples, seed, library versions, sources of benchkit.measure)
         └── <cache>/draws/<key>.draws: digest of key and values (16 bytes), values (float64)
 
-A `DrawCache` is called like `draw_scores` and answers with the same bytes. Files are written beside and renamed; one
-that is damaged, or that stands under another key, fails its digest and is drawn again. Where the folder grows beyond
-its limit, the draws that were not used for longest go first.
+A `DrawCache` is called like `draw_scores`, by several threads at once too, and answers with the same bytes. Files are
+written beside and renamed; one that is damaged, or that stands under another key, fails its digest and is drawn again.
+Where the folder grows beyond its limit, the draws that were not used for longest go first.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache, partial
@@ -46,6 +47,7 @@ class DrawCache:
     def __init__(self, root: Path, *, max_bytes: int = LIMIT_BYTES) -> None:
         self.folder = root / "draws"
         self._max_bytes = max_bytes
+        self._keeping = threading.Lock()
         self._room = 0  # unknown as yet: the first draws to be kept look what is there
 
     def __call__(
@@ -112,11 +114,12 @@ class DrawCache:
         content = _digest(key, drawn) + drawn
         if len(content) > self._max_bytes:
             return
-        if len(content) > self._room:
-            self.shrink(self._max_bytes - len(content))
-            self._room = self._max_bytes - sum(size for _, size, _ in self._files())
-        write_whole(self._path(key), content, is_synced=False)
-        self._room -= len(content)
+        with self._keeping:
+            if len(content) > self._room:
+                self.shrink(self._max_bytes - len(content))
+                self._room = self._max_bytes - sum(size for _, size, _ in self._files())
+            write_whole(self._path(key), content, is_synced=False)
+            self._room -= len(content)
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.draws"

@@ -23,6 +23,7 @@ from benchkit.runner.cell_cache import CellCache, cell_key, library_versions
 from benchkit.runner.progress import Progress, Silent
 from benchkit.tasks.opened import OpenedTask
 from benchkit.tasks.scoring import TaskScore, score_task
+from benchkit.types.answer import Answers
 from benchkit.types.model import CorpusFitted, ModelHandle, ModelMeta, ModelSpec
 from benchkit.types.result import CellResult
 
@@ -50,6 +51,30 @@ class PlannedModel:
             precision=variant.precision,
             bytes_per_vector=None if dimension is None else bytes_per_vector(dimension, variant.precision),
         )
+
+
+def key_of(model: PlannedModel, task: OpenedTask, device: str) -> str:
+    """Return the name under which the cell of a model and a task is kept.
+
+    Args:
+        device: Already decided: "cpu", "cuda" or "cuda:N".
+    """
+    return cell_key(
+        fingerprint=model.meta.fingerprint,
+        similarity=model.meta.similarity,
+        engine=model.handle.meta.engine,
+        variant=model.spec.variant,
+        source_digest=task.source_digest,
+        device_kind=device.partition(":")[0],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Computed:
+    """A result, and what the model answered to the items."""
+
+    result: CellResult
+    answers: Answers = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,27 +114,26 @@ class Runner:
         self._loaded = None
 
     def _cell(self, model: PlannedModel, task: OpenedTask) -> CellResult:
-        key = cell_key(
-            fingerprint=model.meta.fingerprint,
-            similarity=model.meta.similarity,
-            engine=model.handle.meta.engine,
-            variant=model.spec.variant,
-            source_digest=task.source_digest,
-            device_kind=self.device.partition(":")[0],
-        )
+        key = key_of(model, task, self.device)
         self.progress.cell_started(model.spec.label, task.name)
         known = self.cells.get(key, model=model.spec.label, task=task.name) if self.cells else None
-        result = known or self._compute(model, task)
-        if known is None and result.status == "ok" and self.cells and not self.cells.put(key, result):
+        result = known or self._new(key, model, task)
+        self.progress.cell_finished(result, from_cache=known is not None)
+        return result
+
+    def _new(self, key: str, model: PlannedModel, task: OpenedTask) -> CellResult:
+        """Compute a cell, and keep it."""
+        computed = self._compute(model, task)
+        result = computed.result
+        if result.status == "ok" and self.cells and not self.cells.put(key, result, computed.answers):
             self.progress.warning(
                 f"{self.cells.folder}: finished cells can't be kept, and a next run computes them again; free some "
                 "space, mend the rights of the folder or choose another with BENCHKIT_CACHE_DIR"
             )
             self.cells = None
-        self.progress.cell_finished(result, from_cache=known is not None)
         return result
 
-    def _compute(self, model: PlannedModel, task: OpenedTask) -> CellResult:
+    def _compute(self, model: PlannedModel, task: OpenedTask) -> _Computed:
         started = time.perf_counter()
         blank = CellResult(
             model=model.spec.label,
@@ -123,7 +147,7 @@ class Runner:
             loaded = self._load(model)
             blank = replace(blank, engine=loaded.model.meta.engine)
             if reason := _unsuited(loaded.model, model.spec.label, task.type):
-                return replace(blank, status="skipped", reason=reason)
+                return _Computed(replace(blank, status="skipped", reason=reason))
             task.load()
             blank = replace(blank, data_digest=task.data_digest, limited=task.limited)
             before = _counters(loaded.model)
@@ -132,13 +156,13 @@ class Runner:
         except (KeyboardInterrupt, SystemExit):
             raise
         except BenchkitError as exc:
-            return replace(blank, reason=str(exc))
+            return _Computed(replace(blank, reason=str(exc)))
         except Exception as exc:
             # Any failure of a model or a scorer is a result with its reason; the log keeps the whole story.
             log.debug("%s on %s failed", model.spec.label, task.name, exc_info=exc)
-            return replace(blank, reason=reason_of(exc))
+            return _Computed(replace(blank, reason=reason_of(exc)))
         encoded, encode_seconds = (b - a for a, b in zip(before, _counters(loaded.model), strict=True))
-        return _finished(
+        result = _finished(
             blank,
             score,
             task.notes + score.warnings + _cut_warning(read, loaded.model.meta) + loaded.notes,
@@ -146,6 +170,7 @@ class Runner:
             encoded=int(encoded),
             encode_seconds=encode_seconds,
         )
+        return _Computed(result, score.answers)
 
     def _load(self, model: PlannedModel) -> _Loaded:
         identity = _identity(model)

@@ -8,6 +8,7 @@ The token of a server ("user:password" or a key) is read from MILVUS_TOKEN or fr
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -16,11 +17,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from benchkit.errors import SourceError, UsageError
+from benchkit.sources.folder import SourceAbsent
 from benchkit.sources.points import Points, PointSource, first_line, need_package
 from benchkit.sources.words import listed, shown, shown_place
 from benchkit.types.drift import ColumnNames
 
 _TIMEOUT_S = 60
+_CONNECT_FAILED = 2  # of the client; the server's 2 is "service unavailable"
+_DOWN = ("UNAVAILABLE", "DEADLINE_EXCEEDED")  # of gRPC
 
 
 def open_milvus(spec: str, *, columns: ColumnNames, dimension: int | None) -> PointSource:
@@ -39,17 +43,40 @@ def open_milvus(spec: str, *, columns: ColumnNames, dimension: int | None) -> Po
     @contextmanager
     def connect() -> Iterator[Points]:
         if not parts.netloc and not Path(parts.path).exists():
-            raise SourceError(f"{name}: no such file")
+            raise SourceAbsent(f"{name}: no such file", is_empty=False)
         try:
-            with closing(_client(module, spec)) as client:
+            with _silent(), closing(_client(module, spec)) as client:
                 yield _Collection(client, collection, columns.vector, name)
         except SourceError:
             raise
         # The client's errors have no common base: MilvusException, those of gRPC and of values.
         except Exception as exc:
-            raise SourceError(f"{name}: Milvus can't be read: {first_line(exc)}") from exc
+            said = f"{name}: Milvus can't be read: {first_line(exc)}"
+            raise (SourceAbsent(said, is_empty=False) if _is_away(exc) else SourceError(said)) from exc
 
     return PointSource(name=name, kind="milvus", connect=connect, columns=columns, dimension=dimension)
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep the client from writing tracebacks to stderr; what is wrong is in its errors."""
+    logs = [logging.getLogger(name) for name in ("pymilvus", "pymilvus.milvus_client")]
+    before = [log.level for log in logs]
+    try:
+        for log in logs:
+            log.setLevel(logging.CRITICAL)
+        yield
+    finally:
+        for log, level in zip(logs, before, strict=True):
+            log.setLevel(level)
+
+
+def _is_away(error: Exception) -> bool:
+    """Return whether an error says that nobody answers now, or that another time is better."""
+    code = getattr(error, "code", None)
+    code = code() if callable(code) else code  # a method of gRPC's own errors
+    is_down = code == _CONNECT_FAILED or getattr(code, "name", "") in _DOWN
+    return is_down or isinstance(error, OSError) or bool(getattr(error, "retriable", False))
 
 
 class _Collection:

@@ -10,12 +10,13 @@ that were overwritten in place are not seen again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any, Protocol
 
 from benchkit.errors import SourceError, UsageError
+from benchkit.sources.folder import SourceAbsent
 from benchkit.sources.keyed import KeyedRows
 from benchkit.sources.raw import RawRows, rows_of
 from benchkit.sources.words import shown
@@ -44,7 +45,7 @@ class PointSource:
 
     Attributes:
         kind: Of the database, as positions name it.
-        connect: Opens the collection; raises SourceError.
+        connect: Opens the collection; raises SourceError, and SourceAbsent where it may answer later.
     """
 
     name: str
@@ -53,11 +54,13 @@ class PointSource:
     columns: ColumnNames = field(default_factory=ColumnNames)
     dimension: int | None = None
     is_ordered: bool = True
+    _has_answered: bool = field(default=False, init=False, repr=False)
 
     def read(self, after: Mapping[str, Any] | None = None, *, batch_rows: int = 8192) -> Iterator[Rows]:
         """Yield the points that are there, from the start or from behind `after`.
 
         Raises:
+            SourceAbsent: the database answered before and doesn't now; who follows it waits.
             SourceError: the database can't be read, or points have come behind `after`.
             ValueError: batches of no rows.
         """
@@ -65,7 +68,7 @@ class PointSource:
             raise ValueError(f"batch_rows must be at least 1, got {batch_rows}")
         last, row, dimension = self._position(after)
         dimension = self.dimension if dimension is None else dimension
-        with self.connect() as points:
+        with self._connected() as points:
             total = points.count()
             keyed = KeyedRows(
                 replace(self.columns, vector="vector"), self.name, has_vectors=True, is_start=after is None
@@ -81,6 +84,18 @@ class PointSource:
                 f"{self.name}: {total - row} points have come with ids before those that were read; a collection can "
                 "be followed only while its ids grow"
             )
+
+    @contextmanager
+    def _connected(self) -> Iterator[Points]:
+        try:
+            with self.connect() as points:
+                self._has_answered = True
+                yield points
+        except SourceAbsent as exc:
+            # At first it may be a wrong address, which no waiting mends.
+            if self._has_answered:
+                raise
+            raise SourceError(str(exc)) from exc
 
     def _position(self, after: Mapping[str, Any] | None) -> tuple[int | None, int, int | None]:
         if not after:

@@ -17,11 +17,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from benchkit.errors import SourceError, UsageError
+from benchkit.sources.folder import SourceAbsent
 from benchkit.sources.points import Points, PointSource, first_line, need_package
 from benchkit.sources.words import listed, shown, shown_place
 from benchkit.types.drift import ColumnNames
 
 _TIMEOUT_S = 60
+_BUSY = (429, 502, 503, 504)  # HTTP's codes for "not now", of the server or of what stands before it
 
 
 def open_qdrant(spec: str, *, columns: ColumnNames, dimension: int | None) -> PointSource:
@@ -40,7 +42,7 @@ def open_qdrant(spec: str, *, columns: ColumnNames, dimension: int | None) -> Po
     @contextmanager
     def connect() -> Iterator[Points]:
         if not parts.netloc and not Path(parts.path).is_dir():
-            raise SourceError(f"{name}: no such folder; a local Qdrant collection is a folder")
+            raise SourceAbsent(f"{name}: no such folder; a local Qdrant collection is a folder", is_empty=False)
         try:
             opened = _client(client, spec)
             try:
@@ -51,9 +53,19 @@ def open_qdrant(spec: str, *, columns: ColumnNames, dimension: int | None) -> Po
             raise
         # The client's errors have no common base: those of HTTP, of values, and of a locked folder.
         except Exception as exc:
-            raise SourceError(f"{name}: Qdrant can't be read: {first_line(exc)}") from exc
+            said = f"{name}: Qdrant can't be read: {first_line(exc)}"
+            raise (SourceAbsent(said, is_empty=False) if _is_away(exc) else SourceError(said)) from exc
 
     return PointSource(name=name, kind="qdrant", connect=connect, columns=columns, dimension=dimension)
+
+
+def _is_away(error: Exception) -> bool:
+    """Return whether an error says that nobody answers now, or that another time is better."""
+    from httpx import TransportError  # the client speaks through it
+
+    cause = getattr(error, "source", error)  # of the client's ResponseHandlingException
+    is_busy = hasattr(error, "retry_after_s") or getattr(error, "status_code", None) in _BUSY
+    return is_busy or isinstance(cause, TransportError | OSError)
 
 
 class _Collection:

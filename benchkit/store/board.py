@@ -20,6 +20,8 @@ from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from benchkit.errors import UsageError
+from benchkit.store.answers import read_answers
+from benchkit.store.board_artifacts import Absent
 from benchkit.store.board_baselines import Baselines
 from benchkit.store.board_drift import MOST_CHECKS, DriftHistory, marks_of
 from benchkit.store.board_files import Damaged, object_of, shown
@@ -28,13 +30,14 @@ from benchkit.store.board_rows import COSTS, GATE, RESULT, utc
 from benchkit.store.cost_samples import read_cost_samples
 from benchkit.store.drift_runs import experiment_of
 from benchkit.store.items import read_items
+from benchkit.types.answer import KeptItem
 from benchkit.types.board import ChampionRow, CheckRow, ComparisonRow, GateRow, Mark
 from benchkit.types.cost import CostSamples
 from benchkit.types.drift import BaselineInfo
 from benchkit.types.result import ItemScores
 
 _LIMIT, _MOST_MARKED = 300, 1000
-ITEMS = "items.parquet"
+ITEMS, ANSWERS = "items.parquet", "answers.parquet"
 Row = TypeVar("Row", ComparisonRow, GateRow, CheckRow)
 Table = TypeVar("Table")
 
@@ -116,6 +119,24 @@ class Board:
             return None
         kept = self._table(source, ITEMS, read_items)
         return {model: parts for (model, of), parts in kept.items() if of == task} or None
+
+    def kept_items(self, key: str, task: str) -> tuple[KeptItem, ...] | None:
+        """Return the items of a task that are kept with the models' answers; None where a result keeps none.
+
+        Raises:
+            KeyError: no comparison is listed under this key.
+            UsageError: their file can't be read; says why.
+        """
+        source = self._listing().comparisons[key].source
+        if isinstance(source, Path) and not (source / ANSWERS).exists():
+            return None
+        try:
+            kept = self._table(source, ANSWERS, read_answers)
+        except UsageError as exc:
+            if isinstance(exc.__cause__, Absent):
+                return None  # a run of an older benchkit
+            raise
+        return tuple(item for item in kept if item.task == task)
 
     def _table(self, source: Source, name: str, read: Callable[[Path], Table]) -> Table:
         """Return what a Parquet file of a comparison holds; it is copied, since it may lie behind a server."""

@@ -28,6 +28,10 @@ _STORAGE = ("s3", "gs", "wasbs", "abfss")
 Found = TypeVar("Found")
 
 
+class Absent(Damaged):
+    """A run doesn't have a file."""
+
+
 def local(uri: str) -> Path | None:
     """Return the folder that an artifact URI means on this machine; None where it means none."""
     if uri.startswith("file:"):
@@ -50,7 +54,7 @@ def from_storage(uri: str, name: str) -> bytes:
     if scheme.startswith("mlflow-artifacts"):
         raise Damaged("its files are behind an MLflow server; give the server's address as the tracking URI")
     if scheme not in _STORAGE:
-        raise Damaged(f"its {name} isn't among the files of its run; it was deleted, or the folder was moved")
+        raise Absent(f"its {name} isn't among the files of its run; it was deleted, or the folder was moved")
 
     def load(folder: str) -> Path:
         from mlflow.artifacts import download_artifacts, list_artifacts
@@ -97,7 +101,7 @@ def check_size(entries: Any, name: str) -> None:
     """Refuse a file that a run doesn't have, or a large one, before it is loaded."""
     sizes = {entry.path.rpartition("/")[2]: entry.file_size for entry in entries}
     if name not in sizes:
-        raise Damaged(f"its {name} isn't among the files of its run")
+        raise Absent(f"its {name} isn't among the files of its run")
     if (sizes[name] or 0) > MOST_BYTES:
         raise Damaged(f"its {name} has {sizes[name]} bytes, and {MOST_BYTES} are the most that is read")
 

@@ -1,11 +1,12 @@
 """Read a suite file: a checked Suite, or every problem of the file at once.
 
 path ──read_document──> Document ──validate──> SuiteFile ──build──> Suite
-                            └─────cross_check, read_models──> Problems ──> SuiteError
+                            └─────cross_check, read_models, check_names──> Problems ──> SuiteError
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from benchkit.suite.cross_check import check_gate, check_model_keys, check_tasks, resolve
 from benchkit.suite.model_specs import read_models
 from benchkit.suite.policy import build_policy
-from benchkit.suite.problems import refusal
+from benchkit.suite.problems import Problem, refusal
 from benchkit.suite.read_yaml import read_document
 from benchkit.suite.schema import (
     AnyModel,
@@ -36,8 +37,12 @@ from benchkit.types.task import TaskLimits, TaskSpec
 DEFAULT_LANGUAGE = "eng-Latn"  # TaskSpec's own default
 
 
-def load_suite(path: Path) -> Suite:
+def load_suite(path: Path, *, asks_mteb: bool = False) -> Suite:
     """Read and check a suite file.
+
+    Args:
+        asks_mteb: Where the file is refused, tell with the rest which names MTEB doesn't know; imports it if there are
+            any to ask for. The names in a file that is fine are looked up when its tasks are opened.
 
     Raises:
         SuiteError: one line for each problem of the file, "suites/x.yaml:5: tasks[1].dtaa: unknown key (did you mean
@@ -54,8 +59,18 @@ def load_suite(path: Path) -> Suite:
     models, wrong = read_models(_readable_models(document.value.get("models")), _baseline(document.value), path.parent)
     problems += wrong
     if problems or content is None:
+        if asks_mteb:
+            problems += _unknown_names(document.value.get("tasks"), problems)
         raise refusal(path, problems, document.lines)
     return _build(content, models, path)
+
+
+def _unknown_names(tasks: Any, told: Sequence[Problem]) -> list[Problem]:
+    from benchkit.suite.mteb_names import check_names
+
+    # A name that isn't even a text has been told of.
+    places = {problem.place for problem in told}
+    return [problem for problem in check_names(tasks) if problem.place not in places]
 
 
 def _readable_models(models: Any) -> list[str | ModelEntry | None]:

@@ -20,8 +20,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from heapq import nsmallest
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ from benchkit.tasks.parts import Records, iter_parts, records_of
 from benchkit.tasks.rankings import groups, query_values
 from benchkit.tasks.recording import Place
 from benchkit.tasks.texts import content_columns
+from benchkit.types.answer import ItemAnswer
 from benchkit.types.gate import Neighbour
 from benchkit.types.result import ItemScores
 
@@ -44,37 +46,24 @@ _BETWEEN_TEXTS = " ⇔ "
 Wanted = Mapping[str, Sequence[str]]
 
 
-@dataclass(frozen=True, slots=True)
-class ItemAnswer:
-    """What a model answered to an item.
-
-    Attributes:
-        text: The query, the text, or both texts of a pair.
-        expected: The right answer; "" where the data hold none.
-        found: What the model answered, best first.
-        value: The item's own score; None for types whose score is no mean over items.
-    """
-
-    text: str
-    expected: str = ""
-    found: tuple[Neighbour, ...] = ()
-    value: float | None = None
-
-
-def answers(task: Any, metric: str, wanted: Wanted) -> dict[tuple[str, str], ItemAnswer]:
+def answers(
+    task: Any, metric: str, wanted: Wanted, *, scores: Sequence[ItemScores] = ()
+) -> dict[tuple[str, str], ItemAnswer]:
     """Return the answers to items by ("split/subset", item); an item that can't be traced to a row has none.
 
     Args:
         task: A recording task that was evaluated.
         metric: Its main metric.
         wanted: Names of items, as `ItemScores` holds them, by "split/subset".
+        scores: The scores of its items, where they are known already.
     """
+    known = {f"{part.split}/{part.subset}": part for part in scores}
     found: dict[tuple[str, str], ItemAnswer] = {}
     for split, subset, rows in iter_parts(task):
         place = f"{split}/{subset}"
         if place not in wanted:
             continue
-        answer = _answerer(task, (split, subset), rows, metric)
+        answer = _answerer(task, (split, subset), rows, metric, known.get(place))
         for item in wanted[place]:
             if (told := answer(item)) is not None:
                 found[place, item] = told
@@ -83,16 +72,19 @@ def answers(task: Any, metric: str, wanted: Wanted) -> dict[tuple[str, str], Ite
 
 def cut(text: Any) -> str:
     """Return a text on one line, cut to what a person reads in a table."""
-    flat = " ".join(str(text).split())
+    # A word has a letter at least: of a book, no more words are looked at than can be shown.
+    flat = " ".join(str(text).split(None, TEXT_LENGTH)[:TEXT_LENGTH])
     return flat if len(flat) <= TEXT_LENGTH else flat[: TEXT_LENGTH - 1] + "…"
 
 
-def _answerer(task: Any, place: Place, rows: Any, metric: str) -> Callable[[str], ItemAnswer | None]:
+def _answerer(
+    task: Any, place: Place, rows: Any, metric: str, known: ItemScores | None
+) -> Callable[[str], ItemAnswer | None]:
     """Return the function that answers for one item of a split and subset."""
     if place in task.per_query:
         return partial(_of_ranking, Ranked(task, place, rows, metric))
-    scores = item_scores(task, place, rows, metric)
-    part = _Part(task, place, rows, records_of(task, rows, metric), scores[0] if scores else None)
+    scores = known or next(iter(item_scores(task, place, rows, metric)), None)
+    part = _Part(task, place, rows, records_of(task, rows, metric), scores)
     find = _BY_TYPE.get(task.metadata.type, _text_only)(part)
 
     def answer(item: str) -> ItemAnswer | None:
@@ -117,6 +109,7 @@ class Ranked:
         self._first = {group: queries[0] for group, queries in groups(sorted(ranking.judgements), metric).items()}
         self._query_rows = {query: row for row, query in enumerate(rows["queries"]["id"][:])}
         self._document_rows = {document: row for row, document in enumerate(rows["corpus"]["id"][:])}
+        self._texts: dict[str, str] = {}
 
     def query_row(self, item: str) -> int | None:
         return self._query_rows.get(self._first.get(item, ""))
@@ -127,10 +120,10 @@ class Ranked:
         names = sorted((name for name, grade in judged.items() if grade > 0), key=lambda name: (-judged[name], name))
         return [(name, judged[name]) for name in names]
 
-    def hits(self, item: str) -> list[tuple[str, float]]:
-        """Return the found documents with their scores, the best first."""
+    def hits(self, item: str, most: int) -> list[tuple[str, float]]:
+        """Return the first of the found documents with their scores, the best first."""
         scores = self._results[self._first[item]]
-        return [(name, scores[name]) for name in sorted(scores, key=lambda name: (-scores[name], name))]
+        return nsmallest(most, scores.items(), key=lambda hit: (-hit[1], hit[0]))
 
     def query(self, item: str) -> Mapping[str, Any]:
         row: Mapping[str, Any] = self._rows["queries"][self.query_row(item)]
@@ -141,9 +134,22 @@ class Ranked:
         row = self._document_rows.get(name)
         return None if row is None else self._rows["corpus"][row]
 
+    def document_text(self, name: str) -> str:
+        """Return title and text of a document, cut; many queries find the same one."""
+        if name not in self._texts:
+            self._texts[name] = _document_text(name, self.document(name))
+        return self._texts[name]
+
     def read_query(self, item: str) -> str:
         """Return a query as a model reads it, with its instruction."""
-        return str(query_texts(self._rows["queries"].select([self.query_row(item)]))[0])
+        row = self.query_row(item)
+        assert row is not None  # asked for first
+        return str(self._queries[row])
+
+    @cached_property
+    def _queries(self) -> Sequence[str]:
+        # All at once: to select one row of a data set takes as long as to read a thousand.
+        return query_texts(self._rows["queries"])
 
 
 def _of_ranking(ranked: Ranked, item: str) -> ItemAnswer | None:
@@ -152,8 +158,8 @@ def _of_ranking(ranked: Ranked, item: str) -> ItemAnswer | None:
     relevant = ranked.relevant(item)
     names = {name for name, _ in relevant}
     found = tuple(
-        Neighbour(_document_text(ranked, name), float(score), name in names)
-        for name, score in ranked.hits(item)[:NEIGHBOURS]
+        Neighbour(ranked.document_text(name), float(score), name in names)
+        for name, score in ranked.hits(item, NEIGHBOURS)
     )
     value = (ranked.values or {}).get(item)
     return ItemAnswer(cut(ranked.read_query(item)), _relevant_text(ranked, relevant), found, value)
@@ -163,15 +169,14 @@ def _relevant_text(ranked: Ranked, relevant: Sequence[tuple[str, int]]) -> str:
     """Name the relevant documents; their grades where they differ, which says which should come first."""
     graded = len({grade for _, grade in relevant}) > 1
     said = [
-        _document_text(ranked, name) + (f" (grade {grade})" if graded else "")
+        ranked.document_text(name) + (f" (grade {grade})" if graded else "")
         for name, grade in relevant[:_RELEVANT_SHOWN]
     ]
     more = len(relevant) - len(said)
     return "; ".join(said) + (f"; and {more} more" if more else "")
 
 
-def _document_text(ranked: Ranked, name: str) -> str:
-    row = ranked.document(name)
+def _document_text(name: str, row: Mapping[str, Any] | None) -> str:
     if row is None:
         return f"document {name}, which is not in the corpus"
     title = row.get("title")
@@ -181,7 +186,7 @@ def _document_text(ranked: Ranked, name: str) -> str:
 # ------------------------------------------------------------ items that are rows
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Part:
     """One split and subset whose items are rows, and what was recorded of them."""
 
@@ -190,9 +195,16 @@ class _Part:
     rows: Any
     records: Records
     scores: ItemScores | None
+    _columns: dict[str, Sequence[Any]] = field(default_factory=dict)
 
     def texts(self, row: int, columns: Sequence[str]) -> str:
-        return _BETWEEN_TEXTS.join(cut(self.records.read(column)[row]) for column in columns)
+        return _BETWEEN_TEXTS.join(cut(self.values(column)[row]) for column in columns)
+
+    def values(self, column: str) -> Sequence[Any]:
+        """Return a column, read once for all items."""
+        if column not in self._columns:
+            self._columns[column] = self.records.read(column)[:]
+        return self._columns[column]
 
     def text(self, row: int) -> str:
         return self.texts(row, content_columns(self.task, self.records.columns))
@@ -203,10 +215,12 @@ class _Part:
         return None if position is None or self.scores is None else self.scores.columns[name][position]
 
     def position(self, item: str) -> int | None:
-        if self.scores is None:
-            return None
-        found = np.flatnonzero(self.scores.items == item)
-        return int(found[0]) if found.size else None
+        return self._positions.get(item)
+
+    @cached_property
+    def _positions(self) -> dict[str, int]:
+        names = [] if self.scores is None else self.scores.items.tolist()
+        return {name: position for position, name in enumerate(names)}
 
 
 _Find = Callable[[str, int], ItemAnswer]
@@ -336,7 +350,7 @@ def _value(part: _Part, item: str) -> float | None:
 
 
 def _cluster(part: _Part) -> _Find:
-    labels = part.records.read(part.task.label_column_name)
+    labels = part.values(part.task.label_column_name)
 
     def find(item: str, row: int) -> ItemAnswer:
         expected = " / ".join(map(str, labels[row])) if isinstance(labels[row], list) else str(labels[row])

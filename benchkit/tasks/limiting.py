@@ -12,13 +12,21 @@ from typing import Any
 
 import numpy as np
 
+from benchkit.errors import CellFailed
 from benchkit.tasks.parts import parts_of
 from benchkit.tasks.rankings import groups
 from benchkit.types.task import TaskLimits
 
+# Of these a part with one label alone is no task: every order, and every single cluster, is right.
+_NEED_LABELS = frozenset({"PairClassification", "Clustering"})
+
 
 def limit_data(task: Any, limits: TaskLimits) -> str:
-    """Cut `task.dataset` in place; return a sentence that says what was kept, "" when nothing was cut."""
+    """Cut `task.dataset` in place; return a sentence that says what was kept, "" when nothing was cut.
+
+    Raises:
+        CellFailed: what is left has one label, on which every model would score alike.
+    """
     if not limits.any:
         return ""
     said: list[str] = []
@@ -32,6 +40,8 @@ def limit_data(task: Any, limits: TaskLimits) -> str:
                 holder[split], kept = _limit_retrieval(before, limits, task.metadata.main_score)
             else:
                 holder[split], kept = _limit_rows(before, limits)
+                if kept and task.metadata.type in _NEED_LABELS:
+                    _check_labels(holder[split][task.label_column_name][:], kept)
             if kept:
                 said.append(kept)
     return "; ".join(sorted(set(said)))
@@ -55,6 +65,15 @@ def _limit_rows(rows: Any, limits: TaskLimits) -> tuple[Any, str]:
     return rows.select(kept), f"{len(kept)} of {len(rows)} items"
 
 
+def _check_labels(labels: list[Any], kept: str) -> None:
+    # Lists are levels of labels, or the sets of MTEB's older clustering.
+    if not isinstance(labels[0], list) and len(set(labels)) == 1:
+        raise CellFailed(
+            f"the limits leave {kept}, all with the label {labels[0]!r}, on which every model scores alike; "
+            "raise limits.items or take another limits.seed"
+        )
+
+
 def _limit_retrieval(data: Mapping[str, Any], limits: TaskLimits, metric: str) -> tuple[dict[str, Any], str]:
     said: list[str] = []
     qrels, queries, corpus = data["relevant_docs"], data["queries"], data["corpus"]
@@ -63,6 +82,8 @@ def _limit_retrieval(data: Mapping[str, Any], limits: TaskLimits, metric: str) -
     if limits.items is not None and limits.items < len(judged):
         kept = _queries_to_keep(judged, limits.items, limits.seed, metric)
         said.append(f"{len(kept)} of {len(judged)} queries")
+    elif len(judged) < len(qrels):
+        said.append(f"{len(judged)} of {len(qrels)} queries, those with a relevant document")
     chosen = set(kept)
     queries = queries.select([row for row, query in enumerate(queries["id"]) if query in chosen])
     qrels = {query: qrels[query] for query in kept}

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchkit.errors import SuiteError
+from benchkit.tasks import readings
 from benchkit.tasks.tag_columns import tags_of_rows
 
 SUFFIXES = (".jsonl", ".csv", ".tsv", ".parquet")
@@ -27,6 +28,9 @@ SUFFIXES = (".jsonl", ".csv", ".tsv", ".parquet")
 MAX_PROBLEMS = 20
 # What the library that computes nDCG can hold.
 MAX_GRADE = 2**31 - 1
+_TRUTH = {"true": 1.0, "false": 0.0}
+# Columns on which a score depends by their values alone: taking the wrong one of two would go unnoticed.
+_ANSWERS = frozenset({"label", "query-id", "corpus-id", "_id"})
 
 
 @dataclass(slots=True)
@@ -94,7 +98,7 @@ def _read_jsonl(path: Path, text: str) -> list[Row]:
             continue
         place = f"{path}:{number}"
         try:
-            value = json.loads(line)
+            value = json.loads(line, object_pairs_hook=_object)
         except json.JSONDecodeError as exc:
             problems.add(f"{place}: not a JSON object ({exc.msg} at column {exc.colno})")
             continue
@@ -109,11 +113,19 @@ def _read_jsonl(path: Path, text: str) -> list[Row]:
     return rows
 
 
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON, of which `json` would keep the last of two values under one key."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError(f"the key {_doubled([key for key, _ in pairs])[0]!r} stands twice")
+    return found
+
+
 def _read_separated(path: Path, text: str) -> list[Row]:
     problems = Problems()
     # A field may be as long as a document.
     csv.field_size_limit(2**31 - 1)
-    lines = io.StringIO(text, newline="")
+    lines = list(io.StringIO(text, newline=""))
     if path.suffix == ".tsv":
         reader = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE, strict=True)
     else:
@@ -126,12 +138,24 @@ def _read_separated(path: Path, text: str) -> list[Row]:
             place = f"{path}:{reader.line_num}"
             if None in values or None in values.values():
                 problems.add(f"{place}: expected {len(reader.fieldnames or ())} columns, as in the header")
-            else:
-                rows.append(Row(place, values))
+                continue
+            if strange := _strange_quotes(path, values, lines[reader.line_num - 1]):
+                problems.add(f"{place}: {strange}")
+            rows.append(Row(place, values))
     except csv.Error as exc:
         problems.add(f"{path}:{reader.line_num}: not readable as {path.suffix[1:]} ({exc})")
     problems.raise_if_any()
     return rows
+
+
+def _strange_quotes(path: Path, values: Mapping[str, str], line: str) -> str:
+    """Say which field is quoted in a way that its kind of file takes for text, "" for none."""
+    for name, value in values.items():
+        if path.suffix == ".tsv" and readings.is_quoted_as_csv(value):
+            return f"{name} is quoted as in csv, got {value!r:.60}; in tsv quotation marks are text; save it as csv"
+        if path.suffix == ".csv" and readings.is_quoted_after_space(value, line):
+            return f"{name} has a space before its quotation mark, got {value!r:.60}; leave out the space"
+    return ""
 
 
 def _doubled(names: Sequence[str]) -> list[str]:
@@ -139,13 +163,26 @@ def _doubled(names: Sequence[str]) -> list[str]:
 
 
 def find_file(folder: Path, *stems: str) -> Path | None:
-    """Return the first file named by a stem, or a stem and a split ("corpus.test"), with a known suffix."""
+    """Return the file named by the first stem that has one: "corpus.jsonl", else a part of it, "corpus.test.jsonl".
+
+    Raises:
+        SuiteError: several files answer to it.
+    """
     for stem in stems:
-        for candidate in sorted(folder.glob(f"{stem}*")):
-            name, suffix = candidate.name.removesuffix(candidate.suffix), candidate.suffix
-            if suffix in SUFFIXES and (name == stem or name.startswith(f"{stem}.")) and candidate.is_file():
-                return candidate
+        files = [file for file in sorted(folder.glob(f"{stem}*")) if file.suffix in SUFFIXES and file.is_file()]
+        for wanted in (stem, f"{stem}.test"):
+            if found := [file for file in files if file.name.removesuffix(file.suffix) == wanted]:
+                return _only(folder, found)
+        if found := [file for file in files if file.name.startswith(f"{stem}.")]:
+            return _only(folder, found)
     return None
+
+
+def _only(folder: Path, files: Sequence[Path]) -> Path:
+    if len(files) > 1:
+        names = ", ".join(file.name for file in files)
+        raise SuiteError(f"{folder}: {names}: one of them would be read; put all rows into one file, or keep one")
+    return files[0]
 
 
 class Table:
@@ -160,8 +197,10 @@ class Table:
         self.rows = read_rows(path)
         self._columns = columns or {}
         self._can_rename = columns is not None
+        # Of all rows: a jsonl file may leave a key out where it has no value, in its first row too.
+        self._known = list(dict.fromkeys(name for row in self.rows for name in row.values))
         self._problems = problems
-        self._used: set[str] = set()
+        self._used: dict[str, str] = {}
         self.repaired = 0
 
     def tags(self, rows: Sequence[Row] | None = None) -> dict[str, list[str]]:
@@ -172,18 +211,35 @@ class Table:
         if not self.rows:
             return None  # that there is no row at all is for the caller to say, once
         wanted = self._columns.get(column)
-        known = list(self.rows[0].values)
         for name in (wanted,) if wanted else (column, *fallbacks):
-            if name in known:
-                self._used.add(name)
+            if name in self._known:
+                if wanted is None:
+                    self._refuse_twin(column, name, fallbacks)
+                if name in self._used:
+                    self._problems.add(
+                        f"{self.path}: the column {name!r} would be both {self._used[name]} and {column}"
+                    )
+                self._used[name] = column
                 return name
         hint = f"; name it in the suite: columns: {{{column}: ...}}" if not wanted and self._can_rename else ""
-        self._problems.add(f"{self.path}: no column {wanted or column!r}; found: {', '.join(map(str, known))}{hint}")
+        found = ", ".join(map(str, self._known))
+        self._problems.add(f"{self.path}: no column {wanted or column!r}; found: {found}{hint}")
         return None
+
+    def _refuse_twin(self, column: str, name: str, fallbacks: Sequence[str]) -> None:
+        """Refuse two columns that are called alike and differ, where the wrong one would be taken without a word."""
+        values = [row.values.get(name) for row in self.rows]
+        for twin in fallbacks if column in _ANSWERS else ():
+            others = [row.values.get(twin) for row in self.rows]
+            # Ids that have none in common can't be confused: judgements know only one kind.
+            could_be = column == "label" or not {*map(str, values)}.isdisjoint(map(str, others))
+            if twin != name and twin in self._known and others != values and could_be:
+                hint = "name one in the suite" if self._can_rename else "leave one out"
+                self._problems.add(f"{self.path}: {name!r} and {twin!r} are both there and differ; {hint}")
 
     def texts(self, column: str, *fallbacks: str, optional: bool = False) -> list[str]:
         """Return a column of texts; an optional one is "" where it is absent or has no value."""
-        if optional and (not self.rows or column not in self.rows[0].values):
+        if optional and column not in self._known:
             return [""] * len(self.rows)
         name = self._name(column, *fallbacks)
         if name is None:
@@ -227,17 +283,36 @@ class Table:
 
     def numbers(self, column: str, *fallbacks: str, default: float | None = None) -> list[float]:
         """Return a column of finite numbers."""
-        if default is not None and (not self.rows or column not in self.rows[0].values):
+        if default is not None and column not in self._known:
             return [default] * len(self.rows)
         name = self._name(column, *fallbacks)
         if name is None:
             return []
         return [self._number(row, name) for row in self.rows]
 
+    def grades_elsewhere(self, column: str) -> str:
+        """Return the name of a column of numbers that nothing has asked for, where `column` isn't there."""
+        is_there = column in self._known
+        return "" if is_there else readings.grades_elsewhere([row.values for row in self.rows], known=self._used)
+
+    def flags(self, column: str, *fallbacks: str) -> list[float]:
+        """Return a column of 0 and 1, where true and false count as such; other numbers are left to the caller."""
+        name = self._name(column, *fallbacks)
+        if name is None:
+            return []
+        # csv files spell truth values as words, in any case.
+        words = [str(row.values.get(name)).strip().lower() for row in self.rows]
+        return [
+            _TRUTH[word] if word in _TRUTH else self._number(row, name)
+            for row, word in zip(self.rows, words, strict=True)
+        ]
+
     def _number(self, row: Row, name: str) -> float:
         value = row.values.get(name)
         try:
-            number = float("nan") if isinstance(value, bool) or value is None else float(value)
+            # Python reads True as 1 and "1_5" as 15.
+            is_else = isinstance(value, bool) or (isinstance(value, str) and "_" in value)
+            number = math.nan if is_else or value is None else float(value)
         except (TypeError, ValueError, OverflowError):
             number = float("nan")
         if not math.isfinite(number):
@@ -255,26 +330,46 @@ class Table:
             value = row.values.get(name)
             if isinstance(value, float) and value.is_integer():
                 value = int(value)
-            if isinstance(value, bool | float) or not isinstance(value, str | int) or value == "":
+            if not _is_label(value) or readings.is_written_list(str(value)):
                 self._problems.add(f"{row.place}: {name} should be a label (text or whole number), got {value!r:.60}")
                 value = ""
             found.append(self._storable(str(value), row, name))
+        self._refuse_alike(name, [[label] for label in found])
         return found
+
+    def _refuse_alike(self, name: str, labels: Sequence[Sequence[str]]) -> None:
+        """Refuse two spellings of what a person reads as one label, which would count as two."""
+        first: dict[str, str] = {}
+        told: set[str] = set()
+        for row, several in zip(self.rows, labels, strict=True):
+            for label in several:
+                other = first.setdefault(readings.plain_label(label), label)
+                if other != label and label not in told:
+                    told.add(label)
+                    self._problems.add(f"{row.place}: {name} {label!r} and {other!r} read alike; write them in one way")
 
     def label_lists(self, column: str, *fallbacks: str) -> list[list[str]]:
         """Return a column of label lists; in csv the labels of a row are separated by "|"."""
         name = self._name(column, *fallbacks)
         if name is None:
             return []
+        is_joined_otherwise = readings.are_joined_otherwise(
+            [value for row in self.rows if isinstance(value := row.values.get(name), str)]
+        )
         found = []
         for row in self.rows:
             value = row.values.get(name)
             if isinstance(value, str):
+                if _hides_labels(value) or (is_joined_otherwise and ("," in value or ";" in value)):
+                    # It would count as one label, or as several wrong ones.
+                    self._problems.add(f'{row.place}: {name} should be labels separated by "|", got {value!r:.60}')
                 value = [part.strip() for part in value.split("|") if part.strip()]
-            if not isinstance(value, list) or any(isinstance(v, bool) or not isinstance(v, str | int) for v in value):
+            if not isinstance(value, list) or not all(map(_is_label, value)):
                 self._problems.add(f"{row.place}: {name} should be a list of labels, got {value!r:.60}")
                 value = []
-            found.append([self._storable(str(label), row, name) for label in value])
+            # A label that stands twice would be drawn twice as often to train on.
+            found.append([self._storable(label, row, name) for label in dict.fromkeys(map(str, value))])
+        self._refuse_alike(name, found)
         return found
 
     def _storable(self, key: str, row: Row, name: str) -> str:
@@ -284,6 +379,14 @@ class Table:
                 f"{row.place}: {name} holds a lone surrogate or a NUL, which can't be stored: {key!r:.60}"
             )
         return key
+
+
+def _hides_labels(value: str) -> bool:
+    return readings.is_written_list(value) or readings.is_in_brackets(value)
+
+
+def _is_label(value: Any) -> bool:
+    return isinstance(value, str | int) and not isinstance(value, bool) and bool(str(value).strip())
 
 
 def _has_surrogate(text: str) -> bool:
@@ -347,6 +450,12 @@ def _text_notes(tables: Sequence[Table], texts: Iterable[str]) -> tuple[str, ...
     return tuple(notes)
 
 
+def _labelled_notes(tables: Sequence[Table], texts: Sequence[str], labels: Sequence[Any]) -> tuple[str, ...]:
+    names = [part for label in labels for part in _parts(label)]
+    said = (readings.no_value_note(texts, "text"), readings.no_value_note(names, "label"), readings.case_note(names))
+    return (*_text_notes(tables, texts), *filter(None, said))
+
+
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
@@ -371,11 +480,12 @@ def read_pairs(data: Path, columns: Mapping[str, str], *, kind: str) -> PairData
     problems = Problems()
     table = Table(_file_of(data, "test", "pairs"), columns, problems)
     first, second = table.texts("sentence1"), table.texts("sentence2")
+    _refuse_splits(table, problems)
     values = None
     if kind == "STS":
         values = table.numbers("score")
     elif kind == "PairClassification":
-        values = table.numbers("label", "labels")
+        values = table.flags("label", "labels")
         for row, value in zip(table.rows, values, strict=False):
             if value not in (0.0, 1.0):
                 problems.add(f"{row.place}: label should be 0 or 1, got {value:g}")
@@ -385,7 +495,20 @@ def read_pairs(data: Path, columns: Mapping[str, str], *, kind: str) -> PairData
         column = "score" if kind == "STS" else "label"
         problems.add(f"{table.path}: every {column} is {values[0]:g}; a score can't be computed from one value")
     problems.raise_if_any()
-    return PairData(first, second, values, _text_notes([table], [*first, *second]), table.tags())
+    notes = (
+        *_text_notes([table], [*first, *second]),
+        *filter(None, [readings.no_value_note([*first, *second], "text")]),
+    )
+    return PairData(first, second, values, notes, table.tags())
+
+
+def _refuse_splits(table: Table, problems: Problems) -> None:
+    """Refuse rows of several parts of a data set where all of them would be scored."""
+    if names := readings.parts_in_one(row.values.get("split") for row in table.rows):
+        problems.add(
+            f"{table.path}: the column 'split' holds {names}, and every row would count; "
+            "keep the rows of one part in a file of their own, or call the column otherwise"
+        )
 
 
 def _refuse_few(table: Table, found: int, needed: int) -> None:
@@ -406,16 +529,18 @@ def read_labelled(data: Path, columns: Mapping[str, str], *, multilabel: bool, t
     texts, labels = _texts_and_labels(table, multilabel=multilabel)
     if not train:
         problems.raise_if_any()
-        result = LabelledData([], [], texts, labels, _text_notes([table], texts), table.tags())
+        result = LabelledData([], [], texts, labels, _labelled_notes([table], texts, labels), table.tags())
     elif folder_train is not None:
         train_table = Table(folder_train, columns, problems)
         train_texts, train_labels = _texts_and_labels(train_table, multilabel=multilabel)
+        for one in (table, train_table):
+            _refuse_splits(one, problems)
         problems.raise_if_any()
-        notes = _text_notes([table, train_table], [*texts, *train_texts])
+        notes = _labelled_notes([table, train_table], [*texts, *train_texts], [*labels, *train_labels])
         result = LabelledData(train_texts, train_labels, texts, labels, notes, table.tags())
     else:
         problems.raise_if_any()
-        result = _split(table, texts, labels, seed=seed, notes=_text_notes([table], texts))
+        result = _split(table, texts, labels, seed=seed, notes=_labelled_notes([table], texts, labels))
     _check_classes(table.path, result, train=train)
     return result
 
@@ -474,7 +599,11 @@ def _check_classes(path: Path, data: LabelledData, *, train: bool) -> None:
 
 
 def _classes(labels: Sequence[Any]) -> set[str]:
-    return {part for label in labels for part in (label if isinstance(label, list) else [label])}
+    return {part for label in labels for part in _parts(label)}
+
+
+def _parts(label: Any) -> list[str]:
+    return label if isinstance(label, list) else [label]
 
 
 def read_retrieval(data: Path, *, reranking: bool) -> RetrievalData:
@@ -504,6 +633,7 @@ def read_retrieval(data: Path, *, reranking: bool) -> RetrievalData:
     candidates = _read_candidates(data, qrels, corpus, problems) if reranking else None
     documents_read = (f"{title} {text}" for title, text in corpus.values())
     notes = list(_text_notes([corpus_table, query_table], [*documents_read, *queries.values()]))
+    notes += filter(None, [readings.no_value_note([*titles, *texts, *query_texts], "text")])
     relevant = {query: judged for query, judged in qrels.items() if any(score > 0 for score in judged.values())}
     if len(relevant) < len(queries):
         left_out = sorted(set(queries) - set(relevant))
@@ -511,6 +641,8 @@ def read_retrieval(data: Path, *, reranking: bool) -> RetrievalData:
             f"{len(left_out)} of {len(queries)} queries have no relevant document and are left out{_few(left_out)}"
         )
     notes += _candidate_notes(candidates, relevant)
+    if relevant and candidates is not None and not _can_be_wrong(candidates, relevant):
+        problems.add(f"{data}: every candidate is relevant, so that any order is right; add others in top_ranked.jsonl")
     if not relevant:
         problems.add(f"{data}: no query has a relevant document (a judgement above 0)")
     problems.raise_if_any()
@@ -539,6 +671,10 @@ def _read_qrels(
     query_ids = table.identifiers("query-id", "query_id", unique=False)
     document_ids = table.identifiers("corpus-id", "corpus_id", unique=False)
     scores = table.numbers("score", default=1.0)
+    if not table.rows:
+        problems.add(f"{path}: no judgements below the header")
+    elif query_ids and document_ids and (grades := table.grades_elsewhere("score")):
+        problems.add(f"{path}: no column 'score', and {grades!r} holds numbers; call it score, or leave it out")
     qrels: dict[str, dict[str, int]] = {}
     for row, query, document, score in zip(table.rows, query_ids, document_ids, scores, strict=False):
         if query not in queries:
@@ -577,6 +713,12 @@ def _read_candidates(
         if not candidates.get(query):
             problems.add(f"{path}: no candidates for the query {query!r}")
     return candidates
+
+
+def _can_be_wrong(candidates: Mapping[str, Sequence[str]], relevant: Mapping[str, Mapping[str, int]]) -> bool:
+    return any(
+        judged.get(document, 0) <= 0 for query, judged in relevant.items() for document in candidates.get(query, ())
+    )
 
 
 def _candidate_notes(

@@ -24,6 +24,7 @@ from benchkit.errors import CellFailed, SuiteError
 from benchkit.tasks.custom import custom_task_class
 from benchkit.tasks.known import BenchmarkTask, TaskFacts, benchmark_tasks, task_facts
 from benchkit.tasks.limiting import limit_data
+from benchkit.tasks.mteb_names import check_excluded, find_benchmark, find_task
 from benchkit.tasks.parts import iter_parts
 from benchkit.tasks.recording import recording_class
 from benchkit.types.task import TaskSpec
@@ -124,7 +125,8 @@ def open_task(spec: TaskSpec, *, cache_dir: Path, offline: bool) -> OpenedTask:
     """Find a task: MTEB's by its name, the same on a local mirror, or one on a team's own files.
 
     Raises:
-        SuiteError: no such MTEB task, split or subset; own data that can't be read.
+        UnknownNames: no such MTEB task, split or subset.
+        SuiteError: own data that can't be read.
     """
     revision = _local_revision(spec.data) if spec.data is not None else None
     found: list[type[AbsTask]] = []
@@ -153,7 +155,7 @@ def _find_class(spec: TaskSpec, revision: str | None) -> tuple[type[AbsTask], tu
     if spec.type is not None:
         assert revision is not None
         return custom_task_class(spec, revision=revision)
-    task_class = _mteb_class(spec)
+    task_class = find_task(spec.name, subsets=spec.subsets or (), splits=spec.splits or ())
     if spec.data is None:
         return task_class, ()
     assert revision is not None
@@ -197,14 +199,13 @@ def expand_benchmark(
         cache_dir: Where an earlier run may have kept the tasks of the benchmark; None asks MTEB.
 
     Raises:
-        SuiteError: no benchmark of that name, or an excluded task that isn't in it.
+        UnknownNames: no benchmark of that name, or an excluded task that isn't in it.
     """
     if cache_dir is None:
         tasks = _tasks_of_benchmark(name)
     else:
         tasks = benchmark_tasks(cache_dir, name, lambda: _tasks_of_benchmark(name))
-    if unknown := sorted(set(exclude) - {task.name for task in tasks}):
-        raise SuiteError(f"benchmark {name!r}: exclude names tasks that it does not hold: {', '.join(unknown)}")
+    check_excluded(name, exclude, [task.name for task in tasks])
     return [
         TaskSpec(name=task.name, splits=task.splits, subsets=task.subsets)
         for task in tasks
@@ -213,41 +214,10 @@ def expand_benchmark(
 
 
 def _tasks_of_benchmark(name: str) -> tuple[BenchmarkTask, ...]:
-    import mteb
-
-    try:
-        benchmark = mteb.get_benchmark(name)
-    except KeyError as exc:
-        raise SuiteError(f"no MTEB benchmark named {name!r}. {str(exc).strip(chr(34))}") from exc
     return tuple(
         BenchmarkTask(task.metadata.name, task.metadata.type, tuple(task.eval_splits), tuple(task.hf_subsets))
-        for task in benchmark.tasks
+        for task in find_benchmark(name).tasks
     )
-
-
-def _mteb_class(spec: TaskSpec) -> type[AbsTask]:
-    import mteb
-    from mteb.abstasks.aggregated_task import AbsTaskAggregate
-
-    try:
-        task = mteb.get_task(spec.name)
-    except KeyError as exc:
-        hint = str(exc).strip("\"'").removeprefix("KeyError: ")
-        raise SuiteError(
-            f"task {spec.name!r}: no MTEB task of this name ({hint}); for data of your own give type and data"
-        ) from exc
-    if isinstance(task, AbsTaskAggregate):
-        parts = ", ".join(part.metadata.name for part in task.metadata.tasks)
-        raise SuiteError(f"task {spec.name!r} is made of other tasks; name those instead: {parts}")
-    if task.metadata.modalities != ["text"]:
-        raise SuiteError(
-            f"task {spec.name!r} needs {', '.join(task.metadata.modalities)}; benchkit compares text models"
-        )
-    if wrong := sorted(set(spec.subsets or ()) - set(task.metadata.hf_subsets)):
-        raise SuiteError(
-            f"task {spec.name!r}: no subset {', '.join(wrong)}; it has {', '.join(sorted(task.metadata.hf_subsets))}"
-        )
-    return type(task)
 
 
 def _on_mirror(task_class: type[AbsTask], spec: TaskSpec, revision: str) -> type[AbsTask]:

@@ -8,7 +8,7 @@
         scored       classification: labels and predictions of each experiment, as they were scored
 
 The subclass changes no number: it calls MTEB's own method and keeps the arguments. It also hands MTEB's scorers plain
-lists of labels; MTEB 2.26 passes a lazy column there and reads 400,000 Arrow rows one by one for a test part of 1,000.
+lists of labels and texts (columns.py).
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+from benchkit.tasks.columns import ColumnsInMemory
 
 if TYPE_CHECKING:
     from mteb.abstasks.abstask import AbsTask
@@ -48,24 +50,6 @@ class RecordingRandom(random.Random):
         taken = (self.sampled, self.chosen)
         self.sampled, self.chosen = [], []
         return taken
-
-
-class LabelsInMemory:
-    """A data set whose label column is a plain list; all else is passed on."""
-
-    def __init__(self, dataset: Any, column: str, labels: list[Any]) -> None:
-        self._dataset = dataset
-        self._column = column
-        self._labels = labels
-
-    def __len__(self) -> int:
-        return len(self._dataset)
-
-    def __getitem__(self, key: Any) -> Any:
-        return self._labels if key == self._column else self._dataset[key]
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._dataset, name)
 
 
 class _Recording:
@@ -117,10 +101,13 @@ class _Recording:
         self._scored_now.append((labels, predicted))
         return super()._calculate_scores(labels, predicted, *rest)  # type: ignore[misc]
 
+    def _evaluate_subset(self, model: Any, data_split: Any, **options: Any) -> Any:
+        if self.metadata.type == "Classification":  # type: ignore[attr-defined]
+            data_split = {name: ColumnsInMemory(part) for name, part in data_split.items()}
+        return super()._evaluate_subset(model, data_split, **options)  # type: ignore[misc]
+
     def _undersample_data(self, dataset: Any, experiment_num: int, idxs: list[int] | None = None) -> Any:
-        column = self.label_column_name  # type: ignore[attr-defined]
-        light = LabelsInMemory(dataset, column, dataset[column][:])
-        return super()._undersample_data(light, experiment_num, idxs)  # type: ignore[misc]
+        return super()._undersample_data(ColumnsInMemory(dataset), experiment_num, idxs)  # type: ignore[misc]
 
 
 @contextmanager

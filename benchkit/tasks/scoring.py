@@ -20,7 +20,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchkit.errors import CellFailed
-from benchkit.tasks.answers import ItemAnswer, Wanted, answers
+from benchkit.measure.item_values import item_values
+from benchkit.tasks.answers import Wanted, answers
 from benchkit.tasks.items import item_scores
 from benchkit.tasks.mteb_encoder import (
     LexicalEncoder,
@@ -29,14 +30,21 @@ from benchkit.tasks.mteb_encoder import (
     ScoringThreads,
     document_texts,
     nothing,
+    search_over,
 )
 from benchkit.tasks.opened import OpenedTask, no_dataset_bars
 from benchkit.tasks.parts import iter_parts, parts_of
 from benchkit.tasks.variant import VariantView
 from benchkit.tasks.worst import worst_items
+from benchkit.types.answer import Answers, ItemAnswer
 from benchkit.types.model import CorpusFitted, Encoder, Variant
 from benchkit.types.result import ItemScores, WorstItem
 
+log = logging.getLogger(__name__)
+
+# A cell tells what the model answered to about this many of its items, spread evenly: two models tell of the same ones.
+# Few tasks have more, and the texts of 400,000 reviews for every model would be more than its vectors.
+MOST_ANSWERED = 10_000
 # Scorers of these types are scikit-learn's, on small data; one thread each.
 _ONE_THREAD = frozenset({"Classification", "MultilabelClassification", "Clustering"})
 # Attributes in which MTEB's tasks name columns that hold texts, or lists of them.
@@ -50,6 +58,7 @@ class TaskScore:
 
     Attributes:
         n_texts: Texts that the task handed to an encoder; 0 for a lexical model.
+        answers: To items that have a number each, about `MOST_ANSWERED` at most.
     """
 
     main_score: float
@@ -59,6 +68,7 @@ class TaskScore:
     n_texts: int
     worst: tuple[WorstItem, ...]
     warnings: tuple[str, ...]
+    answers: Answers
 
 
 def score_task(opened: OpenedTask, model: Encoder | CorpusFitted, variant: Variant) -> TaskScore:
@@ -68,15 +78,16 @@ def score_task(opened: OpenedTask, model: Encoder | CorpusFitted, variant: Varia
         CellFailed: the task type doesn't suit the model, or a score is not a finite number.
     """
     done = _evaluated(opened, model, variant)
-    scores = _main_scores(done.raw, opened)
+    scores, items = _main_scores(done.raw, opened), _items(done.task, opened)
     return TaskScore(
         main_score=sum(scores.values()) / len(scores),
         scores=scores,
-        items=_items(done.task, opened),
+        items=items,
         n_items=_count_items(done.task),
         n_texts=done.n_texts,
         worst=worst_items(done.task, opened.main_metric),
         warnings=done.warnings,
+        answers=_answers(done.task, opened, items),
     )
 
 
@@ -125,10 +136,11 @@ def _evaluate_dense(
 ) -> tuple[Any, int]:
     """Return MTEB's scores and the number of texts that it handed over."""
     adapter = MtebEncoder(model, VariantView(variant, model.meta), threads)
-    if variant.precision == "int8" and opened.type in _SEARCH_TYPES:
+    searches = opened.type in _SEARCH_TYPES
+    if variant.precision == "int8" and searches:
         for _, subset, part in iter_parts(task):
             adapter.calibrate(document_texts(part["corpus"]), task_metadata=task.metadata, subset=subset)
-    scores = _evaluate(task, adapter)
+    scores = _evaluate(task, search_over(adapter) if searches else adapter)
     return scores, adapter.n_texts
 
 
@@ -218,6 +230,23 @@ def _items(task: Any, opened: OpenedTask) -> tuple[ItemScores, ...]:
             return ()
         found.extend(items)
     return tuple(found)
+
+
+def _answers(task: Any, opened: OpenedTask, items: tuple[ItemScores, ...]) -> Answers:
+    """Return what the model answered; {} where the rows of a task aren't as those of its type are."""
+    try:
+        return answers(task, opened.main_metric, _told_of(items), scores=items)
+    # They explain a score and are no part of it: whatever a task's rows are like, the score stands.
+    except Exception as exc:
+        log.debug("the answers on %s can't be told", opened.name, exc_info=exc)
+        return {}
+
+
+def _told_of(items: tuple[ItemScores, ...]) -> dict[str, list[str]]:
+    """Return the items whose answers are told, by "split/subset"."""
+    parts = [part for part in items if item_values(part) is not None]
+    step = max(1, math.ceil(sum(part.n_items for part in parts) / MOST_ANSWERED))
+    return {f"{part.split}/{part.subset}": part.items[::step].tolist() for part in parts}
 
 
 def _count_items(task: Any) -> int:

@@ -45,7 +45,7 @@ def _queries(task: Any, place: tuple[str, str], part: Any, metric: str) -> list[
             value=values[item],
             text=cut(ranked.query(item)["text"]),
             expected=titles([name for name, _ in ranked.relevant(item)[:2]]),
-            found=titles([name for name, _ in ranked.hits(item)[:1]]),
+            found=titles([name for name, _ in ranked.hits(item, 1)]),
         )
         for item in worst
     ]

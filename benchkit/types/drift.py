@@ -22,6 +22,8 @@ ChangeKind = Literal["none", "data", "model", "numeric", "pipeline"]
 DriftSeverity = Literal["ok", "info", "warn", "critical"]
 OUTSIDE = -1  # as a cluster: rows that lie far from every region of the baseline
 DRIFT_SEVERITIES: tuple[DriftSeverity, ...] = ("ok", "info", "warn", "critical")
+# Pictures of where a window lies: the plane of the principal directions, and beside it one by UMAP.
+LayoutName = Literal["pca", "umap"]
 
 
 # ------------------------------------------------------------ what is read
@@ -313,6 +315,15 @@ class ProjectedRegion:
 
 
 @dataclass(frozen=True, slots=True)
+class RegionPlace:
+    """Where a picture has a region of the baseline; between 0 and 1 on both axes."""
+
+    cluster: int
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True)
 class Projection:
     """Baseline and window in one plane, whose axes are the baseline's first two principal directions.
 
@@ -323,6 +334,8 @@ class Projection:
         window: Some of the window's rows, drawn evenly; at most 200.
         x_range, y_range: Where nearly all rows of the baseline lie; rows of a window may lie outside.
         explained: Share of the baseline's variance that the plane shows; between 0 and 1.
+        layout: The regions in another picture, by UMAP; () unless asked for. It illustrates which are neighbours, and
+            its distances mean nothing.
     """
 
     regions: tuple[ProjectedRegion, ...]
@@ -330,6 +343,7 @@ class Projection:
     x_range: tuple[float, float]
     y_range: tuple[float, float]
     explained: float
+    layout: tuple[RegionPlace, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

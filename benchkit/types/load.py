@@ -10,7 +10,7 @@ for a second makes every request late that was due in this second. Absent is Non
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -46,6 +46,14 @@ class LoadRun:
 
 
 @dataclass(frozen=True, slots=True)
+class Interval:
+    """The 95 % interval of a figure, in its unit."""
+
+    ci_low: float
+    ci_high: float
+
+
+@dataclass(frozen=True, slots=True)
 class LoadPoint:
     """One model at one rate. The latencies are of the `n` requests after the warm-up, the rates of the whole run.
 
@@ -67,6 +75,10 @@ class LoadPoint:
         queued: Requests that were due while every connection was taken.
         keeps_up: Whether the answers came as fast as the requests (rule: measure.open_loop.keeps_up).
         valid: Whether the client was on time, so that the latencies are the model's.
+        intervals: Of the latencies from due time and of the goodput, by the name of the field. One that is missing has
+            too few arrivals, or none can be: at a rate that isn't kept up with latency grows as long as the run lasts.
+        n_effective: As how many independent requests the `n` count, for they wait for each other
+            (measure.waiting); None where there can be no interval.
     """
 
     model: str
@@ -91,6 +103,8 @@ class LoadPoint:
     keeps_up: bool
     valid: bool
     notes: tuple[str, ...] = ()
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+    n_effective: float | None = None
 
     @property
     def is_within_slo(self) -> bool:
@@ -119,6 +133,7 @@ class LoadReport:
         hardware: What decides a duration: processor, cores, memory, GPU. Of an endpoint it is the client's.
         measured_at: ISO 8601, UTC.
         threads, engine: Of the worker, as its process told.
+        interrupted: Somebody pressed Ctrl-C; the points are those that were finished.
     """
 
     model: str
@@ -137,3 +152,4 @@ class LoadReport:
     notes: tuple[str, ...] = ()
     threads: int | None = None
     engine: str | None = None
+    interrupted: bool = False

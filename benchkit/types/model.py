@@ -148,6 +148,19 @@ class TokenBatched(Protocol):
 
 
 @runtime_checkable
+class PromptApart(Protocol):
+    """An encoder to which a prompt is only what `encode` is told: its table of prompts decides no vector by itself.
+
+    Two of one key give one vector for one text under one prompt, though prompts make their fingerprints differ.
+    """
+
+    @property
+    def vector_key(self) -> str:
+        """Hash of all that decides a vector but for its text, its prompt and its role."""
+        ...
+
+
+@runtime_checkable
 class CorpusFitted(Protocol):
     """A lexical model (tf-idf, BM25) that has to see a task's own texts before it can encode.
 

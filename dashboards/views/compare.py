@@ -22,7 +22,7 @@ from benchkit.types.board import ComparisonRow
 from benchkit.types.comparison import Comparison
 from dashboards import place
 from dashboards.bar import chosen
-from dashboards.choices import box, comparison_box, keeps
+from dashboards.choices import box, comparison_box, part
 from dashboards.compared import FIRST_COMMANDS, LONG_COLUMNS, Picked, link, model_table, picked, warned
 from dashboards.limits import budget_of, forget_button, within
 from dashboards.picks import mlflow_link
@@ -67,19 +67,11 @@ def _limits_told(limited: Comparison) -> None:
 
 def _plane(limited: Comparison) -> None:
     usual: CostAxis = "latency" if limited.cost is not None else "bytes"
-    # The address has the last word; what it asks for and isn't there is the usual one.
-    st.session_state["compare-axis"] = next((axis for axis in _AXES if axis == chosen().axis), usual)
-    picked_axis: CostAxis | None = st.segmented_control(
-        "Cost",
-        list(_AXES),
-        format_func=_AXES.__getitem__,
-        key="compare-axis",
-        on_change=keeps("axis", "compare-axis"),
-        label_visibility="collapsed",
-        required=True,
-    )
-    axis = picked_axis or usual
-    place.chart(quality_against(limited, axis), key=f"compare-{axis}", absent="No model has both a mean and this cost.")
+    axis = part("Cost", _AXES, usual, field="axis", key="compare-axis")
+    drawn = quality_against(limited, axis)
+    place.chart(drawn, key=f"compare-{axis}", absent="No model has both a mean and this cost.")
+    if drawn is not None and any(row["aside"] for row in drawn.rows):
+        st.caption("Models of exactly the same cost, such as variants that share a measurement, stand side by side.")
     absent = without_place(limited, axis)
     if absent:
         st.caption(escaped(f"Not in the picture: {'; '.join(absent)}.", _LONGEST))

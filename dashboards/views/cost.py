@@ -1,8 +1,8 @@
 """Cost: how long, how large, how many per second, and whether two runs may be compared at all.
 
 a comparison with costs ── warnings, noise floor, another run beside it ──> what to know first
-                        ── key figures ── latency ── throughput ── memory ── ratios ──> charts and tables
-models, a number of documents ── index_size ──> what an index takes
+                        ── key figures ── one of: latency and its ratios, throughput and memory ──> charts and tables
+models, a number of documents ──────────┴─ or: index_size ──> what an index takes
 samples, figures, machine, licences, the command ──> what the numbers rest on
 """
 
@@ -19,7 +19,7 @@ from benchkit.types.comparison import Comparison
 from benchkit.types.cost import CostReport, CostSamples
 from dashboards import board, place
 from dashboards.bar import chosen
-from dashboards.choices import comparison_box, keeps, row_words
+from dashboards.choices import box, comparison_box, keeps, part, row_words
 from dashboards.compared import Picked, when
 from dashboards.costs import (
     figure_rows,
@@ -41,6 +41,8 @@ COMMANDS = (
 _LONGEST = 2000
 _FEW = 3  # warnings that don't push everything else off the page
 _NONE = ""
+# Six pictures at once take the browser half as long again: those of one question are drawn.
+PARTS = {"latency": "latency", "throughput": "throughput and memory", "index": "index size"}
 MOST, DEFAULT = 1_000_000_000, 1_000_000
 _RATIO_COLUMNS = {
     "candidate": "candidate",
@@ -81,10 +83,16 @@ def show() -> None:
         key_rows(cost), key="cost-models", columns=key_columns(cost), alt="What each model costs, with 95 % intervals"
     )
     st.caption(escaped(f"{session_words(cost)} In brackets: 95 % intervals.", _LONGEST))
-    _latency(samples, cost)
-    _work(cost)
-    _ratios(cost)
-    _index(found.comparison)
+    # A link with a number of documents alone is of a time when all parts were on the page.
+    usual = "index" if chosen().documents else "latency"
+    shown = part("Costs", PARTS, usual, field="costs", key="cost-part")
+    if shown == "latency":
+        _latency(samples, cost)
+        _ratios(cost)
+    elif shown == "throughput":
+        _work(cost)
+    else:
+        _index(found.comparison)
     _origins(found.comparison, cost, samples)
 
 
@@ -130,18 +138,18 @@ def _warned(found: Picked, cost: CostReport) -> None:
 def _other_run(found: Picked) -> None:
     """Place another run beside this one: what differs between their machines."""
     others = {row.key: row for row in reversed(found.rows) if row.key != found.row.key}
+    asked = chosen().other
+    if asked is not None and asked not in others:
+        place.sentence("The other run that was asked for is not of this choice.", "info")
     if not others:
         return
-    said = row_words(list(others.values()))
-    key: str = st.selectbox(
-        "Can its costs be compared with those of another run?",
-        [_NONE, *others],
-        format_func=lambda one: said.get(one, "choose another run"),
-        key="cost-other",
-    )
-    if key in others:
+    said = {_NONE: "choose another run", **row_words(list(others.values()))}
+    now = asked if asked is not None and asked in others else _NONE
+    label = "Can its costs be compared with those of another run?"
+    box(label, list(said), now, field="other", key="cost-other", said=said.__getitem__)
+    if now in others:
         with place.problems_told():
-            _beside(found.comparison, others[key])
+            _beside(found.comparison, others[now])
 
 
 def _beside(this: Comparison, row: ComparisonRow) -> None:

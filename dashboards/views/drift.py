@@ -1,7 +1,8 @@
 """Drift: is production still what it was, since when not, and why; every window can be opened.
 
 baselines, checks ── watches ──> the watch that is shown ── production ──> the first sentence
-checks of the watch, marks ── charts over time; a click on a window, a row or a button ──> the window in the address
+checks of the watch, marks ── p-values over time, and one of: canaries, evidence, the list of all windows
+a click on a window, a row or a button ──> the window in the address
 the report of that window ── drift_window ──> its tests, harm, regions, segments
 """
 
@@ -18,9 +19,10 @@ from benchkit.report import words
 from benchkit.report.charts.base import Chart
 from benchkit.report.charts.drift import PICKED, canary_quality, evidence, timeline
 from benchkit.report.production_words import production
-from benchkit.types.board import CheckRow
+from benchkit.types.board import CheckRow, Mark
 from dashboards import board, place
 from dashboards.bar import choose, chosen
+from dashboards.choices import part
 from dashboards.drift_rows import span_words, verdict_words, window_row
 from dashboards.drift_window import show_window
 from dashboards.filters import Filters
@@ -46,6 +48,7 @@ _COLUMNS = {
 }
 _FORMATS = {"p_value": "%.3g", "evidence": "%.2f", "identity": "%.5f", "overlap_at_10": "%.3f"}
 _NAME = 60
+_CANARIES, _EVIDENCE, _LIST = "canaries", "evidence", "windows"
 
 
 def show() -> None:
@@ -169,13 +172,24 @@ def _over_time(watch: Watch, row: CheckRow) -> None:
         absent="No window had rows enough for a test.",
     )
     _steps(watch, row)
-    place.chart(evidence(watch.rows, marks), key="drift-evidence")
-    place.chart(
-        canary_quality(watch.rows, marks),
-        key="drift-canary-quality",
-        absent="Neither canaries nor retrieval scores were measured.",
-    )
-    _all_windows(watch)
+    _more_over_time(watch, marks)
+
+
+def _more_over_time(watch: Watch, marks: Sequence[Mark]) -> None:
+    """Place what else is known of all windows, one thing at a time: drawing all of it takes the browser too long."""
+    pictures = {
+        _CANARIES: ("canaries", canary_quality(watch.rows, marks)),
+        _EVIDENCE: ("evidence", evidence(watch.rows, marks)),
+    }
+    names = {name: said for name, (said, drawn) in pictures.items() if drawn is not None}
+    usual = next(iter(names), _LIST)
+    shown = part("Over time", {**names, _LIST: "all windows"}, usual, field="trend", key="drift-trend")
+    if shown == _LIST:
+        _all_windows(watch)
+    else:
+        place.chart(pictures[shown][1], key=f"drift-{shown}")
+    if _CANARIES not in names:
+        st.caption("Neither canaries nor retrieval scores were measured.")
 
 
 def _all_windows(watch: Watch) -> None:

@@ -36,11 +36,6 @@ def test_every_registered_loader_stands_in_this_table_and_loads() -> None:
     assert [loader.problem for loader in loaders] == [""] * len(MODELS)
 
 
-@pytest.fixture(scope="module")
-def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("models")
-
-
 @pytest.mark.parametrize("name", [name for name in MODELS.values() if name])
 def test_model_keeps_the_contract(name: str, shared_cache: Path) -> None:
     if name.startswith("minilm") and not HAS_WEIGHTS:

@@ -101,6 +101,10 @@ REFUSED_ARGUMENTS = {
     "model twice": (["compare", "tfidf", "tfidf", "--suite", "alike.yaml"], ["named twice: tfidf", "once"]),
     "variant key": (["compare", "tfidf@dimm=3"], ["unknown key 'dimm'", "Did you mean 'dim'?", "precision"]),
     "variant value": (["compare", "minilm@dim=abc"], ["dim should be a whole number of at least 1, got 'abc'"]),
+    "two variants": (
+        ["compare", "minilm@dim=abc", "tfidf", "minilm@precision=int9"],
+        ["got 'abc'", "got 'int9'"],
+    ),
     "precision": (["compare", "minilm@precision=int9"], ["float32, float16, int8, binary", "got 'int9'"]),
     "directory": (["compare", "./nosuch", "--suite", "alike.yaml"], ["there is no directory './nosuch'"]),
     "not a model": (["compare", ".", "--suite", "alike.yaml"], ["neither modules.json nor config.json"]),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -88,10 +89,10 @@ def github() -> Iterator[Hub]:
         thread.join(10)
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A scratch repository with a suite and the baseline of the lexical model."""
-    folder = make_project(tmp_path / "repository")
+    folder = make_project(tmp_path_factory.mktemp("ci") / "repository")
     words = ["cat", "dog", "house", "tree", "river", "stone", "cloud", "bread", "light", "paper"]
     rows = [
         f'"{a} and {b}","{a} and {words[(i + j) % 10]}",{5 if (i + j) % 10 == j else (i * j) % 4}'
@@ -104,6 +105,12 @@ def project(tmp_path: Path) -> Path:
     saved = run_benchkit(["baseline", "save", "base.json", "--model", "tfidf", "--suite", "words.yaml"], folder)
     assert saved.returncode == 0, saved.stderr
     return folder
+
+
+@pytest.fixture
+def project(repository: Path, tmp_path: Path) -> Path:
+    """A copy of the repository for this test alone."""
+    return Path(shutil.copytree(repository, tmp_path / "repository"))
 
 
 def run_action(

@@ -73,7 +73,7 @@ def test_the_engine_stands_in_the_result_and_pads_nothing(first: dict[str, Any])
 
 
 def test_unchanged_costs_are_kept_and_say_when_they_were_measured(project: Path, first: dict[str, Any]) -> None:
-    done = run_benchkit(["compare", "--json", "second.json"], project, QUICK)
+    done = run_benchkit(["compare", "--no-track", "--json", "second.json"], project, QUICK)
     assert done.returncode == 0, done.stderr
     again = read_result(project / "second.json")
     assert again["cost_session"]["from_cache"]
@@ -84,13 +84,13 @@ def test_unchanged_costs_are_kept_and_say_when_they_were_measured(project: Path,
 def test_a_budget_decides_and_says_what_it_left_out(project: Path, first: dict[str, Any]) -> None:
     best = first["recommendation"]["model"]
     dense = first["models"][0]["name"]
-    allowed = run_benchkit(["compare", "--max-dim", "1", "--json", "tight.json"], project, QUICK)
+    allowed = run_benchkit(["compare", "--no-track", "--max-dim", "1", "--json", "tight.json"], project, QUICK)
     assert allowed.returncode == 0, allowed.stderr
     tight = read_result(project / "tight.json")
     assert tight["budget"]["max_dim"] == 1
     assert tight["recommendation"]["model"] != dense
     assert dense in tight["recommendation"]["reason"]
-    generous = run_benchkit(["compare", "--max-p95-ms", "100000", "--json", "wide.json"], project, QUICK)
+    generous = run_benchkit(["compare", "--no-track", "--max-p95-ms", "100000", "--json", "wide.json"], project, QUICK)
     assert read_result(project / "wide.json")["recommendation"]["model"] == best, generous.stderr
 
 

@@ -137,6 +137,15 @@ def test_a_server_that_ends_by_itself_ends_the_command_with_its_last_words(tmp_p
         assert "error: the dashboard's server ended with exit code -9" in running.process.stderr.read()
 
 
+def test_a_command_that_is_killed_takes_its_server_along(tmp_path: Path) -> None:
+    with served(tmp_path) as running:
+        children = running.children()
+        running.process.kill()
+        assert not psutil.wait_procs(children, timeout=10)[1], "the server is still there"
+        with closing(socket.socket()) as probe:
+            assert probe.connect_ex(("127.0.0.1", running.port)) != 0, "its port is closed"
+
+
 # ---------------------------------------------------------------- who may look
 
 

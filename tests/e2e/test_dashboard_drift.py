@@ -125,7 +125,7 @@ def test_a_row_of_the_table_opens_its_window_and_the_buttons_and_the_way_back_go
 ) -> None:
     keys = [row.key for row in store.checks("support")]
     with view(browser, dashboard) as seen:
-        seen.open("drift")
+        seen.open("drift?trend=windows")
         click_row(seen, "drift-windows", 2, until=lambda: window_of(seen) == str(keys[-3]))  # the newest first
         assert window_of(seen) == str(keys[-3])
         assert report_of(seen)["severity"] == "warn"
@@ -169,7 +169,7 @@ def test_the_table_of_windows_is_downloaded_as_the_store_has_it(
     browser: Browser, dashboard: Dashboard, store: Board
 ) -> None:
     with view(browser, dashboard) as seen:
-        seen.open("drift")
+        seen.open("drift?trend=windows")
         found = rows_of(download(seen, "drift-windows-csv"))
     kept = store.checks("support")[::-1]
     assert [(int(row["key"]), float(row["p_value"]), row["severity"], row["reason"]) for row in found] == [

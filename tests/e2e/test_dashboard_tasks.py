@@ -154,13 +154,17 @@ def test_scores_of_a_task_are_downloaded_as_the_report_has_them(dashboard: Dashb
 def test_the_slider_of_documents_changes_the_sizes_and_the_address(dashboard: Dashboard) -> None:
     with browsing() as browser, view(browser, dashboard) as seen:
         seen.open("cost")
+        charts = seen.page.locator('[data-testid="stVegaLiteChart"]')
+        charts.nth(1).wait_for()
+        assert charts.count() == 2, "those of latency"
+        seen.page.get_by_role("radio", name="index size").click()
         slider = seen.page.locator(".st-key-cost-documents").get_by_role("slider")
-        pictures = seen.page.locator('[data-testid="stVegaLiteChart"]')
-        pictures.and_(seen.page.locator('[aria-label*="minilm: 1.43 GiB"]')).wait_for()
+        charts.and_(seen.page.locator('[aria-label*="minilm: 1.43 GiB"]')).wait_for()
         slider.focus()
         seen.page.keyboard.press("ArrowRight")
-        pictures.and_(seen.page.locator('[aria-label*="minilm: 2.86 GiB"]')).wait_for()
+        charts.and_(seen.page.locator('[aria-label*="minilm: 2.86 GiB"]')).wait_for()
         assert "documents=2000000" in seen.page.url
+        assert "costs=index" in seen.page.url
 
 
 def test_timed_calls_and_figures_are_downloaded_as_they_were_kept(dashboard: Dashboard, folder: Path) -> None:
@@ -201,7 +205,7 @@ def test_pages_fit_the_window_and_their_charts_are_drawn(
     dashboard: Dashboard, size: tuple[int, int], dark: bool
 ) -> None:
     with browsing() as browser, view(browser, dashboard, size=size, dark=dark) as seen:
-        for page, n_charts in (("tasks", 2), ("cost", 6)):
+        for page, n_charts in (("tasks", 2), ("cost?costs=throughput", 3), ("cost?costs=index", 1)):
             seen.open(page)
             drawn = seen.page.locator('[data-testid="stVegaLiteChart"] svg.marks')
             drawn.nth(n_charts - 1).wait_for()

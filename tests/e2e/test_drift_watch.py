@@ -27,6 +27,7 @@ import pytest
 from drift_data import times, vectors, write_jsonl, write_parquet
 from local_server import LocalServer
 from numpy.typing import NDArray
+from qdrant_server import QdrantServer
 
 from benchkit.monitor import watch as monitor_watch
 from benchkit.monitor.window import unpack
@@ -273,8 +274,8 @@ class Following:
     def __init__(self, project: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> None:
         monkeypatch.chdir(project)
         self.project, self.stop, self.said = project, Event(), list[str]()
-        given = {"size": WINDOW} | options
-        self._request = monitor_watch.WatchRequest("log", "prod", poll_s=0.01, track=False, **given)
+        given = {"source": "log", "size": WINDOW} | options
+        self._request = monitor_watch.WatchRequest(baseline="prod", poll_s=0.01, track=False, **given)
         self._thread = Thread(target=self._run, daemon=True)
 
     def _run(self) -> None:
@@ -301,7 +302,7 @@ class Following:
 
     @property
     def waits(self) -> int:
-        return sum(said.startswith("waiting for rows: log: ") for said in self.said)
+        return sum(said.startswith(f"waiting for rows: {self._request.source}: ") for said in self.said)
 
 
 @pytest.mark.parametrize("is_there", [False, True])
@@ -335,6 +336,36 @@ def test_source_that_vanishes_while_it_is_followed_is_waited_for_and_nothing_is_
             write_log(project, [2 + times_gone])
             following.counted((3 + times_gone) * FILE_ROWS)
     assert following.ended == 5 * FILE_ROWS // WINDOW
+
+
+def test_database_that_goes_down_while_it_is_followed_is_waited_for_and_nothing_is_counted_twice(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("qdrant_client", reason="the package qdrant-client isn't installed")
+    rows = stream()[: 5 * FILE_ROWS]
+    with QdrantServer() as server:
+        server.put(range(FILE_ROWS), rows[:FILE_ROWS])
+        with Following(project, monkeypatch, source=server.url, batch_rows=50) as following:
+            following.counted(FILE_ROWS)
+            for times_gone in (1, 2):
+                # It goes down while new rows are read: that the collection exists, their count and two pages come.
+                server.answers = 4
+                here = range(2 * times_gone * FILE_ROWS - FILE_ROWS, 2 * times_gone * FILE_ROWS + FILE_ROWS)
+                server.put(here, rows[here.start : here.stop])
+                following.until(lambda n=times_gone: following.waits == n)
+                server.answers = None
+                following.counted(here.stop)
+    assert following.waits == 2
+    assert following.ended == 5 * FILE_ROWS // WINDOW
+
+
+def test_database_that_never_answered_ends_the_watch(project: Path) -> None:
+    pytest.importorskip("qdrant_client", reason="the package qdrant-client isn't installed")
+    with QdrantServer() as server:
+        server.answers = 0
+        said = call_benchkit(["drift", "watch", server.url, *WATCH[3:]], project)
+    assert said.code == 2
+    assert "Qdrant can't be read" in said.err
 
 
 def test_window_of_an_emptied_folder_is_closed_by_the_clock(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

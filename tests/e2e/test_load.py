@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -275,6 +276,25 @@ def test_model_that_dies_under_load_keeps_what_was_measured_and_ends_at_once(
     assert second.unsent > 0
     assert second.failed <= 1
     assert not second.is_held
+
+
+def test_ctrl_c_under_load_keeps_the_rates_that_were_finished(
+    plugin: None, context: OpenContext, short: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Any] = []
+    start = load.ModelProcess.start
+    monkeypatch.setattr(load.ModelProcess, "start", lambda process: started.append(process) or start(process))
+
+    def interrupt_at_second_rate(stage: str) -> None:
+        if "40 requests/s" in stage:
+            threading.Timer(0.3, signal.raise_signal, (signal.SIGINT,)).start()
+
+    rates = (20.0, 40.0, 60.0)
+    report = measured(child_models.spec(takes_s=0.01), context, rates=rates, on_stage=interrupt_at_second_rate)
+    (point,) = report.points
+    assert (point.offered_per_s, report.interrupted, report.failure) == (20.0, True, "")
+    assert sentence(report).endswith("fake was interrupted; rates that were not finished are left out.")
+    assert not started[0].alive
 
 
 def test_texts_are_warm_before_they_are_measured(plugin: None, context: OpenContext) -> None:

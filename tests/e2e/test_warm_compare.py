@@ -19,6 +19,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from cli import TIMEOUT_S, environment, make_project, read_result
 
+from benchkit.store.answers import read_answers
+
 # What takes seconds to import and is of no use where everything is known.
 COMPUTING = ("torch", "mteb", "sentence_transformers", "transformers", "tokenizers", "datasets", "sklearn")
 # What says the same as before is recorded already.
@@ -102,6 +104,14 @@ def test_a_second_comparison_imports_nothing_that_computes_and_says_the_same(tmp
     assert [name for name in warm.imported if name.startswith("scipy.stats")] == []
     assert sum("known already" in line for line in warm.said) == 8
     assert read_result(tmp_path / "r.json") == first
+
+    # Another order is another comparison: it is recorded, with the texts that the cells kept.
+    turned = traced(["compare", "tfidf", "minilm", "--suite", str(suite), "--no-cost"], tmp_path)
+    assert sorted(turned.packages() & {"torch", "mteb", "sentence_transformers", "transformers", "datasets"}) == []
+    newest = max((tmp_path / "mlruns" / "results").iterdir())
+    kept = read_answers(newest / "answers.parquet")
+    assert {one.task for one in kept} == {"alike", "found", "sorted"}, "items of a clustering have no numbers"
+    assert all(sorted(one.found) == ["minilm", "tfidf"] and one.text for one in kept)
 
     own_data.sts(tmp_path / "sts.jsonl", n=32)
     changed = traced(args, tmp_path)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchkit.errors import UsageError
-from benchkit.settings import Settings, load_settings
+from benchkit.settings import Settings, let_threads_sleep, load_settings
 
 HOME = {"HOME": "/home/ada"}
 
@@ -226,3 +226,9 @@ def test_a_word_that_cost_does_not_take_is_refused(project: Path) -> None:
     with pytest.raises(UsageError, match="BENCHKIT_COST: expected off, quick or full, got 'no'"):
         load_settings(project, {**HOME, "BENCHKIT_COST": "no"})
     assert load_settings(project, {**HOME, "BENCHKIT_COST": "off"}).cost == "off"
+
+
+def test_waiting_threads_sleep_unless_the_environment_says_how() -> None:
+    mine = {"OMP_WAIT_POLICY": "ACTIVE", "HOME": "/home/ada"}
+    let_threads_sleep(mine)
+    assert mine == {"OMP_WAIT_POLICY": "ACTIVE", "OPENBLAS_THREAD_TIMEOUT": "4", "HOME": "/home/ada"}

@@ -76,7 +76,7 @@ class Chart:
     rows: tuple[Row, ...]
 
 
-def chart(name: str, title: str, alt: str, *, rows: Sequence[Row], height: int, **parts: Any) -> Chart:
+def chart(name: str, title: str, alt: str, /, *, rows: Sequence[Row], height: int, **parts: Any) -> Chart:
     """Return a chart whose specification holds the rows and these parts ("layer", "encoding", "params", ...)."""
     spec = {
         "$schema": SCHEMA,
@@ -101,6 +101,7 @@ def themed(drawn: Chart, theme: Theme) -> dict[str, Any]:
         "text": {"color": theme.ink},
         "axis": {**inks, "gridColor": theme.line, "tickColor": theme.line, "domainColor": theme.line},
         "legend": {**inks, "labelColor": theme.ink},
+        "title": {"color": theme.ink, "subtitleColor": theme.faint},
         "view": {"stroke": None},
         "style": {"faint": {"color": theme.faint}},
     }

@@ -18,7 +18,8 @@ from benchkit.report import words
 from benchkit.report.charts import base
 from benchkit.report.charts.base import HOLLOW, PAPER, Chart, Row, chart
 from benchkit.report.charts.labels import labels
-from benchkit.report.charts.latency import LABEL_CELLS, Look, model_look, span_axis
+from benchkit.report.charts.latency import span_axis
+from benchkit.report.charts.looks import LABEL_CELLS, Look, Together, model_look, together
 from benchkit.report.charts.window import LEGEND, ROW_PX, row_axis, words_layer
 from benchkit.types.cost import CostFigure, CostReport
 from benchkit.types.model import ModelMeta
@@ -78,19 +79,18 @@ def _intervals(**encoding: Any) -> dict[str, Any]:
 def batch_sweep(cost: CostReport) -> Chart | None:
     """Return texts in a second by the size of the batch; None where no batches were timed."""
     names = labels((found.model for found in cost.models), LABEL_CELLS)
-    rows = sorted(
-        (
-            _row(model, names[model], figure, {"batch": int(size[1])})
-            for model, figures in _figures(cost).items()
-            for metric, figure in figures.items()
-            if (size := _BATCH.fullmatch(metric))
-        ),
-        key=lambda row: (list(names.values()).index(row["label"]), row["batch"]),
-    )
+    batches = {model: found for model, figures in _figures(cost).items() if (found := _batches(figures))}
+    measured = {model: tuple((size, _ends_of(figure)) for size, figure in found) for model, found in batches.items()}
+    shared = together(measured, names)
+    rows = [
+        _row(one.who, one.label, figure, {"batch": size})
+        for model, one in shared.items()
+        for size, figure in batches[model]
+    ]
     if not rows:
         return None
     sizes = sorted({row["batch"] for row in rows})
-    look = model_look(list(names), [model for model in names if names[model] in {row["label"] for row in rows}], names)
+    look = model_look(list(names), shared)
     colour = look.encoding("color")
     shown, dashes = look.dashes_of(rows)
     encoding = {
@@ -120,6 +120,15 @@ def batch_sweep(cost: CostReport) -> Chart | None:
     )  # fmt: skip
 
 
+def _batches(figures: Mapping[str, CostFigure]) -> list[tuple[int, CostFigure]]:
+    found = [(int(size[1]), figure) for metric, figure in figures.items() if (size := _BATCH.fullmatch(metric))]
+    return sorted(found, key=lambda pair: pair[0])
+
+
+def _ends_of(figure: CostFigure) -> tuple[float | None, ...]:
+    return figure.value, figure.ci_low, figure.ci_high
+
+
 def _rate_axis(title: str, rows: Sequence[Row]) -> dict[str, Any]:
     return {"field": "value", "type": "quantitative", **span_axis(_ends(rows), title=title)}
 
@@ -139,8 +148,9 @@ def throughput(cost: CostReport) -> Chart | None:
     ]
     if not rows:
         return None
-    shown = [model for model in names if names[model] in {row["label"] for row in rows}]
-    look = model_look(list(names), shown, names)
+    seen = {row["label"] for row in rows}
+    # Beside one another, so that models of one measurement don't hide each other.
+    look = model_look(list(names), {name: Together(name, label) for name, label in names.items() if label in seen})
     lengths = [length for length in _LENGTHS if any(row["documents"] == length for row in rows)]
     aside = {"field": "label", "scale": {"domain": list(look.labels)}}
     encoding = {

@@ -4,27 +4,27 @@
     CostReport ──┘  latency_by_length ─> each query by the length of its text
 
 Drawn are wall times of single queries of a model's first process, the calls that benchkit's own percentiles are of, so
-a percentile lies on its curve. Of many calls some are drawn: evenly spread ranks, the percentiles among them.
+a percentile lies on its curve. Of many calls some are drawn: evenly spread ranks, the percentiles among them. Models
+of one measurement, such as the variants of a model, would lie on one another: they are one curve that has all names.
 """
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from benchkit.measure.latency import percentile
 from benchkit.report import words
 from benchkit.report.charts import base
-from benchkit.report.charts.base import Chart, Row, chart, style_of
+from benchkit.report.charts.base import Chart, Row, chart
 from benchkit.report.charts.labels import labels
-from benchkit.report.charts.window import LEGEND
-from benchkit.types.cost import CostReport, CostSamples, Sample
+from benchkit.report.charts.looks import LABEL_CELLS, Look, Together, model_look, together
+from benchkit.types.cost import CostReport, CostSamples, ModelCost, Sample
 
 PERCENTILES = (50, 95, 99)
-LABEL_CELLS = 24
 DECADE = 10.0  # from this ratio of the largest to the smallest on, an axis is logarithmic
 _DRAWN = 200  # calls of a model
 _PLANE_PX = 300
@@ -41,10 +41,12 @@ def latency_cdf(samples: CostSamples, cost: CostReport | None = None) -> Chart |
     if not calls:
         return None
     names = labels(samples.order, LABEL_CELLS)
-    curves: list[Row] = [row for model, found in calls.items() for row in _curve(model, names[model], found)]
-    marks = [row for model, found in calls.items() for row in _percentiles(model, names[model], found, cost)]
+    marks_of = {model: _percentiles(found, cost.of(model) if cost else None) for model, found in calls.items()}
+    shown = together({model: (_times(found), marks_of[model]) for model, found in calls.items()}, names)
+    curves: list[Row] = [row for model, one in shown.items() for row in _curve(one, calls[model])]
+    marks = [_mark(one, mark) for model, one in shown.items() for mark in marks_of[model]]
     times = [row["ms"] for row in curves] + [end for row in marks for end in (row["low"], row["high"]) if end]
-    look = model_look(samples.order, list(calls), names)
+    look = model_look(samples.order, shown)
     x = {"field": "ms", "type": "quantitative", **span_axis(times, title="wall time of one query (ms)", is_log=True)}
     y = {
         "field": "share",
@@ -74,56 +76,11 @@ def _queries(samples: CostSamples) -> dict[str, list[Sample]]:
     return {model: found for model, found in calls.items() if found}
 
 
-# --- looks, the same on every chart of costs
+def _times(calls: Sequence[Sample]) -> Hashable:
+    return tuple((call.item, call.tokens, call.wall_s) for call in calls)
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """Scales of models: the colour, shape and dashes of each, by its label."""
-
-    labels: tuple[str, ...]
-    colours: tuple[str, ...]
-    shapes: tuple[str, ...]
-    dashes: tuple[tuple[int, ...], ...]
-
-    def encoding(self, *channels: Literal["color", "shape"]) -> dict[str, Any]:
-        """Return the encodings of a model by colour and shape."""
-        ranges = {"color": self.colours, "shape": self.shapes}
-        legend = {**LEGEND, "columns": 2, "labelLimit": 0}
-        return {
-            channel: {
-                "field": "label",
-                "scale": {"domain": list(self.labels), "range": list(ranges[channel])},
-                "legend": legend,
-            }
-            for channel in channels
-        }
-
-    def dashes_of(self, rows: Sequence[Row]) -> tuple[list[Row], dict[str, Any]]:
-        """Return the rows with the place of their model, and the encoding of its dashes by that.
-
-        By the label it would be part of the legend, where dashes fray the outlines of the symbols.
-        """
-        placed: list[Row] = [{**row, "place": self.labels.index(row["label"])} for row in rows]
-        scale = {"domain": list(range(len(self.labels))), "range": [list(dash) for dash in self.dashes]}
-        return placed, {"strokeDash": {"field": "place", "type": "nominal", "scale": scale, "legend": None}}
-
-
-def model_look(order: Sequence[str], shown: Sequence[str], names: Mapping[str, str]) -> Look:
-    """Return the look of the models that are shown; it depends on all of them, so that it is the same everywhere.
-
-    Args:
-        order: All models.
-        names: Label of each.
-    """
-    styles = [style_of(order, model) for model in shown]
-    places = [list(order).index(model) for model in shown]
-    return Look(
-        labels=tuple(names[model] for model in shown),
-        colours=tuple(colour for colour, _ in styles),
-        shapes=tuple(shape for _, shape in styles),
-        dashes=tuple(base.DASHES[place % len(base.DASHES)] for place in places),
-    )
+# --- axes
 
 
 def span_axis(values: Sequence[float], *, title: str, is_log: bool | None = None) -> dict[str, Any]:
@@ -157,13 +114,13 @@ def log_ticks(low: float, high: float) -> list[float]:
 # --- distribution
 
 
-def _curve(model: str, label: str, calls: Sequence[Sample]) -> list[Row]:
+def _curve(shown: Together, calls: Sequence[Sample]) -> list[Row]:
     """Return points of the empirical distribution: after the call of rank r, r / n of the calls are over."""
     ordered = sorted(1e3 * call.wall_s for call in calls)
-    name, n = words.plain(model, 200), len(ordered)
+    n = len(ordered)
     return [
-        {"model": name, "label": label, "ms": ms, "share": rank / n}
-        | {"said": f"{name}: {100 * rank / n:.3g} % of queries take {words.digits(ms)} ms or less"}
+        {"model": shown.who, "label": shown.label, "ms": ms, "share": rank / n}
+        | {"said": f"{shown.who}: {100 * rank / n:.3g} % of queries take {words.digits(ms)} ms or less"}
         for rank in _ranks(n)
         for ms in (ordered[rank - 1],)
     ]
@@ -177,26 +134,42 @@ def _ranks(n: int) -> list[int]:
     return sorted(spread | {-(-n * percent // 100) for percent in PERCENTILES})
 
 
-def _percentiles(model: str, label: str, calls: Sequence[Sample], cost: CostReport | None) -> list[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class _Percentile:
+    """A percentile with the ends of its interval, in ms."""
+
+    percent: int
+    ms: float
+    low: float | None
+    high: float | None
+
+
+def _percentiles(calls: Sequence[Sample], kept: ModelCost | None) -> tuple[_Percentile, ...]:
     """Return the percentiles that there are calls enough for; those of the report where it has them."""
-    rows = []
-    kept = cost.of(model) if cost else None
+    found = []
     for percent in PERCENTILES:
         figure = kept.figure(f"latency/query/p{percent}_ms") if kept else None
         own = percentile([1e3 * call.wall_s for call in calls], percent)
         if figure is not None:
-            value, low, high = figure.value, figure.ci_low, figure.ci_high
+            found.append(_Percentile(percent, figure.value, figure.ci_low, figure.ci_high))
         elif own is not None:
-            value, low, high = own.value, own.low, own.high
-        else:
-            continue
-        name = words.plain(model, 200)
-        ends = "" if low is None or high is None else f" (95 % interval {words.digits(low)} to {words.digits(high)})"
-        rows.append(
-            {"model": name, "label": label, "percent": percent, "ms": value, "share": percent / 100}
-            | {"low": low, "high": high, "said": f"{name}: p{percent} {words.digits(value)} ms{ends}"}
-        )
-    return rows
+            found.append(_Percentile(percent, own.value, own.low, own.high))
+    return tuple(found)
+
+
+def _mark(shown: Together, found: _Percentile) -> dict[str, Any]:
+    low, high = found.low, found.high
+    ends = "" if low is None or high is None else f" (95 % interval {words.digits(low)} to {words.digits(high)})"
+    return {
+        "model": shown.who,
+        "label": shown.label,
+        "percent": found.percent,
+        "ms": found.ms,
+        "share": found.percent / 100,
+        "low": low,
+        "high": high,
+        "said": f"{shown.who}: p{found.percent} {words.digits(found.ms)} ms{ends}",
+    }
 
 
 def _levels(marks: Sequence[Row]) -> list[dict[str, Any]]:
@@ -259,8 +232,9 @@ def latency_by_length(samples: CostSamples) -> Chart | None:
         return None
     names = labels(samples.order, LABEL_CELLS)
     tokens = {call.item: call.tokens for found in reversed(calls.values()) for call in found if call.tokens is not None}
-    rows = [row for model, found in calls.items() for row in _by_length(model, names[model], found, tokens)]
-    look = model_look(samples.order, list(calls), names)
+    shared = together({model: _times(found) for model, found in calls.items()}, names)
+    rows = [row for model, one in shared.items() for row in _by_length(one, calls[model], tokens)]
+    look = model_look(samples.order, shared)
     field, title = ("tokens", "tokens of the text") if tokens else ("position", "place of the text in its source")
     shown = [row for row in rows if row[field] is not None]
     times = [row["ms"] for row in shown]
@@ -282,8 +256,7 @@ def latency_by_length(samples: CostSamples) -> Chart | None:
     )
 
 
-def _by_length(model: str, label: str, calls: Sequence[Sample], tokens: Mapping[int, int]) -> list[dict[str, Any]]:
-    name = words.plain(model, 200)
+def _by_length(shown: Together, calls: Sequence[Sample], tokens: Mapping[int, int]) -> list[dict[str, Any]]:
     rows = []
     for place in _ranks(len(calls)):
         call = calls[place - 1]
@@ -291,8 +264,8 @@ def _by_length(model: str, label: str, calls: Sequence[Sample], tokens: Mapping[
         counted = f"text {call.item}" if length is None else words.counted(length, "token")
         ms = 1e3 * call.wall_s
         rows.append(
-            {"model": name, "label": label, "position": call.item, "tokens": length, "ms": ms}
-            | {"said": f"{name}, {counted}: {words.digits(ms)} ms"}
+            {"model": shown.who, "label": shown.label, "position": call.item, "tokens": length, "ms": ms}
+            | {"said": f"{shown.who}, {counted}: {words.digits(ms)} ms"}
         )
     return rows
 

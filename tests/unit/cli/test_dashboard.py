@@ -131,7 +131,7 @@ def test_a_child_is_not_ready_because_another_server_answers_on_its_port() -> No
 
 def test_the_command_line_closes_what_is_open_and_holds_no_secret() -> None:
     line = dashboard_server._command_line(request(), 8600)
-    assert line[:5] == [sys.executable, "-P", "-m", "streamlit", "run"]
+    assert line[:5] == [sys.executable, "-P", "-m", "dashboards.serve", "run"]
     assert Path(line[5]).is_file()
     for flag in (
         "--server.address=127.0.0.1",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 from pathlib import Path
@@ -127,6 +128,19 @@ def test_gpu_tells_joules_since_the_meter_was_opened(monkeypatch: pytest.MonkeyP
     meter = open_meter("cuda:0", "GPU-1")
     assert meter is not None
     assert [meter.read_j() for _ in range(3)] == [0.0, 2.5, None]
+
+
+def test_the_real_library_without_a_driver_has_no_meter() -> None:
+    pytest.importorskip("pynvml", reason="needs nvidia-ml-py (extra benchkit[gpu])")
+    assert open_nvml("GPU-00000000-0000-0000-0000-000000000000") is None  # no such GPU where there is a driver
+
+
+def test_the_real_library_has_what_is_asked_of_it() -> None:
+    nvml = pytest.importorskip("pynvml", reason="needs nvidia-ml-py (extra benchkit[gpu])")
+    assert issubclass(nvml.NVMLError, Exception)
+    asked = ("nvmlInit", "nvmlDeviceGetHandleByUUID", "nvmlDeviceGetTotalEnergyConsumption")
+    found = [len(inspect.signature(getattr(nvml, name)).parameters) for name in asked]
+    assert found == [0, 1, 1]
 
 
 def test_no_gpu_meter_without_driver_device_or_library(monkeypatch: pytest.MonkeyPatch) -> None:

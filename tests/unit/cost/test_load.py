@@ -309,14 +309,18 @@ def test_garbage_is_not_collected_during_a_run() -> None:
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ({"rates": ()}, r"rates should be numbers above 0, got \[\]"),
-        ({"rates": (5.0, 0.0)}, r"rates should be numbers above 0, got \[5.0, 0.0\]"),
-        ({"rates": (math.inf,)}, "rates should be numbers above 0"),
-        ({"rates": (math.nan,)}, "rates should be numbers above 0"),
-        ({"utilisations": (0.5, -0.1)}, r"utilisations should be numbers above 0, got \[0.5, -0.1\]"),
-        ({"slo_ms": 0.0}, "the longest latency should be above 0 ms, got 0.0"),
-        ({"seconds_per_rate": 0.0}, "the length of a rate should be above 0 s, got 0.0"),
-        ({"rates": (10.0, 0.05)}, "0.05 requests/s is less than one request in 10 s; give more seconds"),
+        ({"rates": ()}, r"rates should be finite numbers above 0, got \[\]"),
+        ({"rates": (5.0, 0.0)}, r"rates should be finite numbers above 0, got \[5.0, 0.0\]"),
+        ({"rates": (math.inf,)}, "rates should be finite numbers above 0"),
+        ({"rates": (math.nan,)}, "rates should be finite numbers above 0"),
+        ({"utilisations": (0.5, -0.1)}, r"utilisations should be finite numbers above 0, got \[0.5, -0.1\]"),
+        ({"slo_ms": 0.0}, "the longest latency should be a finite number of ms above 0, got 0.0"),
+        ({"slo_ms": math.nan}, "should be a finite number of ms above 0, got nan"),
+        ({"seconds_per_rate": 0.0}, "the length of a rate should be a finite number of seconds above 0, got 0.0"),
+        (
+            {"rates": (10.0, 0.05)},
+            "0.05 requests/s is less than one request in 10 s; give more seconds or a higher rate",
+        ),
     ],
 )
 def test_load_that_cant_be_is_refused_before_a_model_is_started(

@@ -35,4 +35,10 @@ def test_the_full_sweep_is_that_of_the_field() -> None:
 def test_enough_documents_are_drawn_for_the_classes_and_the_largest_batch(level: CostLevel) -> None:
     plan = PLANS[level]
     assert plan.documents >= 3 * plan.class_texts
-    assert plan.documents >= max(plan.batch_sizes)
+    assert plan.documents >= max(*plan.batch_sizes, plan.sweep_texts)
+
+
+@pytest.mark.parametrize("level", ["quick", "full"])
+def test_smaller_batches_fill_a_step_without_a_rest(level: CostLevel) -> None:
+    plan = PLANS[level]
+    assert all(plan.sweep_texts % size == 0 for size in plan.batch_sizes if size < plan.sweep_texts)

@@ -39,6 +39,7 @@ PLAN = replace(
     PLANS["quick"],
     rounds=8,
     most_rounds=8,
+    sweep_texts=1,
     throughput_passes=2,
     query_s=1e6,
     sweep_s=1e6,
@@ -231,6 +232,13 @@ def test_each_pass_of_the_sweep_takes_other_documents() -> None:
     assert [group[0].item for group in rounds(record, "batch")] == [0, 0, 0, 1, 8, 32 % (40 - 32 + 1)]
 
 
+def test_small_batches_take_several_calls_for_the_same_documents() -> None:
+    record = measure(World(), [local("a")], plan=replace(PLAN, sweep_texts=8))
+    calls = [(group[0].texts, group[0].item) for group in rounds(record, "batch")]
+    ones = [(1, place) for place in range(8)]
+    assert calls == [*ones, (8, 0), (32, 0), *[(1, place + 8) for _, place in ones], (8, 8), (32, 32 % (40 - 32 + 1))]
+
+
 def test_the_first_call_is_the_very_first_encode() -> None:
     world = World({"a": Behaviour(per_character_s=0.5)})
     facts = measure(world, [local("a")]).samples.processes
@@ -260,7 +268,7 @@ def test_a_process_that_fails_is_recorded_and_the_others_are_complete(moment: in
     world = World({"b": Behaviour(fails_at=moment)})
     record = measure(world, [local("a"), local("b"), local("c")])
     alone = measure(World(), [local("a"), local("c")])
-    assert record.samples.failures == {"b": "b: it broke"}
+    assert record.samples.failures == {"b": "it broke"}
     count = [sum(s.model == label for s in record.samples.samples) for label in "ac"]
     assert count == [sum(s.model == label for s in alone.samples.samples) for label in "ac"]
     assert world.alive == []
@@ -274,7 +282,7 @@ def test_a_process_that_fails_in_the_second_half_is_recorded_and_the_others_are_
     world = World({"b": Behaviour(fails_at=moment, fails_nth=1)})
     record = measure(world, [local("a"), local("b"), local("c")])
     alone = measure(World(), [local("a"), local("c")])
-    assert record.samples.failures == {"b": "b: it broke"}
+    assert record.samples.failures == {"b": "it broke"}
     assert not record.is_complete
     count = [sum(s.model == label for s in record.samples.samples) for label in "ac"]
     assert count == [sum(s.model == label for s in alone.samples.samples) for label in "ac"]
@@ -288,20 +296,20 @@ def test_a_control_that_fails_costs_no_model_its_figures() -> None:
     assert not record.is_complete
     assert len(rounds(record)) == 8
     assert sentences(record) == [
-        "a: its second process, the control, failed, so that the noise of the machine isn't known: a: it broke"
+        "a: its second process, the control, failed, so that the noise of the machine isn't known: it broke"
     ]
 
 
 def test_a_control_whose_model_failed_measures_nothing_more() -> None:
     record = measure(World({"a": Behaviour(fails_at=0)}), [local("a")])
-    assert record.samples.failures == {"a": "a: it broke"}
+    assert record.samples.failures == {"a": "it broke"}
     assert {(s.copy, s.kind) for s in record.samples.samples} == {(1, "query")}
 
 
 def test_a_session_in_which_all_fail_ends_at_once() -> None:
     world = World({label: Behaviour(fails_at=6) for label in "ab"})
     record = measure(world, [local("a"), local("b")], reference=None)
-    assert record.samples.failures == {"a": "a: it broke", "b": "b: it broke"}
+    assert record.samples.failures == {"a": "it broke", "b": "it broke"}
     assert [process.calls for process in world.processes] == [7, 7]
     assert sentences(record) == []
 

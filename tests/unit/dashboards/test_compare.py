@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from benchkit.api.record import write_files
 from benchkit.api.run import Finished
+from benchkit.report.charts.quality import quality_against
 from benchkit.report.json_form import from_dict, to_dict
 from benchkit.store.recorded import Recorded, write_recorded
 from dashboards import board
@@ -100,6 +101,17 @@ def test_the_cost_is_a_part_of_the_address_and_what_is_none_is_the_usual_one(mlr
     ran(asked.segmented_control(key="compare-axis").set_value("memory"))
     assert asked.query_params["axis"] == "memory"
     assert "Mean score against peak memory" in titles(asked)
+
+
+def test_models_of_one_cost_are_said_to_stand_side_by_side(mlruns: Path) -> None:
+    boards.keep(mlruns, boards.support())
+    sentence = "Models of exactly the same cost, such as variants that share a measurement, stand side by side."
+    drawn = {axis: quality_against(boards.support(), axis) for axis in ("latency", "bytes")}
+    for axis, chart in drawn.items():
+        assert chart is not None
+        costs = [row["cost"] for row in chart.rows]
+        told = sentence in [found.value for found in shown(axis=axis).caption]
+        assert told == (len(set(costs)) < len(costs))
 
 
 def test_without_costs_quality_is_shown_against_size(mlruns: Path) -> None:

@@ -182,13 +182,14 @@ def test_what_one_run_does_not_tell_differs_from_what_the_other_tells() -> None:
 def test_every_chart_of_costs_is_there_with_its_words(keep: Keep) -> None:
     keep(costed())
     shown = page()
-    assert [alt.split(":")[0].split(" ")[0] for alt in charts(shown)] == [
-        "tfidf",  # distribution: p50, p95
-        "90",  # calls by length
-        "tfidf,",  # throughput
-        "小模型",  # batches, the least first
-        "Peak",
-        "minilm",  # index
+    first_words = [
+        [alt.split(":")[0].split(" ")[0] for alt in charts(found)]
+        for found in (shown, page(costs="throughput"), page(costs="index"))
+    ]
+    assert first_words == [
+        ["tfidf", "90"],  # distribution: p50, p95; calls by length
+        ["tfidf,", "小模型", "Peak"],  # throughput; batches, the least first; memory
+        ["minilm"],  # index
     ]
     assert frame(shown, "p95", "p99")[0]["p99"] == "not measured"
     assert "Noise floor: tfidf against itself" in said(shown)
@@ -197,7 +198,8 @@ def test_every_chart_of_costs_is_there_with_its_words(keep: Keep) -> None:
 
 def test_charts_have_the_inks_of_a_theme_and_no_data_that_no_layer_draws(keep: Keep) -> None:
     keep(costed())
-    protos = [found.proto for found in page().get("vega_lite_chart")]
+    parts = ("latency", "throughput", "index")
+    protos = [found.proto for part in parts for found in page(costs=part).get("vega_lite_chart")]
     assert {json.loads(proto.spec)["config"]["text"]["color"] for proto in protos} == {LIGHT.ink}
     # Vega logs an error for data that it was handed and has no use for: those of memory and of index sizes.
     assert [bool(proto.data.data) for proto in protos] == [True, True, True, True, False, False]
@@ -225,8 +227,36 @@ def test_two_runs_on_other_hardware_are_not_comparable(keep: Keep) -> None:
     app = page()
     app.selectbox(key="cost-other").set_value("other").run()
     assert not app.exception
+    assert app.query_params["other"] == "other"
     assert "The two runs are not comparable: they differ in cpu, cores" in said(app)
     assert frame(app, "what", "this", "other")[0] == {"what": "cpu", "this": "Example CPU", "other": "Other CPU"}
+
+
+def test_a_link_shows_the_other_run_and_one_that_is_not_there_is_said(keep: Keep) -> None:
+    keep(costed())
+    keep(replace(costed(hardware={"cpu": "Other CPU"}), started="2025-12-01T00:00:00Z"), "other")
+    linked = page(other="other")
+    assert linked.selectbox(key="cost-other").value == "other"
+    assert "The two runs are not comparable" in said(linked)
+    linked.selectbox(key="cost-other").set_value("").run()
+    assert "other" not in linked.query_params
+    assert "The two runs" not in said(linked)
+
+    for asked in ("../../etc/passwd", "one"):
+        lost = page(other=asked)
+        assert lost.selectbox(key="cost-other").value == ""
+        assert "The other run that was asked for is not of this choice." in said(lost)
+
+
+def test_a_part_of_the_page_is_in_the_address_and_one_that_is_not_there_is_the_usual_one(keep: Keep) -> None:
+    keep(costed())
+    app = page()
+    app.segmented_control(key="cost-part").set_value("throughput").run()
+    assert app.query_params["costs"] == "throughput"
+    assert len(charts(app)) == 3
+    assert len(charts(page(costs="<b>"))) == 2
+    older_link = page(documents="2000000")
+    assert older_link.segmented_control(key="cost-part").value == "index"
 
 
 def test_the_number_of_documents_is_in_the_address_and_in_the_sizes(keep: Keep) -> None:
@@ -243,7 +273,8 @@ def test_without_timed_calls_the_rest_is_shown(keep: Keep) -> None:
     keep(costed(), samples=None)
     shown = page()
     assert "The timed calls of this run were not kept" in said(shown)
-    assert len(charts(shown)) == 4
+    assert charts(shown) == []
+    assert len(charts(page(costs="throughput"))) == 3
     assert not [button for button in shown.get("download_button") if "timed calls" in button.proto.label]
 
 

@@ -117,7 +117,7 @@ def test_a_baseline_without_a_window_of_the_time_says_so(mlruns: Path) -> None:
 def test_the_newest_watch_is_shown_and_any_other_can_be_chosen(mlruns: Path) -> None:
     keep(mlruns, *boards.windows("warn"), name="older")
     keep(mlruns, *boards.windows("ok", "ok"), name="newer")
-    page = shown()
+    page = shown(trend="windows")
     assert page.selectbox(key="drift-baseline").value == "newer"
     assert first(page).startswith("Production ")
     page = ran(page.selectbox(key="drift-baseline").set_value("older"))
@@ -129,7 +129,7 @@ def test_the_newest_watch_is_shown_and_any_other_can_be_chosen(mlruns: Path) -> 
 def test_streams_of_a_baseline_are_apart(mlruns: Path) -> None:
     keep(mlruns, *boards.windows("warn", "warn"), stream="a")
     keep(mlruns, *boards.windows("ok", first_day=5), stream="b")
-    page = shown()
+    page = shown(trend="windows")
     box = page.selectbox(key="drift-stream")
     assert box.options == ["logs/ · 1 window", "logs/ · 2 windows"]
     page = ran(box.set_value(2))
@@ -237,11 +237,49 @@ def test_every_part_of_a_window_is_on_the_page(mlruns: Path) -> None:
 
 def test_charts_of_a_window_say_their_figures(mlruns: Path) -> None:
     keep(mlruns, critical())
-    said = [found.proto.alt for found in shown().get("vega_lite_chart")]
+    pages = [shown(trend=part) for part in ("canaries", "evidence")]
+    said = [found.proto.alt for page in pages for found in page.get("vega_lite_chart")]
     assert any("All together: p < 0.001" in alt for alt in said)
     assert any("1 window, 1 alarm; the last sum is 4,321, and an alarm stands at 1,000." in alt for alt in said)
     assert any("identity 0.712" in alt for alt in said)
     assert any("shows 23.1 % of the baseline's variance" in alt for alt in said)
+
+
+def test_the_picture_by_umap_is_chosen_and_says_that_its_distances_mean_nothing(mlruns: Path) -> None:
+    keep(mlruns, critical())
+    page = shown()
+    plane = page.segmented_control(key="drift-plane")
+    assert (plane.value, plane.options) == ("pca", ["plane by PCA", "UMAP (illustration)"])
+    assert not any("UMAP" in found.proto.alt for found in page.get("vega_lite_chart"))
+    page = ran(plane.set_value("umap"))
+    assert query(page, "plane") == "umap"
+    (drawn,) = (found.proto for found in page.get("vega_lite_chart") if "UMAP" in found.proto.alt)
+    assert "distances and densities mean nothing" in drawn.alt
+    assert json.loads(drawn.spec)["title"]["subtitle"] == "distances and densities mean nothing"
+    assert not any("principal" in found.proto.alt for found in page.get("vega_lite_chart")), "one at a time"
+    assert shown(plane="umap").segmented_control(key="drift-plane").value == "umap"
+
+
+def test_without_a_layout_there_is_no_choice_of_the_plane(mlruns: Path) -> None:
+    report = critical()
+    assert report.projection is not None
+    keep(mlruns, replace(report, projection=replace(report.projection, layout=())))
+    page = shown(plane="umap")
+    assert "drift-plane" not in {part.key for part in page.segmented_control}
+    assert any("shows 23.1 % of the baseline's variance" in found.proto.alt for found in page.get("vega_lite_chart"))
+    page = shown(plane="tsne")
+    assert any("plane='tsne' is left out: one of pca, umap is expected" in said for said in sentences(page))
+
+
+def test_what_is_shown_of_all_windows_is_in_the_address_and_canaries_come_first(mlruns: Path) -> None:
+    keep(mlruns, critical())
+    page = shown(trend="../etc")
+    part = page.segmented_control(key="drift-trend")
+    assert (part.value, part.options) == ("canaries", ["canaries", "evidence", "all windows"])
+    assert not [one for one in page.dataframe if {"window", "reason"} <= set(one.value)], "one thing at a time"
+    page = ran(part.set_value("windows"))
+    assert query(page, "trend") == "windows"
+    assert len(table(page, "window", "verdict")) == 1
 
 
 def test_what_was_not_measured_is_said_and_no_number_stands_for_it(mlruns: Path) -> None:
@@ -286,7 +324,7 @@ def test_a_report_that_is_damaged_is_a_sentence_and_the_list_stays(mlruns: Path)
     with closing(sqlite3.connect(mlruns / "drift" / "state.db")) as database:
         database.execute("UPDATE checks SET report = json_set(report, '$.harm', 'x') WHERE id = 1")
         database.commit()
-    page = shown(window="1")
+    page = shown(window="1", trend="windows")
     assert any("check 1" in read(part.value) for part in page.error)
     assert len(table(page, "window", "verdict")) == 2
 
@@ -371,7 +409,7 @@ def test_the_command_takes_the_same_rows_under_the_same_policy() -> None:
     full = replace(drift_reports.full(), policy=DriftPolicy(0.05, 1000, 0.1, 30, "critical"))
     assert check_command(full) == (
         "benchkit drift check logs/ --baseline support --window 2026-11-21T00:00:00Z..2026-11-22T00:00:00Z "
-        "--false-alarms 0.05 --tolerance 0.1 --fail-on critical --keep-texts"
+        "--false-alarms 0.05 --tolerance 0.1 --fail-on critical --keep-texts --layout umap"
     )
     bare = drift_reports.bare()
     assert check_command(bare) == "benchkit drift check rows.parquet --baseline support"
@@ -388,6 +426,7 @@ def test_the_command_is_one_that_benchkit_takes() -> None:
     with check.make_context("check", words[3:]) as context:
         assert context.params["source"] == "logs/"
         assert (context.params["baseline"], context.params["keep_texts"]) == ("support", True)
+        assert context.params["layout"] == "umap"
     span = parse_window(words[words.index("--window") + 1])
     assert (str(span.start), str(span.end)) == ("2026-11-21 00:00:00+00:00", "2026-11-22 00:00:00+00:00")
 

@@ -13,13 +13,17 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from benchkit.api import kept_answers
 from benchkit.report.charts.tasks import task_map
 from benchkit.report.json_form import render_json
+from benchkit.store.answers import write_answers
 from benchkit.store.items import write_items
+from benchkit.types.answer import ItemAnswer, KeptItem
 from benchkit.types.board import ComparisonRow
 from benchkit.types.comparison import Comparison
+from benchkit.types.gate import Neighbour
 from benchkit.types.result import CellResult, ItemKind, ItemScores, WorstItem
-from dashboards import board, items, map_clicks, scores
+from dashboards import board, item_view, items, map_clicks, scores
 from dashboards.choices import row_words
 from dashboards.place import unescaped
 
@@ -78,38 +82,15 @@ def scored(model: str, values: Sequence[float]) -> CellResult:
     return CellResult(model, "XQuADRetrieval", "Retrieval", "ok", items=(part(value=values),))
 
 
-# ---------------------------------------------------------------- numbers of items
+# ---------------------------------------------------------------- items of two models
 
 
-def test_a_mean_has_the_own_scores_of_its_items_and_those_that_do_not_count_are_left_out() -> None:
-    assert items.values(part(value=[0.5, 0.0, 1.0])).tolist() == [0.5, 0.0, 1.0]
+def test_items_that_do_not_count_for_one_of_the_two_are_left_out() -> None:
     one = part(value=[0.5, 0.0, 1.0], counted=[1, 0, 1])
     assert [row.item for row in items.beside([one], [part(value=[0.0, 0.0, 1.0], counted=[1, 1, 1])], {}, {})] == [
         "q7",
         "q9",
     ]
-
-
-def test_labels_are_right_in_a_share_of_the_experiments() -> None:
-    found = items.values(part("classification", label=[1, 2, 3], predicted=[[1, 1], [2, 0], [0, 0]]))
-    assert found.tolist() == [1.0, 0.5, 0.0]
-    assert items.values(part("bitext", gold=[0, 1, 2], predicted=[0, 2, 2])).tolist() == [1.0, 0.0, 1.0]
-    # Two experiments on two labels: the first is right on both, the second on one.
-    several = part("multilabel", names=["a"], label=[[1, 0]], predicted=[[1, 0, 0, 0]])
-    assert items.values(several).tolist() == [0.75]
-
-
-def test_closeness_of_places_is_one_at_the_true_place_and_zero_at_the_other_end() -> None:
-    reversed_ = part("correlation", predicted=[3.0, 2.0, 1.0], gold=[1.0, 2.0, 3.0])
-    assert items.values(reversed_).tolist() == [0.0, 1.0, 0.0]
-    # Any increasing scale gives the same places: models' similarities differ in theirs.
-    scaled = part("correlation", predicted=[0.1, 0.2, 90.0], gold=[1.0, 2.0, 3.0])
-    assert items.values(scaled).tolist() == [1.0, 1.0, 1.0]
-
-
-def test_types_whose_score_is_of_all_items_together_have_no_numbers() -> None:
-    assert items.values(part("pair", label=[0, 1, 1], predicted=[[0.1], [0.2], [0.3]])) is None
-    assert "pair" not in items.MEANING
 
 
 def test_items_that_differ_most_come_first_and_only_shared_ones_come() -> None:
@@ -129,10 +110,34 @@ def test_a_text_is_shown_only_where_it_must_be_that_of_the_item() -> None:
     worst = (WorstItem("q7", 0.5, "text of q7", "e", "f"), WorstItem("q8", 0.9, "of another q8", "e", "f"))
     cell = replace(scored("m", [0.5, 0.0, 1.0]), worst=worst)
     one = part(value=[0.5, 0.0, 1.0])
-    assert list(items.answers(cell, [one])) == ["q7"], "q8 has another score than the list says"
-    assert items.answers(cell, [one, part(subset="en", value=[0.5, 0.0, 1.0])]) == {}, "a name of two subsets"
-    assert list(items.answers(cell, [])) == ["q7", "q8"], "nothing that speaks against it"
-    assert items.answers(None, [one]) == {}
+    told = items.answers("m", cell, [one], None)
+    assert list(told) == [("test/default", "q7")], "q8 has another score than the list says"
+    assert items.answers("m", cell, [one, part(subset="en", value=[0.5, 0.0, 1.0])], None) == {}, "of two subsets"
+    assert list(items.answers("m", cell, [], None)) == [("", "q7"), ("", "q8")], "nothing that speaks against it"
+    assert items.answers("m", None, [one], None) == {}
+
+
+def test_kept_answers_are_those_of_the_model_and_the_place_and_say_more_than_the_list() -> None:
+    worst = (WorstItem("q7", 0.5, "text of q7", "e", "first only"),)
+    cell = replace(scored("m", [0.5, 0.0, 1.0]), worst=worst)
+    ranking = (Neighbour("a", 0.9, False), Neighbour("b", 0.8, True))
+    kept = [
+        KeptItem("t", "test/default", "q7", "whole text", "e", {"m": ranking, "other": ()}),
+        KeptItem("t", "test/en", "q7", "of another subset", "e", {"m": ()}),
+        KeptItem("t", "test/default", "q8", "not this model's", "e", {"other": ranking}),
+    ]
+    one, en = part(value=[0.5, 0.0, 1.0]), part(subset="en", value=[0.0, 0.0, 1.0])
+    told = items.answers("m", cell, [one], kept)
+    assert told["test/default", "q7"].found == ranking
+    assert ("test/default", "q8") not in told
+    rows = items.beside([one, en], [one, en], items.answers("m", cell, [one, en], kept), {})
+    texts = {(row.subset, row.item): row.known.text if row.known else None for row in rows}
+    assert (texts["default", "q7"], texts["en", "q7"]) == ("whole text", "of another subset")
+
+
+def test_a_file_made_by_somebody_else_cannot_flood_the_page() -> None:
+    answer = ItemAnswer("q", "e", tuple(Neighbour("x", 1.0) for _ in range(10**5)))
+    assert len(items.found_lines(answer)) == 10
 
 
 # ---------------------------------------------------------------- scores of a task
@@ -242,6 +247,51 @@ def test_both_answers_to_the_item_that_differs_most_stand_beside_each_other(keep
     other = page(task="XQuADRetrieval", model="minilm", against="tfidf", item="q7")
     assert "Item q7" in said(other)
     assert [text.value for text in other.text][-1] == "A history of wine"
+
+
+def test_kept_rankings_stand_side_by_side_with_a_mark_at_what_was_expected(keep: Keep) -> None:
+    folder = keep(comparisons.small(), scored("minilm", [0.0, 1.0, 0.2131]), scored("tfidf", [0.0, 0.5, 1.0]))
+    rankings = {
+        "minilm": (Neighbour("wrong *one*", 0.9, False), Neighbour("right one", 0.8, True)),
+        "tfidf": (Neighbour("right one", 7.5, True), Neighbour("a\nb", 7.25, False)),
+    }
+    kept = [KeptItem("XQuADRetrieval", "test/default", "q8", "a question", "right one", rankings)]
+    write_answers(folder / "answers.parquet", kept)
+    app = page(task="XQuADRetrieval", model="minilm", against="tfidf", item="q8")
+    assert [text.value for text in app.text] == [
+        "a question",
+        "right one",
+        "1. wrong *one* (0.900)",
+        "2. ✓ right one (0.800)",
+        "1. ✓ right one (7.500)",
+        "2. a b (7.250)",
+    ]
+    assert said(app).count("✓ is what was expected") == 2
+    row = next(row for row in frame(app, "item", "difference") if row["item"] == "q8")
+    assert row["text"] == "a question"
+
+
+@pytest.mark.parametrize(("has_file", "reason"), [(True, "3 MiB of text in all"), (False, "no answers.parquet beside")])
+def test_an_answer_that_is_not_kept_says_why(keep: Keep, has_file: bool, reason: str) -> None:
+    folder = keep(comparisons.small(), scored("minilm", [0.0, 1.0, 0.2131]), scored("tfidf", [0.0, 0.5, 1.0]))
+    if has_file:
+        write_answers(folder / "answers.parquet", [])
+    shown = said(page(task="XQuADRetrieval", model="minilm", against="tfidf", item="q8"))
+    assert "not kept" in shown
+    assert reason in shown
+
+
+def test_the_page_names_the_bounds_that_the_run_keeps() -> None:
+    assert f"{kept_answers.MOST_ITEMS} items of a task" in item_view._NOT_KEPT
+    assert f"{kept_answers.MOST_BYTES // 2**20} MiB of text" in item_view._NOT_KEPT
+
+
+def test_damaged_answers_are_a_sentence_and_the_rest_is_shown(keep: Keep) -> None:
+    folder = keep(comparisons.small(), scored("minilm", [0.0, 1.0, 0.2131]), scored("tfidf", [0.0, 0.5, 1.0]))
+    (folder / "answers.parquet").write_bytes(b"no Parquet")
+    app = page(task="XQuADRetrieval", model="minilm", against="tfidf")
+    assert "can't be read as Parquet" in said(app)
+    assert [row["item"] for row in frame(app, "item", "difference")] == ["q9", "q8", "q7"]
 
 
 def test_the_worst_of_a_model_come_first_where_that_is_asked_for(keep: Keep) -> None:

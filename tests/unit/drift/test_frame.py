@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchkit.drift.frame import _ward, fit_frame
+from benchkit.drift.frame import _tree, _ward, fit_frame
 from benchkit.drift.measure_rows import measure_rows
 
 
@@ -85,3 +85,15 @@ def test_ward_weighs_by_rows():
     # 0 and 2 lie nearer, but both are heavy: 100 * 100 / 200 * 4 = 200 against 1 * 100 / 101 * 9 = 8.9.
     merges = _ward(np.array([[0.0], [2.0], [5.0]]), np.array([100, 100, 1]))
     assert merges[0].tolist() == [1, 2]
+
+
+def test_the_tree_goes_by_directions_and_not_by_places():
+    # Two topics along two axes, each with a wide cluster near the middle: by places the two wide ones are nearest.
+    centres, counts = np.array([[9.0, 0.0], [1.0, 0.0], [0.0, 9.0], [0.0, 1.0]]), np.ones(4, np.int64)
+    assert _tree(centres, counts).tolist() == [[0, 1], [2, 3], [0, 2]]
+    assert _ward(centres, counts)[0].tolist() == [1, 3]
+
+
+def test_a_cluster_in_the_middle_has_a_place_in_the_tree():
+    merges = _tree(np.array([[0.0, 0.0], [3.0, 0.0], [3.0, 0.1]]), np.ones(3, np.int64))
+    assert merges.tolist() == [[1, 2], [0, 1]]

@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchkit.drift import row_facts as facts_module
 from benchkit.drift.health import SAMPLE, Health, finite_rows, measure_health
-from benchkit.drift.row_facts import row_hashes
+from benchkit.drift.row_facts import row_facts, row_hashes, row_lengths
 
 HASHES = ["0x66e8a0edd019ba4f", "0x65ca0708520aa62b"]
 HASHES_INT8 = ["0x5364d6ff3fa53977", "0xc189f614dcc41e7a"]
@@ -76,6 +77,24 @@ def test_every_count_agrees_with_one_row_after_another(dtype, width):
         assert health.commonest == max(copies.values())
         assert sorted(health.hash_counts.tolist()) == sorted(copies.values())
     assert finite_rows(rows).tolist() == [all(math.isfinite(value) for value in row) for row in wide]
+
+
+@pytest.mark.parametrize("dtype", [*FLOATS, np.int8, ">f4"])
+def test_facts_of_many_chunks_are_those_of_one_row_after_another(dtype, monkeypatch):
+    monkeypatch.setattr(facts_module, "_CHUNK_BYTES", 100)
+    rows = np.random.default_rng(1).normal(scale=9, size=(50, 5)).astype(dtype)
+    rows[[7, 49]] = 0
+    if rows.dtype.kind == "f":
+        rows[3, 1], rows[30, 0] = np.nan, np.inf
+        rows[[4, 40]] *= 1e-4 if dtype is np.float16 else 1e-25
+
+    found = row_facts(rows)
+
+    native = rows.astype(rows.dtype.newbyteorder("="))
+    alone = [(*row_lengths(native[place : place + 1]), row_hashes(native[place : place + 1])) for place in range(50)]
+    for together, each in zip((found.lengths, found.finite, found.hashes), zip(*alone, strict=True), strict=True):
+        np.testing.assert_array_equal(together, np.concatenate(each))
+    assert found.lengths[4] > 0 or rows.dtype.kind == "i"
 
 
 def test_lengths_fall_into_half_octaves_and_fine_bins_around_one():

@@ -115,9 +115,10 @@ def test_corrected_lengths_keep_their_mean_and_order():
 def test_the_score_adds_the_product_of_novelty_and_mahalanobis():
     """Of two p-values .1 the product is .01, which one in 18 pairs is below: .01 · (1 + ln 100)."""
     p_values = np.ones((1, 7))
-    p_values[0, [STATISTICS.index("novelty"), STATISTICS.index("mahalanobis")]] = 0.1
-    rest = WEIGHTS.sum() - 2 + 2 / np.sqrt(0.1)  # both have weight one
-    assert combine(p_values)[0] == pytest.approx(rest + PAIR_WEIGHT / np.sqrt(0.0560517))
+    both = [STATISTICS.index("novelty"), STATISTICS.index("mahalanobis")]
+    p_values[0, both] = 0.1
+    single = WEIGHTS.sum() + WEIGHTS[both].sum() * (1 / np.sqrt(0.1) - 1)
+    assert combine(p_values)[0] == pytest.approx(single + PAIR_WEIGHT / np.sqrt(0.0560517))
 
 
 def test_as_many_scores_are_beyond_the_table_as_the_smallest_p_value_says(normal):

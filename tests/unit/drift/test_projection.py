@@ -77,6 +77,26 @@ def test_the_sample_is_that_of_one_pass_in_any_partition_and_order(reference: Re
     assert len(whole) == MOST_POINTS
 
 
+def test_rows_drawn_beside_a_sample_are_those_that_enter_it(reference: Reference) -> None:
+    rows = _rows(4, 4000)
+    rows[3000] = rows[5]
+    before, later = _points(reference, rows[:2000]), rows[2000:]
+    found = draw_points(reference.frame, later, row_hashes(later), beside=before)
+    whole = _points(reference, rows)
+    entered = set(whole.keys.tolist()) - set(before.keys.tolist())
+    assert entered <= set(found.keys.tolist())
+    assert len(found) < MOST_POINTS
+    assert np.array_equal((before + found).keys, whole.keys)
+    assert np.array_equal((before + found).places, whole.places)
+    total = Points.empty()
+    for start in range(0, 4000, 40):
+        part = rows[start : start + 40]
+        total = total + draw_points(reference.frame, part, row_hashes(part), beside=total)
+        assert np.array_equal(total.keys, _points(reference, rows[: start + 40]).keys)
+    few = _points(reference, rows[: MOST_POINTS - 1])
+    assert len(draw_points(reference.frame, later, row_hashes(later), beside=few)) == MOST_POINTS
+
+
 def test_every_row_is_as_likely_in_the_sample(reference: Reference) -> None:
     first = _rows(5, 2000)
     # Half of the rows come from elsewhere: 100 of 200 points on the average, standard deviation 6.7.

@@ -41,6 +41,12 @@ def test_64_parts_of_any_length_add_up_to_one_pass(reference, rows):
     assert_same(total, sketch(reference, window))
 
 
+def test_the_blocks_of_one_pass_add_up_to_rows_summed_one_by_one(reference, rows):
+    window = rows[4000:5500]  # three blocks, the last one short
+    alone = sum((sketch(reference, row[None]) for row in window), Sketch.empty(reference))
+    assert_same(sketch(reference, window), alone)
+
+
 def test_the_order_of_rows_does_not_matter(reference, rows):
     window = rows[4000:6500]
     assert_same(sketch(reference, window[::-1]), sketch(reference, window))

@@ -96,8 +96,8 @@ def test_each_deviation_can_have_scales_of_its_own(yardstick):
 def test_level_constants_are_chi_square_points():
     from scipy.special import chdtri
 
-    for level, point in LEVELS.items():
-        assert chdtri(level, 0.05) == pytest.approx(point, abs=1e-3)
+    for (level, point), share in zip(LEVELS.items(), (0.05, 0.03, 0.015, 0.01), strict=True):
+        assert chdtri(level, share) == pytest.approx(point, abs=1e-3)
 
 
 def test_the_largest_cluster_is_in_standard_errors(yardstick):

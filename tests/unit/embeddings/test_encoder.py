@@ -85,6 +85,17 @@ def test_model_prompt_and_role_each_have_vectors_of_their_own(make_encoder: Any,
     assert info(tmp_path)[0].facts["dimension"] == 12
 
 
+def test_models_of_one_vector_key_share_the_vectors_of_one_prompt(make_encoder: Any, tmp_path: Path) -> None:
+    plain, prompted = make_encoder("plain"), make_encoder("prompted")
+    plain.vector_key = prompted.vector_key = "weights"
+    with VectorStore(tmp_path) as store:
+        first, second = CachedEncoder(plain, store), CachedEncoder(prompted, store)
+        np.testing.assert_array_equal(first.encode(["a", "b"]), second.encode(["a", "b"]))
+        second.encode(["a"], prompt="query: ")
+    assert (first.counts.encoded, second.counts.encoded) == (2, 1)
+    assert [(total.fingerprint, total.spaces) for total in info(tmp_path)] == [("weights", 2)]
+
+
 def test_vectors_of_another_context_are_not_used(make_encoder: Any, tmp_path: Path) -> None:
     encoder = make_encoder()
     for context in ({"torch": "2.4"}, {"torch": "2.5"}, None, {"torch": "2.4"}):

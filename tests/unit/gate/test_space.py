@@ -271,9 +271,10 @@ def test_a_policy_that_ignores_the_space_has_no_rule() -> None:
     assert judge_space(None, "ignore", "why") == ()
 
 
-def test_without_a_report_the_rule_is_skipped_with_its_reason() -> None:
-    (rule,) = judge_space(None, "block", "both are stored results")
-    assert (rule.verdict, rule.severity, rule.sentence) == ("skipped", "block", "both are stored results")
+@pytest.mark.parametrize(("same_space", "verdict"), [("warn", "skipped"), ("block", "inconclusive")])
+def test_without_a_report_a_rule_that_blocks_is_no_pass(same_space: str, verdict: str) -> None:
+    (rule,) = judge_space(None, same_space, "both are stored results")  # type: ignore[arg-type]
+    assert (rule.verdict, rule.severity, rule.sentence) == (verdict, same_space, "both are stored results")
 
 
 def test_a_metric_that_is_none_of_ours_keeps_its_name() -> None:

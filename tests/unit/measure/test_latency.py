@@ -20,6 +20,7 @@ from benchkit.measure.latency import (
     interval_ranks,
     mean,
     median,
+    nearest_rank,
     paired_ratio,
     percentile,
     rate,
@@ -50,6 +51,34 @@ def control(low: float, value: float, high: float) -> CostRatio:
 
 
 # Percentiles
+
+
+@pytest.mark.parametrize(("percent", "found"), [(50, 10.0), (90, 18.0), (95, 19.0), (99, 20.0), (1, 1.0)])
+def test_ranks_of_twenty_worked_by_hand(percent, found):
+    assert nearest_rank(np.arange(20.0, 0.0, -1.0), percent) == found
+
+
+def test_a_call_without_an_end_moves_the_ranks():
+    values = [1.0, 2.0, 3.0, math.inf]
+    assert nearest_rank(values, 75) == 3.0
+    assert nearest_rank(values, 76) == math.inf
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=60), st.integers(1, 99))
+def test_the_rank_agrees_with_numpys_inverted_cdf(values, percent):
+    found = nearest_rank(values, percent)
+    assert found in values
+    assert np.mean(np.array(values) <= found) >= percent / 100 - 1e-12
+    if abs(percent * len(values) / 100 % 1) > 1e-9:  # where the rank is whole, numpy's own rounding decides
+        assert found == np.percentile(values, percent, method="inverted_cdf")
+
+
+@pytest.mark.parametrize("percent", [0, 100])
+def test_there_is_no_rank_of_none_or_beyond_all(percent):
+    with pytest.raises(ValueError, match=f"a percentile lies between 1 and 99, got {percent}"):
+        nearest_rank([1.0], percent)
+    with pytest.raises(ValueError, match="a percentile needs one or more values"):
+        nearest_rank([], 50)
 
 
 def test_percentiles_are_the_nearest_rank_of_the_textbook():

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from benchkit.measure import machine
-from benchkit.measure.machine import cpu_name, cpu_quota, free_memory_bytes, gpu_names, hardware_facts
+from benchkit.measure.machine import cpu_name, cpu_quota, free_memory_bytes, gpu_names, hardware_facts, usable_cores
 
 
 def test_the_facts_of_this_machine_do_not_change_between_calls() -> None:
@@ -69,3 +69,8 @@ def test_without_a_limit_the_machine_counts(tmp_path: Path) -> None:
     (tmp_path / "memory.max").write_text("max\n")
     (tmp_path / "memory.current").write_text("700\n")
     assert free_memory_bytes("cpu", tmp_path) == pytest.approx(psutil.virtual_memory().available, rel=0.5)
+
+
+def test_cores_that_a_process_may_not_use_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: {3, 5, 9})
+    assert usable_cores() == 3

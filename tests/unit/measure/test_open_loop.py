@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy import stats
 
+from benchkit.measure.latency import nearest_rank
 from benchkit.measure.open_loop import (
     Floats,
     capacity,
     keeps_up,
-    percentile,
     poisson_schedule,
     saturation,
     single_server_latencies,
@@ -118,8 +117,7 @@ def test_mean_latency_is_that_of_m_m_1(utilisation: float) -> None:
     found = single_server_latencies(poisson_schedule(utilisation, n, rng()), rng(1).exponential(1.0, n))
     assert found.mean() == pytest.approx(1 / (1 - utilisation), rel=0.04)
     # Latency in M/M/1 is exponential too.
-    p95 = percentile(found, 95)
-    assert p95 == pytest.approx(math.log(20) / (1 - utilisation), rel=0.06)
+    assert nearest_rank(found, 95) == pytest.approx(math.log(20) / (1 - utilisation), rel=0.06)
 
 
 @pytest.mark.parametrize("utilisation", [0.3, 0.5, 0.7])
@@ -132,31 +130,6 @@ def test_mean_latency_is_that_of_pollaczek_and_khinchine_for_m_d_1(utilisation: 
 def test_queue_refuses_other_numbers_of_service_times() -> None:
     with pytest.raises(ValueError, match="2 arrivals, but 1 service times"):
         single_server_latencies(np.zeros(2), np.ones(1))
-
-
-# ---------------------------------------------------------------- percentiles
-
-
-@pytest.mark.parametrize(("percent", "found"), [(50, 10.0), (90, 18.0), (95, 19.0), (99, 20.0), (100, 20.0), (1, 1.0)])
-def test_percentiles_of_twenty_worked_by_hand(percent: int, found: float) -> None:
-    assert percentile(np.arange(20.0, 0.0, -1.0), percent) == found
-
-
-def test_a_request_without_an_end_moves_the_ranks_and_is_no_number() -> None:
-    values = np.array([1.0, 2.0, 3.0, np.inf])
-    assert percentile(values, 75) == 3.0
-    assert percentile(values, 76) is None
-    assert percentile(np.array([]), 50) is None
-
-
-@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=60), st.integers(1, 100))
-def test_percentile_agrees_with_numpys_inverted_cdf(values: list[float], percent: int) -> None:
-    array = np.array(values)
-    assert percentile(array, percent) in array
-    share = float((array <= (percentile(array, percent) or 0.0)).mean())
-    assert share >= percent / 100 - 1e-12
-    if abs(percent * len(values) / 100 % 1) > 1e-9:  # where the rank is whole, numpy's own rounding decides
-        assert percentile(array, percent) == np.percentile(array, percent, method="inverted_cdf")
 
 
 # ---------------------------------------------------------------- a run
@@ -285,6 +258,70 @@ def test_waiting_for_the_worker_is_no_lateness_of_the_client() -> None:
     assert point.p99_ms > 3000
 
 
+# ---------------------------------------------------------------- intervals
+
+
+def test_intervals_are_of_due_times_and_hold_their_figures() -> None:
+    run = served(poisson_schedule(0.3, 600, rng()), rng(1).gamma(4.0, 0.25, 600))
+    point = summarise(run, model="m", slo_ms=3000.0)
+    assert set(point.intervals) == {"p50_ms", "p90_ms", "p95_ms", "goodput_per_s"}  # too few for p99
+    for name, interval in point.intervals.items():
+        assert interval.ci_low < getattr(point, name) < interval.ci_high, name
+    assert point.n_effective is not None
+    assert point.n_effective < point.n / 2
+
+
+def test_fifty_arrivals_have_no_interval_of_a_high_percentile() -> None:
+    point = summarise(served(poisson_schedule(0.3, 55, rng()), np.ones(55)), model="m")
+    assert point.n == 50
+    assert point.p99_ms is not None
+    assert set(point.intervals) == {"p50_ms"}
+
+
+def test_the_same_latencies_say_less_of_a_worker_that_is_known_to_be_busy() -> None:
+    due, service = poisson_schedule(0.7, 300, rng()), np.ones(300)
+    worker = served(due, service)
+    endpoint = LoadRun(due, np.zeros(300), due, worker.finished, {}, 64, 20.0)
+    known, guessed = summarise(worker, model="m").n_effective, summarise(endpoint, model="m").n_effective
+    assert known == pytest.approx(270 / 1.5 / (1 + 0.7 / 0.3**2), rel=0.2)
+    assert guessed is not None
+    assert guessed < 270 / 2
+
+
+@pytest.mark.parametrize("how", ["overloaded", "client late"])
+def test_where_nothing_can_be_estimated_there_is_no_interval(how: str) -> None:
+    run = served(np.arange(1.0, 201.0), np.full(200, 1.2)) if how == "overloaded" else spaced(200, 0.01, 0.005)
+    point = summarise(run, model="m", slo_ms=100.0)
+    assert point.goodput_per_s is not None
+    assert (point.intervals, point.n_effective) == ({}, None)
+
+
+def test_failures_count_against_the_goodput_and_in_no_percentile() -> None:
+    run = spaced(1000)
+    fails = dict.fromkeys(range(200, 1000, 40), "no")
+    point = summarise(LoadRun(run.due, run.free, run.sent, run.finished, fails, 64, 20.0), model="m", slo_ms=100.0)
+    assert point.within_slo == pytest.approx(1 - 20 / 900)
+    good, p95 = point.intervals["goodput_per_s"], point.intervals["p95_ms"]
+    assert good.ci_low < point.within_slo < good.ci_high < 1
+    assert (p95.ci_low, p95.ci_high) == (pytest.approx(10), pytest.approx(10))
+
+
+@pytest.mark.parametrize(("utilisation", "n"), [(0.3, 600), (0.5, 600), (0.7, 600), (0.3, 2000)])
+def test_intervals_hold_the_true_percentiles_of_m_m_1(utilisation: float, n: int) -> None:
+    # Taken for independent they miss far more often. benchmarks/load_coverage.py has the whole table.
+    missed, given = 0, 0
+    for seed in range(60):
+        run = served(poisson_schedule(utilisation, n, rng(seed)), rng(1000 + seed).exponential(1.0, n))
+        for percent in (50, 90, 95, 99):
+            interval = summarise(run, model="m").intervals.get(f"p{percent}_ms")
+            if interval is not None:
+                truth = -1000 * math.log(1 - percent / 100) / (1 - utilisation)
+                missed += not interval.ci_low <= truth <= interval.ci_high
+                given += 1
+    assert given >= 60
+    assert missed <= 0.08 * given
+
+
 # ---------------------------------------------------------------- keeping up
 
 
@@ -301,7 +338,7 @@ def test_requests_under_way_at_the_end_are_no_backlog() -> None:
 
 def test_two_more_than_usual_are_no_backlog_and_three_are() -> None:
     # The last of twenty arrives just as it is judged. Before it two are still in line, then three.
-    run = spaced(20)
+    run = replace(spaced(20), workers=1)
     run.finished[17:] = 30.0
     assert keeps_up(run)
     run.finished[16] = 30.0
@@ -331,6 +368,27 @@ def test_rule_tells_stable_queues_from_overloaded_ones(utilisation: float, least
         keeps_up(served(poisson_schedule(utilisation, n, rng(seed)), rng(1000 + seed).gamma(4.0, 0.25, n)))
         for seed in range(60)
     ]
+    assert least <= np.mean(kept) <= most
+
+
+@pytest.mark.parametrize("under_way", [2, 8, 20])
+def test_an_endpoint_that_answers_all_at_once_keeps_up(under_way: int) -> None:
+    kept = []
+    for seed in range(100):
+        due = poisson_schedule(20.0, 100, rng(seed))
+        finished = due + under_way / 20.0 * rng(1000 + seed).gamma(4.0, 0.25, 100)
+        kept.append(keeps_up(LoadRun(due, np.zeros(100), due, finished, {}, 64, 20.0)))
+    assert np.mean(kept) >= 0.9
+
+
+@pytest.mark.parametrize(("utilisation", "least", "most"), [(0.7, 0.95, 1.0), (1.5, 0.0, 0.1)])
+def test_a_queue_behind_an_endpoint_is_told_from_an_overloaded_one(
+    utilisation: float, least: float, most: float
+) -> None:
+    kept = []
+    for seed in range(60):
+        run = served(poisson_schedule(utilisation, 100, rng(seed)), rng(1000 + seed).gamma(4.0, 0.25, 100))
+        kept.append(keeps_up(LoadRun(run.due, np.zeros(100), run.due, run.finished, {}, 64, 20.0)))
     assert least <= np.mean(kept) <= most
 
 

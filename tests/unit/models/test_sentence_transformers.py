@@ -19,6 +19,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from benchkit.embeddings.encoder import CachedEncoder
+from benchkit.embeddings.store import VectorStore
 from benchkit.errors import ModelError
 from benchkit.models import catalog
 from benchkit.models.hub import packaged_minilm
@@ -421,11 +423,62 @@ def test_what_moves_a_vector_is_in_the_fingerprint(bert: Path, context: OpenCont
     assert fingerprint(spec_of(bert, **more), context) != fingerprint(spec_of(bert), context)
 
 
+def with_file_prompts(bert: Path, directory: Path, **settings: Any) -> Path:
+    shutil.copytree(bert, directory)
+    path = directory / "config_sentence_transformers.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | settings))
+    return directory
+
+
+@pytest.mark.parametrize("engine", ["torch", "auto"])
+def test_models_of_other_prompts_alone_share_the_vectors_of_texts_under_one_prompt(
+    bert: Path, tmp_path: Path, context: OpenContext, engine: str
+) -> None:
+    own = with_file_prompts(bert, tmp_path / "own", prompts={"query": "own: "}, default_prompt_name="query")
+    specs = [spec_of(bert), spec_of(bert, prompts={"query": "given: "}), spec_of(own)]
+    encoders = [open_model(replace(spec, **with_engine(engine)), context).load() for spec in specs]
+    assert len({encoder.meta.fingerprint for encoder in encoders}) == 3
+    alike = [encoder.encode(TEXTS, prompt=prompt) for prompt in ("", "x: ") for encoder in encoders]
+    for at in (0, 3):  # why they may share: not one of them adds a prompt that it wasn't told
+        np.testing.assert_array_equal(alike[at], alike[at + 1])
+        np.testing.assert_array_equal(alike[at], alike[at + 2])
+    with VectorStore(tmp_path / "vectors") as store:
+        first, *others = [CachedEncoder(encoder, store) for encoder in encoders]
+        first.encode(TEXTS)
+        for other in others:
+            np.testing.assert_array_equal(other.encode(TEXTS), alike[0])
+            assert other.counts.encoded == 0
+            assert not np.array_equal(other.encode(TEXTS, prompt="x: "), alike[0])
+    assert [other.counts.encoded for other in others] == [len(TEXTS), 0]
+
+
+def test_a_pooling_that_leaves_out_the_prompt_has_vectors_for_each_prompt(
+    bert: Path, tmp_path: Path, context: OpenContext
+) -> None:
+    directory = _save(tmp_path / "model", bert, lambda m, t: [t, m.Pooling(32, include_prompt=False)])
+    with VectorStore(tmp_path / "vectors") as store:
+        encoder = CachedEncoder(open_model(spec_of(directory, prompts={"query": "q: "}), context).load(), store)
+        # The same characters: what was said to be the prompt decides which of them are pooled.
+        pooled = [encoder.encode([text], prompt=prompt) for prompt, text in (("", "q: fox"), ("q: ", "fox"))]
+    assert encoder.counts.encoded == 2
+    assert np.abs(pooled[0] - pooled[1]).max() > 0.01
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"max_seq_length": 63}, {"trust_remote_code": True}, {"options": {"engine": "int8"}}],
+    ids=["shorter", "code may run", "fewer bits"],
+)
+def test_what_moves_a_vector_under_one_prompt_is_in_the_key_of_vectors(
+    bert: Path, context: OpenContext, more: dict[str, Any]
+) -> None:
+    keys = [open_model(spec, context).identity.vector_key for spec in (spec_of(bert), spec_of(bert, **more))]
+    assert keys[0] != keys[1]
+
+
 def test_prompts_of_the_files_are_in_the_fingerprint(bert: Path, tmp_path: Path, context: OpenContext) -> None:
-    shutil.copytree(bert, tmp_path / "model")
-    path = tmp_path / "model/config_sentence_transformers.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"prompts": {"query": "q: "}}))
-    assert fingerprint(spec_of(tmp_path / "model"), context) != fingerprint(spec_of(bert), context)
+    directory = with_file_prompts(bert, tmp_path / "model", prompts={"query": "q: "})
+    assert fingerprint(spec_of(directory), context) != fingerprint(spec_of(bert), context)
 
 
 def test_opening_a_model_imports_neither_torch_nor_mteb(bert: Path, tmp_path: Path) -> None:
@@ -498,6 +551,8 @@ def test_code_of_a_repository_runs_only_where_a_suite_allows_it(
     encoder = handle.load()
     assert encoder.meta.dimension == 64
     assert encoder.encode(TEXTS, role="query").shape == (len(TEXTS), 64)
+    prompted = open_model(spec_of(directory, trust_remote_code=True, prompts={"query": "q: "}), context)
+    assert prompted.identity.vector_key != handle.identity.vector_key, "its code may look at the prompts by itself"
 
 
 # ---------------------------------------------------------------- prompts: MTEB's own wrapper is the twin

@@ -347,8 +347,8 @@ def test_minilm_static_is_known_before_it_is_made(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.real_weights
-def test_minilm_static_tells_related_sentences_from_others(tmp_path: Path) -> None:
-    encoder = open_model(ModelSpec(label="s", name="minilm-static"), OpenContext("cpu", True, tmp_path)).load()
+def test_minilm_static_tells_related_sentences_from_others(shared_cache: Path) -> None:
+    encoder = open_model(ModelSpec(label="s", name="minilm-static"), OpenContext("cpu", True, shared_cache)).load()
     vectors = encoder.encode(["A kitten lies on the rug.", "A cat is sleeping on a carpet.", "Shares fell on Monday."])
     cosines = vectors @ vectors.T
     assert cosines[0, 1] > 0.4 > cosines[0, 2] + 0.1

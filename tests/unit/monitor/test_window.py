@@ -81,6 +81,16 @@ def _sum(judged: Judged, parts: Sequence[Rows]) -> Window:
     return total
 
 
+@pytest.mark.parametrize("n_parts", [2, 5, 64])
+def test_parts_that_know_what_they_are_added_to_give_the_same_window(judged: Judged, rows: Rows, n_parts: int) -> None:
+    total, drawn = empty_window(judged), []
+    for part in _parts(rows, n_parts, seed=n_parts):
+        drawn.append(window_of(judged, part, beside=total))
+        total = total + drawn[-1]
+    _assert_same(total, window_of(judged, rows), exact=False)
+    assert sum(len(part.points) for part in drawn) < min(len(rows), 200 * n_parts)
+
+
 def _assert_same(found: Window, expected: Window, *, exact: bool) -> None:
     for name in ("segment_rows", "texts", "start", "end", "late", "rows", "models"):
         assert getattr(found, name) == getattr(expected, name), name

@@ -16,8 +16,9 @@ from benchkit.errors import UsageError
 from benchkit.report import drift_words, words
 from benchkit.report.board_rows import check_rows
 from benchkit.report.charts import drift, regions
+from benchkit.report.charts.projection import illustration, projection
 from benchkit.report.drift_html import render_drift_html
-from benchkit.types.drift import DriftReport, ProjectedRegion, Projection
+from benchkit.types.drift import DriftReport, ProjectedRegion, Projection, RegionPlace
 
 VOID = {"meta"}
 ALLOWED = {
@@ -156,6 +157,7 @@ def pictures(source: str) -> dict[str, str]:
 def with_canaries() -> list[DriftReport]:
     reports = [replace(report, harm=drift_reports.HARM) for report in drift_reports.history()]
     plane = Projection((ProjectedRegion(7, 0.0, 0.0, 0.021, 0.094),), ((0.1, 0.2),), (-1.0, 1.0), (-1.0, 1.0), 0.3)
+    plane = replace(plane, layout=(RegionPlace(7, 0.25, 1.0),))
     return [*reports[:-1], replace(reports[-1], projection=plane)]
 
 
@@ -165,13 +167,23 @@ def test_the_page_has_the_dashboards_pictures_and_their_words() -> None:
     rows = check_rows(reports)
     charts = [
         drift.timeline(rows), drift.evidence(rows), drift.canary_quality(rows), drift.statistics(reports[-1]),
-        regions.regions(reports[-1]), regions.projection(reports[-1]),
+        regions.regions(reports[-1]), projection(reports[-1]), illustration(reports[-1]),
     ]  # fmt: skip
     assert list(found) == [chart.name for chart in charts if chart is not None]
-    assert len(found) == 6
+    assert len(found) == 7
     for chart in filter(None, charts):
         assert escape(chart.title) in found[chart.name]
         assert escape(chart.alt) in found[chart.name]
+
+
+def test_the_picture_by_umap_is_there_only_where_it_was_asked_for_and_says_what_it_is() -> None:
+    reports = with_canaries()
+    assert "Illustration by UMAP</text>" in pictures(render_drift_html(reports))["drift-umap"]
+    for clusters in (reports[-1].clusters, ()):
+        assert "drift-umap" in render_drift_html([replace(reports[-1], clusters=clusters)])
+    plane = reports[-1].projection
+    assert plane is not None
+    assert "UMAP" not in render_drift_html([replace(reports[-1], projection=replace(plane, layout=()))])
 
 
 def test_every_window_with_a_test_is_in_the_picture_with_its_words() -> None:

@@ -26,6 +26,7 @@ from benchkit.types.drift import (
     HealthFinding,
     ProjectedRegion,
     Projection,
+    RegionPlace,
     SegmentDriver,
     SegmentResult,
     StatisticResult,
@@ -74,6 +75,7 @@ def test_every_field_of_every_record_is_in_the_file() -> None:
         assert {name for row in data[key] for name in row} == names(kind)
     assert {name for row in data["harm"]["worst"] for name in row} == names(CanaryChange)
     assert {name for row in data["projection"]["regions"] for name in row} == names(ProjectedRegion)
+    assert {name for row in data["projection"]["layout"] for name in row} == names(RegionPlace)
 
 
 def test_a_report_of_an_older_benchkit_is_read_without_what_it_lacks() -> None:
@@ -81,6 +83,13 @@ def test_a_report_of_an_older_benchkit_is_read_without_what_it_lacks() -> None:
     del data["projection"], data["drivers"], data["harm"]["worst"]
     del data["window"]["model"], data["window"]["fingerprint"]
     assert drift_from_dict(data) == drift_reports.critical()
+
+
+def test_a_projection_of_an_older_benchkit_has_no_layout() -> None:
+    data = drift_to_dict(drift_reports.full())
+    del data["projection"]["layout"]
+    plane = replace(drift_reports.PROJECTION, layout=())
+    assert drift_from_dict(data) == replace(drift_reports.full(), projection=plane)
 
 
 def test_what_is_not_a_number_is_null_and_comes_back_as_none() -> None:

@@ -168,7 +168,7 @@ def test_segments_are_told_with_their_rows_and_p() -> None:
         "app (iOS): drifts (80 rows, p < 0.001)",
     ]
     small = SegmentResult("fax", 1, None, None, False)
-    assert segment_sentence(small) == "fax: no alarm (1 row, too few rows for a test)"
+    assert segment_sentence(small) == "fax: not tested (1 row; too few here or in the baseline)"
 
 
 def test_hostile_texts_stay_on_one_line_and_steer_nothing() -> None:

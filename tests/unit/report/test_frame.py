@@ -15,7 +15,7 @@ from benchkit.report.frame import cost_to_dataframe, to_dataframe
 def test_a_cell_is_a_row() -> None:
     frame = to_dataframe(small())
     assert list(frame.columns) == [
-        "model", "task", "type", "status", "metric", "score", "ci_low", "ci_high", "n_items",
+        "model", "task", "type", "status", "metric", "score", "ci_low", "ci_high", "n_items", "limited",
     ]  # fmt: skip
     assert len(frame) == 12
     row = frame.iloc[0]
@@ -28,6 +28,16 @@ def test_a_cell_is_a_row() -> None:
 def test_what_is_absent_is_missing() -> None:
     failed = to_dataframe(small()).query("status == 'failed'").iloc[0]
     assert failed[["metric", "score", "ci_low", "ci_high", "n_items"]].isna().all()
+
+
+def test_a_score_on_a_part_of_the_data_says_so_in_its_row() -> None:
+    comparison = small()
+    limited = {cell.result.task: cell.result.limited for cell in comparison.cells if cell.result.limited}
+    assert limited, "nothing is limited in this comparison"
+    frame = to_dataframe(comparison)
+    said = {row.task: row.limited for row in frame.itertuples() if row.limited}
+    assert said == limited
+    assert not frame["limited"].isna().any()
 
 
 def test_the_numbers_are_numbers_even_where_none_is_known() -> None:

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from benchkit.report.load import load_to_dict, render_load, sentence
-from benchkit.types.load import LoadPoint, LoadReport
+from benchkit.types.load import Interval, LoadPoint, LoadReport
 
 HELD = LoadPoint(
     model="minilm", offered_per_s=27.04, utilisation=0.3, busy=0.31, achieved_per_s=27.0, n=243, n_warmup=27, failed=0,
@@ -129,6 +129,40 @@ def test_failure_is_told_with_and_without_points() -> None:
     partly = sentence(replace(REPORT, failure="its process ended"))
     assert partly.startswith("minilm keeps up with")
     assert partly.endswith("minilm failed: its process ended")
+
+
+def test_intervals_follow_the_table_and_say_where_there_are_not_enough_arrivals() -> None:
+    held = replace(
+        HELD,
+        n_effective=90.4,
+        intervals={"p50_ms": Interval(11.02, 12.71), "p90_ms": Interval(9, 23), "goodput_per_s": Interval(26.1, 27.04)},
+    )
+    known = {"p50_ms": Interval(1, 2), "p95_ms": Interval(5, 61.24), "p99_ms": Interval(30, 90)}
+    text = drawn(replace(REPORT, points=(held, replace(SLOW, n_effective=400, intervals=known), OVERLOADED)))
+    assert (
+        """
+95 % intervals:
+  27.0/s: p50 11.0–12.7 ms, p95 and p99: not enough arrivals, goodput 26.1–27.0 per s
+  63.1/s: p50 1.00–2.00 ms, p95 5.00–61.2 ms, p99 30.0–90.0 ms
+"""
+        in text
+    )
+    assert "so that fewer count for an interval than were sent" in " ".join(text.split())
+    assert "95 %" not in drawn(REPORT)
+
+
+def test_json_has_both_ends_of_an_interval() -> None:
+    held = replace(HELD, intervals={"p50_ms": Interval(11.0, 12.5)}, n_effective=90.4)
+    (point,) = load_to_dict(replace(REPORT, points=(held,)))["points"]
+    assert point["intervals"] == {"p50_ms": {"ci_low": 11.0, "ci_high": 12.5}}
+    assert point["n_effective"] == 90.4
+
+
+def test_interrupted_is_told_with_and_without_points() -> None:
+    assert sentence(replace(REPORT, points=(), interrupted=True)).startswith("minilm was interrupted")
+    partly = sentence(replace(REPORT, points=(HELD,), interrupted=True))
+    assert partly.startswith("minilm keeps up with")
+    assert partly.endswith("minilm was interrupted; rates that were not finished are left out.")
 
 
 def test_names_and_reasons_are_text_and_no_markup() -> None:

@@ -54,6 +54,19 @@ def test_without_a_budget_the_best_mean_is_taken_with_its_latency_against_the_ru
     )
 
 
+@pytest.mark.parametrize("pairs", [[], [pair("mpnet", "minilm", None, "inconclusive")]], ids=["no pair", "no interval"])
+def test_what_was_not_compared_is_not_called_a_tie(pairs: list[PairResult]) -> None:
+    choice = found(pairs=[*pairs, pair("mpnet", "bge", 0.018, "inconclusive")])
+    assert choice.reason.startswith(
+        "it has the best mean; bge can't be told apart from it on these data; minilm was not compared with it; "
+    )
+    choice = found(pairs=pairs)
+    assert choice.reason.startswith("it has the best mean; bge and minilm were not compared with it; ")
+    assert "told apart" not in choice.reason
+    left_out = found(Budget(max_p95_ms=20.0), pairs=pairs).reason.split("; ")[-1]
+    assert left_out.startswith("mpnet has a mean that is 1.8 points higher, though not compared with it, but its p95")
+
+
 def test_a_better_model_that_breaks_the_budget_is_left_out_and_named_with_its_lead_and_the_reason() -> None:
     choice = found(Budget(max_p95_ms=10.0))
     assert choice.model == "minilm"

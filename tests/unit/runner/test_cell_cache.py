@@ -10,6 +10,9 @@ import pytest
 
 from benchkit.runner import cell_cache
 from benchkit.runner.cell_cache import DECIDING_LIBRARIES, DECIDING_SCORERS, CellCache, cell_key
+from benchkit.runner.packed_answers import pack
+from benchkit.types.answer import ItemAnswer
+from benchkit.types.gate import Neighbour
 from benchkit.types.model import Variant
 from benchkit.types.result import CellResult, ItemScores, WorstItem
 
@@ -81,6 +84,33 @@ def test_a_cell_of_an_older_benchkit_is_no_cell(tmp_path: Path, monkeypatch: pyt
     assert cache.get(cell_key(**FACTS), model="m", task="t") is None  # type: ignore[arg-type]
 
 
+def test_answers_come_back_when_they_are_asked_for(tmp_path: Path) -> None:
+    answers = {("test/en", "a"): ItemAnswer("text", "expected", (Neighbour("found", 0.5, True),), 0.25)}
+    cache = CellCache(tmp_path)
+    cache.put("with", RESULT, answers)
+    cache.put("without", RESULT)
+    assert cache.answers("with") == answers
+    assert cache.answers("without") == {}
+    assert cache.answers("nothing") is None
+    known = cache.get("with", model="m", task="t")
+    assert known is not None
+    assert same(known, RESULT)
+
+
+def test_damaged_answers_are_none_and_cost_the_cell_nothing(tmp_path: Path) -> None:
+    answers = {("test/en", "a"): ItemAnswer("text" * 50)}
+    cache = CellCache(tmp_path)
+    cache.put("k", RESULT, answers)
+    path = tmp_path / "cells" / "k.npz"
+    packed, content = pack(answers), path.read_bytes()
+    assert content.count(packed) == 1
+    path.write_bytes(content.replace(packed, packed[:-1] + bytes([packed[-1] ^ 0xFF])))
+    assert cache.answers("k") is None
+    known = cache.get("k", model="m", task="t")
+    assert known is not None
+    assert same(known, RESULT)
+
+
 @pytest.mark.parametrize("damage", ["flipped", "cut", "empty", "foreign"])
 def test_a_damaged_file_is_no_cell(damage: str, tmp_path: Path) -> None:
     cache = CellCache(tmp_path)
@@ -134,3 +164,16 @@ def test_everything_that_decides_a_score_is_in_the_key() -> None:
     keys = [cell_key(**{**FACTS, **change}) for change in others]  # type: ignore[arg-type]
     assert len({base, *keys}) == len(others) + 1
     assert cell_key(**FACTS) == base  # type: ignore[arg-type]
+
+
+def test_whatever_byte_is_damaged_a_cell_comes_back_whole_or_not_at_all(tmp_path: Path) -> None:
+    cache = CellCache(tmp_path)
+    assert cache.put("k", RESULT)
+    path = cache.folder / "k.npz"
+    content = path.read_bytes()
+    directory = content.index(b"PK\x01\x02")  # what zip says of the first member, byte by byte; of the rest a sample
+    for place in (*range(directory, directory + 60), *range(60), *range(0, len(content), 41)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :])
+        found = cache.get("k", model="m", task="t")
+        assert found is None or same(found, RESULT)
+        assert cache.answers("k") in (None, {})

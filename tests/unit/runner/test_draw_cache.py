@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -271,6 +272,15 @@ def test_draws_larger_than_the_limit_push_nothing_out(tmp_path: Path) -> None:
     ask(cache, 1)
     cache(**question(n_resamples=300))  # type: ignore[arg-type]
     assert kept(cache) == [1]
+
+
+def test_threads_that_draw_at_once_stay_within_the_limit(tmp_path: Path) -> None:
+    cache = DrawCache(tmp_path, max_bytes=3 * SIZE)
+    asked = [question(seed=seed) for seed in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda one: cache(**one).values.tobytes(), asked))  # type: ignore[arg-type]
+    assert found == [drawn(one) for one in asked]
+    assert len(list(cache.folder.iterdir())) == 3
 
 
 def test_shrinking_by_hand_says_what_it_freed(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from benchkit.embeddings.store import VectorStore
 from benchkit.errors import ModelError
 from benchkit.runner.cell_cache import CellCache
 from benchkit.runner.progress import Silent
-from benchkit.runner.run import PlannedModel, Runner
+from benchkit.runner.run import PlannedModel, Runner, key_of
 from benchkit.tasks.opened import OpenedTask, open_task
 from benchkit.types.model import ModelMeta, ModelSpec, Variant
 from benchkit.types.result import CellResult
@@ -53,6 +53,15 @@ def test_a_known_cell_needs_no_model(tmp_path: Path) -> None:
     second = run(tmp_path, [planned(again)], [task(tmp_path)])[0]
     assert again.seen == []
     assert second.main_score == first.main_score
+
+
+def test_a_finished_cell_keeps_what_the_model_answered(tmp_path: Path) -> None:
+    model, opened = planned(HashingEncoder()), task(tmp_path)
+    (cell,) = run(tmp_path, [model], [opened])
+    found = CellCache(tmp_path / "cache").answers(key_of(model, opened, "cpu"))
+    assert found is not None
+    assert [item for _, item in found] == cell.items[0].items.tolist()
+    assert all(answer.text and answer.found for answer in found.values())
 
 
 def test_variants_share_one_encode_and_carry_their_own_sizes(tmp_path: Path) -> None:

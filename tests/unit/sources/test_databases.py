@@ -7,14 +7,16 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from qdrant_server import QdrantServer
 
 from benchkit.errors import SourceError, UsageError
 from benchkit.sources.folder import SourceAbsent
@@ -230,6 +232,86 @@ def test_a_qdrant_server_that_is_down_is_an_error_that_says_so() -> None:
     assert "secret" not in message
 
 
+def absent(source: Source, after: Any = None) -> str:
+    with pytest.raises(SourceAbsent) as caught:
+        list(source.read(after))
+    assert not caught.value.is_empty
+    return str(caught.value)
+
+
+def error_at_first(url: str) -> str:
+    """Return what a source says that was never read before: an error, and nothing to wait for."""
+    with pytest.raises(SourceError) as caught:
+        list(open_source(url).read())
+    assert not isinstance(caught.value, SourceAbsent)
+    return str(caught.value)
+
+
+def test_a_qdrant_server_that_goes_away_is_waited_for_and_one_that_never_answered_is_not() -> None:
+    pytest.importorskip("qdrant_client", reason="the package qdrant-client isn't installed")
+    with QdrantServer() as server:
+        server.put(range(5), np.ones((5, 2)) * np.arange(5)[:, None])
+        source = open_source(server.url)
+        found, after = read_all(source)
+        assert numbers(found) == [0, 1, 2, 3, 4]
+        server.answers, server.status = 0, None
+        assert "Qdrant can't be read: " in absent(source, after)
+        assert "Qdrant can't be read: " in error_at_first(server.url)
+        server.status = 503
+        assert "503" in absent(source, after)
+        assert "503" in error_at_first(server.url)
+        server.answers = None
+        server.put([7], [[7, 1]])
+        assert numbers(read_all(source, after)[0]) == [7]
+    assert "refused" in absent(source, after)
+    assert "refused" in error_at_first(server.url)
+
+
+@pytest.mark.parametrize("answered", range(6))
+def test_points_are_read_once_wherever_the_server_goes_away(answered: int) -> None:
+    pytest.importorskip("qdrant_client", reason="the package qdrant-client isn't installed")
+    with QdrantServer() as server:
+        server.put(range(5), np.ones((5, 2)) * np.arange(5)[:, None])
+        source, found = open_source(server.url), list[Rows]()
+        assert len(list(source.read(batch_rows=1))) == 5
+        server.answers = answered  # it exists, their count, a page for each point
+        with pytest.raises(SourceAbsent):
+            found.extend(source.read(batch_rows=1))
+        after = found[-1].end if found else None
+        assert len(found) == max(answered - 2, 0)
+        server.answers = None
+        assert numbers(found + read_all(source, after)[0]) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 500])
+def test_what_a_qdrant_server_refuses_is_no_reason_to_wait(status: int) -> None:
+    pytest.importorskip("qdrant_client", reason="the package qdrant-client isn't installed")
+    with QdrantServer() as server:
+        server.put([1], [[1, 1]])
+        source = open_source(server.url)
+        read_all(source)
+        server.answers, server.status = 0, status
+        with pytest.raises(SourceError, match=str(status)) as caught:
+            list(source.read())
+        assert not isinstance(caught.value, SourceAbsent)
+        server.answers, server.collection = None, "others"
+        with pytest.raises(SourceError, match="no collection 'logs'; there are: 'others'") as gone:
+            list(source.read())
+        assert not isinstance(gone.value, SourceAbsent)
+
+
+def test_a_qdrant_folder_that_goes_away_is_waited_for(qdrant: tuple[str, Callable[..., None]], tmp_path: Path) -> None:
+    url, put = qdrant
+    put(1, 2)
+    source = open_source(f"{url}#logs")
+    _, after = read_all(source)
+    (tmp_path / "qdrant").rename(tmp_path / "away")
+    assert "no such folder" in absent(source, after)
+    (tmp_path / "away").rename(tmp_path / "qdrant")
+    put(3)
+    assert numbers(read_all(source, after)[0]) == [3]
+
+
 # Milvus
 
 
@@ -264,6 +346,93 @@ def test_a_milvus_collection_that_is_not_there_is_refused(tmp_path: Path) -> Non
     assert "no collection 'log'; there are: 'logs'" in refused(open_source(f"milvus://{tmp_path}/x.db#log"))
     message = refused(open_source(f"milvus://{tmp_path}/x.db#logs", columns=ColumnNames(vector="id")))
     assert "one FLOAT_VECTOR field is needed, name it; there are: 'vector (FLOAT_VECTOR)'" in message
+
+
+def test_a_milvus_file_that_goes_away_is_waited_for(tmp_path: Path) -> None:
+    pytest.importorskip("milvus_lite", reason="the package milvus-lite isn't installed")
+    path = tmp_path / "x.db"
+    milvus_put(path, 1, 2)
+    source = open_source(f"milvus://{path}#logs")
+    _, after = read_all(source)
+    path.rename(tmp_path / "away.db")
+    assert "no such file" in absent(source, after)
+    (tmp_path / "away.db").rename(path)
+    assert read_all(source, after)[0] == []
+
+
+class MilvusServer:
+    """Milvus Lite as a server of its own on 127.0.0.1, which can be stopped and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.address = f"127.0.0.1:{free.getsockname()[1]}"
+        self._folder = folder
+
+    def __enter__(self) -> MilvusServer:
+        host, _, port = self.address.partition(":")
+        command = [sys.executable, "-m", "milvus_lite", "server", "--data-dir", str(self._folder)]
+        self._running = subprocess.Popen(
+            [*command, "--host", host, "--port", port], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        for _ in range(600):
+            with suppress(OSError), socket.create_connection((host, int(port)), 1):
+                return self
+            time.sleep(0.1)
+        raise TimeoutError("the Milvus server doesn't answer")
+
+    def __exit__(self, *_: object) -> None:
+        self._running.terminate()
+        try:
+            self._running.wait(30)
+        except subprocess.TimeoutExpired:
+            self._running.kill()
+            self._running.wait()
+
+    def put(self, *numbers: int) -> None:
+        from pymilvus import MilvusClient
+
+        client = MilvusClient(uri=f"http://{self.address}")
+        if not client.has_collection("logs"):
+            client.create_collection("logs", dimension=2, metric_type="L2", auto_id=False)
+        client.insert("logs", [{"id": number, "vector": [number, 1]} for number in numbers])
+        client.close()
+
+
+def until_it_answers(act: Callable[[], Any], refusal: type[Exception]) -> Any:
+    """Do something until the client, which waits longer from try to try, has tried again."""
+    for _ in range(300):
+        with suppress(refusal):
+            return act()
+        time.sleep(0.1)
+    raise TimeoutError("the server doesn't answer")
+
+
+@pytest.mark.slow
+def test_a_milvus_server_that_goes_away_is_waited_for_and_one_that_never_answered_is_not(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pymilvus = pytest.importorskip("pymilvus", reason="the package pymilvus isn't installed")
+    pytest.importorskip("milvus_lite.cmdline", reason="no milvus-lite that has a server is installed")
+    server = MilvusServer(tmp_path / "milvus")
+    url = f"milvus://{server.address}/logs"
+    with server:
+        server.put(1, 2, 3)
+        source = open_source(url)
+        found, after = read_all(source)
+        assert numbers(found) == [1, 2, 3]
+        reading = source.read(batch_rows=1)
+        assert numbers([next(reading)]) == [1]
+    capfd.readouterr()
+    with pytest.raises(SourceAbsent, match="Milvus can't be read"):
+        list(reading)
+    assert "Milvus can't be read: " in absent(source, after)
+    assert "Milvus can't be read: " in error_at_first(url)
+    assert capfd.readouterr().err == ""
+    with server:
+        until_it_answers(lambda: server.put(4), pymilvus.exceptions.MilvusException)
+        found, _ = until_it_answers(lambda: read_all(source, after), SourceAbsent)
+    assert numbers(found) == [4]
 
 
 # PostgreSQL

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,8 @@ from safetensors.numpy import save_file
 
 from benchkit.errors import SourceError, UsageError
 from benchkit.sources.open import open_source
+from benchkit.sources.read_parquet import ParquetReader
+from benchkit.sources.vectors import vectors_of_array
 from benchkit.types.drift import ColumnNames, Rows
 
 VECTORS = np.random.default_rng(0).standard_normal((23, 4)).astype(np.float32)
@@ -224,6 +227,34 @@ def test_damaged_pages_are_refused_with_their_row_group(tmp_path: Path) -> None:
     whole[4:60] = b"\xff" * 56
     path.write_bytes(whole)
     assert f"{path}: row group 0 can't be read" in refused(path)
+
+
+def test_an_open_parquet_file_is_read_though_another_has_taken_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    pq.write_table(table(fixed()), path)
+    with path.open("rb") as file:
+        pq.write_table(table(fixed(VECTORS + 100)), tmp_path / "new.parquet")
+        (tmp_path / "new.parquet").replace(path)
+        reader = ParquetReader(file, os.fstat(file.fileno()).st_size, columns=ColumnNames(), place="x")
+        found = [vectors_of_array(raw.columns["vector"], None, "x", 0) for raw in reader.batches(100)]
+    np.testing.assert_array_equal(np.concatenate(found), VECTORS)
+
+
+def test_a_parquet_file_whose_name_is_no_utf8_is_read(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"\xff.parquet")
+    pq.write_table(table(fixed()), tmp_path / "x.parquet")
+    (tmp_path / "x.parquet").rename(path)
+    np.testing.assert_array_equal(read(tmp_path).vectors, VECTORS)
+
+
+def test_batches_of_a_parquet_file_are_whole_blocks_where_its_bytes_bound_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pq.write_table(table(as_bytes(np.ones((3000, 4), np.float32))), tmp_path / "x.parquet", use_dictionary=False)
+    monkeypatch.setattr("benchkit.sources.read_parquet._BATCH_BYTES", 1200 * 16)
+    assert [len(rows) for rows in open_source(str(tmp_path)).read()] == [1024, 1024, 952]
+    monkeypatch.setattr("benchkit.sources.read_parquet._BATCH_BYTES", 300 * 16)
+    assert {len(rows) for rows in open_source(str(tmp_path)).read()} <= set(range(1, 301))
 
 
 def test_what_is_no_parquet_is_refused(tmp_path: Path) -> None:

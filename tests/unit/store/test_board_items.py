@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import comparisons
 import numpy as np
@@ -10,9 +12,18 @@ import pytest
 
 from benchkit.errors import UsageError
 from benchkit.report.json_form import render_json
+from benchkit.store.answers import write_answers
 from benchkit.store.board import Board, open_board
 from benchkit.store.items import write_items
+from benchkit.store.mlflow_store import log_comparison
+from benchkit.types.answer import KeptItem
+from benchkit.types.gate import Neighbour
 from benchkit.types.result import CellResult, ItemScores
+
+KEPT = (
+    KeptItem("faq", "test/default", "q0", "a question", "right", {"minilm": (Neighbour("wrong", 0.5, False),)}),
+    KeptItem("other", "test/default", "q0", "another", "right", {"minilm": ()}),
+)
 
 
 def part(values: list[float]) -> ItemScores:
@@ -20,7 +31,7 @@ def part(values: list[float]) -> ItemScores:
     return ItemScores("test", "default", "mean", "ndcg_at_10", names, {"value": np.array(values)})
 
 
-def kept(folder: Path, *, items: bool = True) -> Board:
+def kept(folder: Path, *, items: bool = True, answers: bool = True) -> Board:
     """Write a comparison as benchkit does, with items of two models on one task and of one on another."""
     place = folder / "mlruns" / "results" / "one"
     place.mkdir(parents=True)
@@ -31,6 +42,8 @@ def kept(folder: Path, *, items: bool = True) -> Board:
     ]
     if items:
         write_items(place / "items.parquet", cells)
+    if answers:
+        write_answers(place / "answers.parquet", KEPT)
     (place / "result.json").write_text(render_json(comparisons.small()), encoding="utf-8")
     return open_board(folder / "mlruns", f"sqlite:///{folder}/mlruns/mlflow.db")
 
@@ -56,3 +69,30 @@ def test_a_damaged_file_is_told_and_an_unknown_key_is_a_key_error(tmp_path: Path
         board.item_scores("one", "faq")
     with pytest.raises(KeyError):
         board.item_scores("../one", "faq")
+
+
+def test_kept_answers_are_those_of_the_task_and_a_result_without_their_file_has_none(tmp_path: Path) -> None:
+    board = kept(tmp_path / "a")
+    assert board.kept_items("one", "faq") == KEPT[:1]
+    assert board.kept_items("one", "clusters") == (), "the file is there, and has none of this task"
+    assert kept(tmp_path / "b", answers=False).kept_items("one", "faq") is None
+
+
+def test_damaged_answers_are_told_and_an_unknown_key_is_a_key_error(tmp_path: Path) -> None:
+    board = kept(tmp_path)
+    (tmp_path / "mlruns" / "results" / "one" / "answers.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(UsageError, match=r"answers\.parquet: can't be read as Parquet"):
+        board.kept_items("one", "faq")
+    with pytest.raises(KeyError):
+        board.kept_items("../one", "faq")
+
+
+@pytest.mark.parametrize("has_answers", [True, False])
+def test_a_run_in_mlflow_alone_has_the_answers_that_it_was_logged_with_or_none(
+    tmp_path: Path, make_report: Callable[[], dict[str, Any]], tracking_uri: str, *, has_answers: bool
+) -> None:
+    write_answers(tmp_path / "answers.parquet", KEPT)
+    files = [tmp_path / "answers.parquet"] if has_answers else []
+    run = log_comparison(make_report(), tracking_uri=tracking_uri, artifacts=files)
+    board = open_board(tmp_path / "mlruns", tracking_uri)
+    assert board.kept_items(run.run_id, "faq") == (KEPT[:1] if has_answers else None)

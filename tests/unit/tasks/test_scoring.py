@@ -12,12 +12,14 @@ from own_data import write_all
 
 from benchkit.errors import CellFailed, SuiteError
 from benchkit.measure.bootstrap import check_paired
+from benchkit.measure.item_values import item_values
 from benchkit.measure.weighted import weighted_scores
 from benchkit.models.lexical import open_bm25, open_tfidf
+from benchkit.tasks import scoring
 from benchkit.tasks.custom import METRICS
 from benchkit.tasks.opened import OpenedTask, open_task
 from benchkit.tasks.parts import iter_parts
-from benchkit.tasks.scoring import score_task
+from benchkit.tasks.scoring import answer_items, score_task
 from benchkit.types.model import ModelSpec, OpenContext, Variant
 from benchkit.types.task import TASK_TYPES, TaskLimits, TaskSpec
 
@@ -59,6 +61,44 @@ def test_items_give_the_score_again(kind: str, data: dict[str, Path], tmp_path: 
     recomputed = [weighted_scores(items, np.ones((1, items.n_items)))[0] for items in score.items]
     # MTEB rounds retrieval metrics to five digits.
     assert np.mean(recomputed) == pytest.approx(score.main_score, abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", TASK_TYPES)
+def test_a_score_comes_with_the_answers_to_its_items(kind: str, data: dict[str, Path], tmp_path: Path) -> None:
+    task = opened(data, kind, tmp_path)
+    score = score_task(task, HashingEncoder(), FLOAT)
+    (items,) = score.items
+    if item_values(items) is None:
+        assert score.answers == {}, "no page asks for single items of this type"
+        return
+    # The twin evaluates once more and is asked for its answers afterwards.
+    wanted = {"test/default": items.items.tolist()}
+    assert score.answers == answer_items(task, HashingEncoder(), FLOAT, wanted)
+    assert len(score.answers) == items.n_items
+
+
+def test_of_a_large_task_every_few_items_are_told(
+    data: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scoring, "MOST_ANSWERED", 20)
+    found = score_task(opened(data, "STS", tmp_path), HashingEncoder(), FLOAT)
+    assert found.items[0].n_items == 60
+    assert [item for _, item in found.answers] == [str(row) for row in range(0, 60, 3)]
+
+
+def test_answers_that_cannot_be_told_leave_the_score_as_it_is(
+    data: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = opened(data, "STS", tmp_path)
+    before = score_task(task, HashingEncoder(), FLOAT)
+
+    def odd(*_: object, **__: object) -> None:
+        raise KeyError("sentence1")
+
+    monkeypatch.setattr(scoring, "answers", odd)
+    after = score_task(task, HashingEncoder(), FLOAT)
+    assert after.main_score == before.main_score
+    assert after.answers == {}
 
 
 @pytest.mark.parametrize("kind", TASK_TYPES)

@@ -129,6 +129,30 @@ def test_models_differ_in_colour_shape_and_dashes_whoever_else_is_shown() -> Non
     assert line["encoding"]["strokeDash"]["scale"]["range"] == [[6, 3], [2, 2]]
 
 
+def test_models_of_one_measurement_are_one_curve_with_both_names() -> None:
+    times = drawn_times(50)
+    found = session({"minilm": times, "bge": drawn_times(50, seed=2), "minilm@dim=128": times})
+    for chart in map(drawn, (latency_cdf(found), latency_by_length(found))):
+        assert {row["model"] for row in chart.rows} == {"minilm and minilm@dim=128", "bge"}
+        assert {row["label"] for row in chart.rows} == {"minilm = minilm@dim=128", "bge"}
+        assert len(chart.rows) == 2 * 50
+        assert chart.rows[0]["said"].startswith("minilm and minilm@dim=128")
+    assert len(dots(drawn(latency_cdf(found)))) == 2 * len(dots(drawn(latency_cdf(session({"minilm": times})))))
+
+
+def test_models_that_differ_in_one_call_are_curves_of_their_own() -> None:
+    times = drawn_times(50)
+    found = session({"minilm": times, "other": [*times[:-1], times[-1] + 0.001]})
+    for chart in map(drawn, (latency_cdf(found), latency_by_length(found))):
+        assert {row["model"] for row in chart.rows} == {"minilm", "other"}
+
+
+def test_many_models_of_one_measurement_have_a_short_label_and_all_their_names_in_the_tooltip() -> None:
+    times = drawn_times(20)
+    rows = drawn(latency_cdf(session({"a": times, "b": times, "c": times}))).rows
+    assert {(row["label"], row["model"]) for row in rows} == {("a = 2 more", "a, b and c")}
+
+
 def test_one_call_is_drawn() -> None:
     chart = drawn(latency_cdf(session({"m": [3.0]})))
     assert [(row["ms"], row["share"]) for row in chart.rows] == [(3.0, 1.0)]

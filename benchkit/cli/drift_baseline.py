@@ -1,0 +1,168 @@
+"""benchkit drift baseline: what windows of production are held against."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from benchkit.cli.console import say
+from benchkit.cli.drift_options import (
+    QUIET,
+    TEXTS,
+    Command,
+    columns_of,
+    failures_of_models,
+    in_order,
+    machine_options,
+    source_options,
+)
+from benchkit.cli.interrupt import ends_in_order
+from benchkit.errors import EXIT_OK
+
+if TYPE_CHECKING:
+    from benchkit.types.drift import BaselineInfo
+
+HISTORY = ("auto", "none", "1h", "1d", "1w")
+
+
+@click.group("baseline")
+def command() -> None:
+    """Make, list, show, renew and delete baselines."""
+
+
+def _creation(function: Command) -> Command:
+    """Add how a baseline is made."""
+    options = (
+        click.option("--from", "source", required=True, metavar="SOURCE", help="Path, glob, URL or database."),
+        click.option("--model", metavar="MODEL", help="The model of these vectors; encodes texts and canaries."),
+        click.option("--canary", metavar="FILE|SUITE|source", help="Texts that are embedded again at each check."),
+        click.option(
+            "--segment-by", type=click.Choice(["segment", "role"]), metavar="segment|role", help="Test each apart."
+        ),
+        click.option(
+            "--history",
+            type=click.Choice(HISTORY),
+            metavar="|".join(HISTORY),
+            default="auto",
+            show_default=True,
+            help="Windows of the past that show how much days differ.",
+        ),
+        click.option(
+            "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the sample and the null."
+        ),
+        TEXTS,
+        source_options,
+        machine_options,
+        QUIET,
+    )
+    return in_order(function, *options)
+
+
+@command.command("create")
+@click.argument("name")
+@_creation
+def create(name: str, **options: Any) -> int:
+    """Make the baseline NAME out of a source."""
+    return _make(name, replaces=False, **options)
+
+
+@command.command("renew")
+@click.argument("name")
+@_creation
+def renew(name: str, **options: Any) -> int:
+    """Make the baseline NAME anew; the old one is replaced at the end."""
+    return _make(name, replaces=True, **options)
+
+
+def _make(
+    name: str,
+    *,
+    replaces: bool,
+    source: str,
+    model: str | None,
+    canary: str | None,
+    segment_by: str | None,
+    history: str,
+    seed: int,
+    keep_texts: bool,
+    query: str | None,
+    dimension: int | None,
+    device: str,
+    offline: bool,
+    quiet: bool,
+    **columns: str | None,
+) -> int:
+    say(f"benchkit drift: reading {source}", quiet=quiet)
+    from benchkit.monitor.project import BaselineRequest, make_baseline
+
+    with ends_in_order(), failures_of_models():
+        info = make_baseline(
+            BaselineRequest(
+                name=name,
+                source=source,
+                model=model,
+                canary=canary,
+                columns=columns_of(columns),
+                segment_by=segment_by or "",
+                keep_texts=keep_texts,
+                history=history,
+                dimension=dimension,
+                query=query,
+                device=device,
+                offline=offline or None,
+                replaces=replaces,
+                seed=seed,
+            )
+        )
+    _show_baselines([info])
+    return EXIT_OK
+
+
+@command.command("list")
+def list_command() -> int:
+    """List the baselines of the project."""
+    from benchkit.monitor.project import known_baselines
+
+    infos = known_baselines()
+    if not infos:
+        say("no baseline yet; make one: benchkit drift baseline create NAME --from SOURCE")
+        return EXIT_OK
+    _show_baselines(infos)
+    return EXIT_OK
+
+
+@command.command("show")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def show(name: str, as_json: bool) -> int:
+    """Show what is known of a baseline."""
+    from benchkit.monitor.project import load_baseline
+
+    info = load_baseline(name).info
+    if as_json:
+        import json
+        from dataclasses import asdict
+
+        click.echo(json.dumps(asdict(info), indent=2))
+        return EXIT_OK
+    _show_baselines([info])
+    return EXIT_OK
+
+
+@command.command("delete")
+@click.argument("name")
+def delete(name: str) -> int:
+    """Delete a baseline; the history of its checks stays."""
+    from benchkit.monitor.project import baselines_of, settings_here
+    from benchkit.store.drift_baseline import delete_baseline
+
+    delete_baseline(baselines_of(settings_here()), name)
+    say(f"deleted the baseline {name}")
+    return EXIT_OK
+
+
+def _show_baselines(infos: list[BaselineInfo]) -> None:
+    from benchkit.report.drift_table import baseline_lines
+
+    click.echo("\n".join(baseline_lines(infos)))

@@ -1,0 +1,37 @@
+"""Streamlit's server as a child that doesn't outlive the command that started it.
+
+    stdin: a pipe that `benchkit dashboard` holds open ── its end, however that came ──> SIGTERM to this process
+
+A command that is killed ends no child, and its server would keep the port. That the pipe closes is the kernel's work.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+
+_STOP_S = 5.0
+
+
+def main() -> None:
+    """Serve what the command line says, as `streamlit` would."""
+    threading.Thread(target=_end_with_the_command, daemon=True).start()
+    from streamlit.web.cli import main as streamlit
+
+    streamlit(prog_name="streamlit")
+
+
+def _end_with_the_command() -> None:
+    # Nothing is ever written. os.read takes no lock of sys.stdin, which Python would miss when it ends.
+    while os.read(sys.stdin.fileno(), 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_STOP_S)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()
