@@ -19,8 +19,9 @@ from dashboards.compared import Picked, when
 from dashboards.place import plain
 
 Field = Literal[
-    "comparison", "task", "model", "against", "axis", "other", "costs", "trend", "plane", "item", "documents"
-]
+    "comparison", "task", "model", "against", "axis", "other", "costs", "trend", "plane", "item", "documents",
+    "cells", "order",
+]  # fmt: skip
 Part = TypeVar("Part", bound=str)
 _NAME = 80
 

@@ -21,7 +21,7 @@ from benchkit.types.comparison import Comparison
 from benchkit.types.cost import CostFigure
 from dashboards import board, place
 from dashboards.bar import chosen
-from dashboards.filters import to_query
+from dashboards.filters import Filters, to_query
 from dashboards.place import Row, plain
 from dashboards.theme import PAGES
 
@@ -178,7 +178,11 @@ def warned(comparison: Comparison) -> None:
 # ---------------------------------------------------------------- links
 
 
-def link(name: str, label: str) -> None:
-    """Place a link to another page of the dashboard that shows the same choice; the label is our own text."""
+def link(name: str, label: str, asked: Filters | None = None) -> None:
+    """Place a link to another page of the dashboard; the label is our own text.
+
+    Args:
+        asked: What that page shows; without it the same choice as here.
+    """
     page = next(page for page in PAGES if page.name == name)
-    st.page_link(page.path, label=label, query_params=to_query(chosen()))
+    st.page_link(page.path, label=label, query_params=to_query(asked or chosen()))

@@ -45,6 +45,8 @@ class Filters:
         trend: What the Drift page shows of all windows below their p-values.
         plane: Which picture it has of where a window lies, one of PLANES.
         task, model, item: What is drilled down to.
+        cells, order: What the Tasks page's map says, and which of the items come first.
+        decided: Which list of the History page is in front.
         p95_ms, memory_mib, bytes_per_vector, dimension, licenses: Limits of what a model may cost.
         documents: How many an index is priced for.
         dropped: Sentences on what wasn't understood.
@@ -68,6 +70,9 @@ class Filters:
     task: str | None = None
     model: str | None = None
     item: str | None = None
+    cells: str | None = None
+    order: str | None = None
+    decided: str | None = None
     p95_ms: float | None = None
     memory_mib: float | None = None
     bytes_per_vector: int | None = None
@@ -95,7 +100,7 @@ class Filters:
         return (None if back is None else (today - timedelta(days=back)).isoformat()), None
 
 
-_PARTS = ("axis", "costs", "trend")
+_PARTS = ("axis", "costs", "trend", "cells", "order", "decided")
 _TEXTS = ("suite", "comparison", "gate", "against", "other", "baseline", "task", "model", "item", *_PARTS)
 _LISTS = ("models", "licenses")
 _DAYS = ("since", "until")
@@ -142,6 +147,8 @@ def to_query(filters: Filters) -> dict[str, list[str]]:
         value = getattr(filters, key)
         if value == getattr(unset, key) or (key in _DAYS and filters.span != DATES):
             continue
+        if value == DATES and not (filters.since or filters.until):
+            continue  # no day is picked yet: all is shown, as without it
         query[key] = (
             [str(part) for part in value] if key in _LISTS else [_number(value) if key in _NUMBERS else str(value)]
         )

@@ -17,6 +17,7 @@ from benchkit.types.answer import Answers, ItemAnswer, KeptItem
 from benchkit.types.result import CellResult, ItemScores
 from dashboards import board, place
 from dashboards.bar import choose, chosen
+from dashboards.choices import part
 from dashboards.compared import Picked
 from dashboards.items import MEANING, Beside, answers, beside, found_lines, of_worst
 from dashboards.picks import picked
@@ -140,19 +141,10 @@ def _absent(cell: CellResult | None, parts: Sequence[ItemScores]) -> None:
 
 def _order(listed: Sequence[_Listed], first: str) -> list[_Listed]:
     """Return the items in the order that is asked for; they come most unlike first."""
-    order = st.segmented_control(
-        "Order",
-        (_UNLIKE, _WORST, *([_TOLD] if any(one.text for one in listed) else [])),
-        default=_UNLIKE,
-        format_func={
-            _UNLIKE: "where the two differ most",
-            _WORST: f"worst of {escaped(first, 60)}",
-            _TOLD: "whose texts are kept",
-        }.__getitem__,
-        key="tasks-item-order",
-        label_visibility="collapsed",
-        required=True,
-    )
+    names = {_UNLIKE: "where the two differ most", _WORST: f"worst of {escaped(first, 60)}"}
+    if any(one.text for one in listed):
+        names[_TOLD] = "whose texts are kept"
+    order = part("Order", names, _UNLIKE, field="order", key="tasks-item-order")
     if order == _TOLD:
         return [one for one in listed if one.text]
     if order == _UNLIKE:

@@ -1,6 +1,9 @@
 """The watches of the drift monitor: which checks belong together, and which baselines they were held against.
 
 board ── checked ──> each baseline with its checks, gone ones too ── watches ──> one for each stream, newest first
+
+The windows of a stream come in their order. Single checks are made in any: who looks into last month again has not
+said how production is today, so they stand in the order of their windows.
 """
 
 from __future__ import annotations
@@ -8,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from benchkit.report.production_words import time_of
 from benchkit.types.board import CheckRow
 from benchkit.types.drift import BaselineInfo
 from dashboards import board
@@ -19,7 +23,7 @@ class Watch:
     """The checks that belong together: of one stream of a baseline, or all its single checks.
 
     Attributes:
-        rows: In the order of the checks, newest last; at least one.
+        rows: In the order of the windows, newest last; at least one.
     """
 
     info: BaselineInfo
@@ -40,7 +44,12 @@ def checked(filters: Filters) -> list[tuple[BaselineInfo, Sequence[CheckRow]]]:
     infos = {info.name: info for info in board.baselines()}
     gone = dict.fromkeys(row.baseline for row in board.checks(None, filters) if row.baseline not in infos)
     known = [*infos.values(), *(BaselineInfo(name, "", "", 0, 0) for name in gone)]
-    return [(info, board.checks(info.name, filters)) for info in known]
+    return [(info, _in_order(board.checks(info.name, filters))) for info in known]
+
+
+def _in_order(rows: Sequence[CheckRow]) -> Sequence[CheckRow]:
+    singles = sorted((row for row in rows if not row.stream), key=lambda row: time_of(row.at))
+    return [*(row for row in rows if row.stream), *singles]
 
 
 def watches(found: Sequence[tuple[BaselineInfo, Sequence[CheckRow]]]) -> list[Watch]:
@@ -50,4 +59,4 @@ def watches(found: Sequence[tuple[BaselineInfo, Sequence[CheckRow]]]) -> list[Wa
         for info, rows in found
         for stream in dict.fromkeys(row.stream for row in rows)
     ]
-    return sorted(made, key=lambda watch: watch.rows[-1].key, reverse=True)
+    return sorted(made, key=lambda watch: max(row.key for row in watch.rows), reverse=True)

@@ -19,6 +19,7 @@ from benchkit.cli.drift_options import (
 )
 from benchkit.cli.interrupt import ends_in_order
 from benchkit.errors import EXIT_OK
+from benchkit.sources.words import shown_place
 
 if TYPE_CHECKING:
     from benchkit.types.drift import BaselineInfo
@@ -93,7 +94,7 @@ def _make(
     quiet: bool,
     **columns: str | None,
 ) -> int:
-    say(f"benchkit drift: reading {source}", quiet=quiet)
+    say(f"benchkit drift: reading {shown_place(source)}", quiet=quiet)
     from benchkit.monitor.project import BaselineRequest, make_baseline
 
     with ends_in_order(), failures_of_models():

@@ -13,6 +13,7 @@ from benchkit.cli.drift_options import NAME, asked_of, canary_options, failures_
 from benchkit.cli.interrupt import ends_in_order
 from benchkit.cli.options import FILE, STDOUT, check_targets
 from benchkit.errors import EXIT_DRIFT, EXIT_OK
+from benchkit.sources.words import shown_place
 
 if TYPE_CHECKING:
     from benchkit.types.drift import DriftReport
@@ -44,7 +45,7 @@ def check(
     if window is not None and last is not None:
         raise click.UsageError("--window and --last exclude each other")
     check_targets({"--json": json_path, "--html": html_path})
-    say(f"benchkit drift: reading {source}", quiet=quiet)
+    say(f"benchkit drift: reading {shown_place(source)}", quiet=quiet)
     from benchkit.monitor.project import CheckRequest, check_source
     from benchkit.sources.spans import parse_window
 

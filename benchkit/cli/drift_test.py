@@ -15,6 +15,7 @@ from benchkit.cli.drift_options import columns_of, source_options
 from benchkit.cli.interrupt import ends_in_order
 from benchkit.cli.options import STDOUT, check_targets, json_option, quiet_option
 from benchkit.errors import EXIT_DRIFT, EXIT_OK
+from benchkit.sources.words import shown_place
 
 if TYPE_CHECKING:
     from benchkit.monitor.two_samples import MethodVerdict, SampleInfo, TwoSampleReport
@@ -72,7 +73,7 @@ def command(
     Exit codes: 0 no drift, 1 a method says drift, 2 wrong usage or source, 4 the dimensions differ, 130 interrupted.
     """
     check_targets({"--json": json_path})
-    say(f"benchkit drift: reading {reference} and {current}", quiet=quiet)
+    say(f"benchkit drift: reading {shown_place(reference)} and {shown_place(current)}", quiet=quiet)
     from benchkit.monitor.two_samples import TwoSampleRequest, run
 
     with ends_in_order():

@@ -13,6 +13,7 @@ import click
 from benchkit.cli.console import say
 from benchkit.cli.drift_options import NAME, Number, asked_of, canary_options, judging_options
 from benchkit.errors import EXIT_DRIFT, EXIT_INTERRUPTED, EXIT_OK
+from benchkit.sources.words import shown_place
 
 if TYPE_CHECKING:
     from benchkit.types.drift import DriftReport
@@ -61,7 +62,7 @@ def watch(
     """
     if (every is None) == (window_size is None):
         raise click.UsageError("give the windows: --every SPAN or --window-size N, and not both")
-    say(f"benchkit drift: following {source}", quiet=quiet)
+    say(f"benchkit drift: following {shown_place(source)}", quiet=quiet)
     from benchkit.monitor.watch import WatchRequest, watch_source
     from benchkit.sources.spans import parse_span
 

@@ -151,10 +151,13 @@ def _findings(task: TaskSpec) -> Iterable[Finding]:
 def prefetch_command(name: str, target: Path) -> int:
     """Fetch the data of a suite's MTEB tasks, to be carried to a machine without a network."""
     from benchkit.settings import load_settings
+    from benchkit.suite.mteb_names import locate_names
     from benchkit.tasks.mirror import mirror_data
     from benchkit.tasks.opened import expand_benchmark, open_task
 
     suite = _load(name, asks_mteb=True)
+    if suite.path is not None and (misnamed := locate_names(suite.path)) is not None:
+        raise misnamed
     cache_dir = load_settings(Path.cwd(), os.environ).cache_dir
     specs = [task for task in suite.tasks if task.data is None]
     for benchmark in suite.benchmarks:

@@ -37,7 +37,7 @@ from benchkit.report.drift_json import drift_to_dict
 from benchkit.settings import Settings
 from benchkit.sources.folder import SourceAbsent
 from benchkit.sources.open import open_source
-from benchkit.sources.windows import Cut, WindowCutter
+from benchkit.sources.windows import MOST_EMPTY, Cut, WindowCutter
 from benchkit.store.drift_state import DriftState
 from benchkit.types.drift import DriftReport, Harm, Rows, Source, WindowInfo
 
@@ -46,6 +46,7 @@ __all__ = ["WatchRequest", "stream_key", "watch_source"]
 RETRY_S = 60.0  # between two tries to tell what could not be told
 SETTLING_S = 60.0  # a file that isn't whole is left alone while it is younger
 _MEND_AND_START = "The watch has ended. Mend this, then start it again: it goes on where it stopped."
+_SILENT = f"{MOST_EMPTY:,} windows in a row have no rows: more of them are not told until rows come"
 
 
 def watch_source(
@@ -104,7 +105,9 @@ class _Watch:
         self._request, self._settings, self._baseline, self._source = request, settings, baseline, source
         self._kept, self._metrics, self._on_report, self._on_message = state, metrics, on_report, on_message
         self._key = stream_key(request, baseline, source)
-        self._state = self._committed = WatchState.of(state.progress(self._key), request.policy.run_length)
+        self._state = self._committed = WatchState.of(
+            state.progress(self._key), request.policy.run_length, baseline.info.digest
+        )
         self._cutter = WindowCutter(
             size=request.size, every=request.every, lateness=request.lateness, state=self._state.cut
         )
@@ -119,6 +122,9 @@ class _Watch:
         self._owes, self._tried, self._waits = False, 0.0, False
 
     def run(self, stop: threading.Event) -> int:
+        if self._state.given_up:
+            rows = f"{self._state.given_up} rows of unfinished windows"
+            self._on_message(f"{rows} were counted against the baseline before, and are in no window of this one")
         self._after_commit()
         try:
             self._follow(stop)
@@ -152,8 +158,7 @@ class _Watch:
             if not self._waits:
                 self._on_message(f"waiting for rows: {exc}")
             self._waits = True
-            # Without a window to close, the clock has no say: files that come late may hold rows of any time.
-            return exc.is_empty and bool(self._cutter.state.open)
+            return exc.is_empty
         self._waits = False
         return True
 
@@ -199,7 +204,7 @@ class _Watch:
 
     def _close(self, cut: Cut) -> DriftReport:
         windows = dict(self._state.windows)
-        window = windows.pop(str(cut.number), None) or empty_window(self._judged)
+        window = windows.pop(str(cut.number), None) or empty_window(self._judged, cut.start, cut.end)
         policy = self._request.policy
         standing = self._state.standing.advance(window_p(self._baseline, window, policy))
         p_values = segment_p_values(self._baseline, window, policy)
@@ -216,7 +221,7 @@ class _Watch:
                 harm=harm,
                 evidence=standing.evidence,
                 segments=judged_segments(segments, p_values, window.segment_rows),
-                notes=(*said, *self._left_out()),
+                notes=(*said, *self._left_out(), *([_SILENT] if cut.is_last_empty else [])),
                 layout=self._layout,
             ),
         )

@@ -7,7 +7,7 @@ WatchState ── progress ── state.db ── WatchState.of ──> the same
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,12 @@ class WatchRequest:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WatchState:
-    """What a watch knows between two commits."""
+    """What a watch knows between two commits.
+
+    Attributes:
+        baseline: Digest of the one that windows were counted against.
+        given_up: Rows of unfinished windows that were counted against the baseline before this one.
+    """
 
     position: Mapping[str, Any]
     cut: CutState
@@ -76,6 +81,8 @@ class WatchState:
     alerts: Mapping[str, Any] | None
     left_out: int = 0
     version: int = 0
+    baseline: str = ""
+    given_up: int = 0
 
     def progress(self) -> Progress:
         """Return what is committed."""
@@ -85,16 +92,21 @@ class WatchState:
             "segments": {name: each.to_json() for name, each in self.segments.items()},
             "alerts": self.alerts,
             "left_out": self.left_out,
+            "baseline": self.baseline,
         }
         return Progress(self.position, facts, pack(self.windows) if self.windows else b"", self.version)
 
     @classmethod
-    def of(cls, progress: Progress, run_length: int) -> WatchState:
-        """Return the state that was committed; that of a new watch where none was."""
+    def of(cls, progress: Progress, run_length: int, baseline: str) -> WatchState:
+        """Return the state that was committed; that of a new watch where none was.
+
+        Args:
+            baseline: Digest of the baseline now. Where it was renewed, the watch goes on in the same place.
+        """
         facts = progress.facts
         if not facts:
-            return cls({}, CutState(), {}, Standing.start(run_length), {}, None)
-        return cls(
+            return cls({}, CutState(), {}, Standing.start(run_length), {}, None, baseline=baseline)
+        state = cls(
             position=progress.position,
             cut=CutState.from_json(facts["cut"]),
             windows=unpack(progress.window),
@@ -103,14 +115,31 @@ class WatchState:
             alerts=facts["alerts"],
             left_out=facts["left_out"],
             version=progress.version,
+            baseline=facts["baseline"],
+        )
+        return state if state.baseline == baseline else state._renewed(run_length, baseline)
+
+    def _renewed(self, run_length: int, baseline: str) -> WatchState:
+        """Return the state in the same place without what was counted and concluded against the baseline before."""
+        cut = self.cut
+        # The rest of a span would look like one with few rows.
+        number = max((cut.number, *(number + 1 for number in cut.open)))
+        return replace(
+            self,
+            cut=replace(cut, number=number, filled=0, open=()),
+            windows={},
+            standing=Standing.start(run_length),
+            segments={},
+            baseline=baseline,
+            given_up=sum(window.rows for window in self.windows.values()),
         )
 
 
 def stream_key(request: WatchRequest, baseline: Baseline, source: Source) -> str:
-    """Return what names a watch: the same baseline, source, windows and policy go on where they stopped."""
+    """Return what names a watch: the same name of a baseline, source, windows and policy go on where they stopped."""
     return digest_json(
         {
-            "baseline": baseline.info.digest,
+            "baseline": baseline.info.name,
             # A relative path is another place in another folder.
             "source": source.name if "://" in source.name else str(Path(source.name).absolute()),
             "query": request.query,

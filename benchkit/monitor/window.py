@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from benchkit.drift.reference import Reference, assign
 from benchkit.drift.scores import ScoreBaseline, ScoreCounts, count_scores
 from benchkit.drift.sketch import Sketch, empty_sketch, sketch
 from benchkit.embeddings.fingerprint import text_key
+from benchkit.sources.times import microseconds
 from benchkit.types.drift import OUTSIDE, Rows
 
 TEXTS_KEPT = 40  # of each cluster
@@ -61,7 +63,8 @@ class Window:
     Attributes:
         segments: Sketches of the segments that have a reference.
         segment_rows: Rows of every segment.
-        start, end: Smallest and largest time, datetime64[us] in UTC; None where no row has one.
+        start, end: Smallest and largest time, datetime64[us] in UTC; None where no row has one. Of a span without rows
+            its own.
         late: Rows whose time lies before the window that they were counted in.
         points: Some of the rows in the baseline's plane.
         models: Name and fingerprint of each model that rows say made them, in order.
@@ -100,9 +103,14 @@ class Window:
         )
 
 
-def empty_window(judged: Judged) -> Window:
-    """Return the window of no rows."""
-    return Window(Health.empty(judged.reference.dimension), empty_sketch(judged.reference.frame))
+def empty_window(judged: Judged, start: datetime | None = None, end: datetime | None = None) -> Window:
+    """Return the window of no rows; of a span, where it is one of time."""
+    return Window(
+        Health.empty(judged.reference.dimension),
+        empty_sketch(judged.reference.frame),
+        start=None if start is None else np.datetime64(microseconds(start), "us"),
+        end=None if end is None else np.datetime64(microseconds(end), "us"),
+    )
 
 
 def window_of(judged: Judged, rows: Rows, *, late: int = 0, beside: Window | None = None) -> Window:

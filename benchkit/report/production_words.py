@@ -38,20 +38,32 @@ def production(watched: Watched, now: datetime) -> Answer:
     """Return how production stands: the worst watch, by its newest windows, and how many others there are.
 
     A watch is the windows of one stream; single checks of a baseline are one together. What was checked before a
-    baseline was renewed says nothing of it.
+    baseline was renewed says nothing of it. Of watches that stand alike, the one with the newest window is told.
 
     Args:
         watched: Baselines, each with its checks, newest last; one that is gone has no time of its creation.
     """
-    found = [_stands(info, rows, now) for info, checks in watched for rows in _streams(info, checks)]
+    found = _states(watched, now)
     if not found:
         hint = "a baseline is there, and no window was held against it" if watched else "there is no baseline yet"
         return Answer("info", "not watched", f"Production is not watched yet: {hint}.")
-    worst, source = max(found, key=lambda state: _BADNESS[state[0].standing])
+    worst, last = found[0]
     if len(found) == 1:
         return worst
+    source = f"{named(last.baseline)}, {named(last.source)}"
     others = _others([state.standing for state, _ in found], worst.standing)
     return Answer(worst.standing, worst.word, f"{worst.sentence.rstrip('.')} [{source}; {others}].")
+
+
+def told_window(watched: Watched, now: datetime) -> CheckRow | None:
+    """Return the newest window of the watch that `production` tells of; None where there is none."""
+    return next((last for _, last in _states(watched, now)), None)
+
+
+def _states(watched: Watched, now: datetime) -> list[tuple[Answer, CheckRow]]:
+    """Return how each watch stands and its newest window, the worst and newest first."""
+    found = [(_stands(info, rows, now), rows[-1]) for info, checks in watched for rows in _streams(info, checks)]
+    return sorted(found, key=lambda state: (_BADNESS[state[0].standing], time_of(state[1].at)), reverse=True)
 
 
 def _others(standings: Sequence[Standing], worst: Standing) -> str:
@@ -69,17 +81,17 @@ def _others(standings: Sequence[Standing], worst: Standing) -> str:
 def _streams(info: BaselineInfo, checks: Sequence[CheckRow]) -> list[list[CheckRow]]:
     streams: dict[str, list[CheckRow]] = defaultdict(list)
     for row in checks:
-        if not info.created or _time(row.checked_at) >= _time(info.created):
+        if not info.created or time_of(row.checked_at) >= time_of(info.created):
             streams[row.stream].append(row)
     return list(streams.values())
 
 
-def _stands(info: BaselineInfo, rows: Sequence[CheckRow], now: datetime) -> tuple[Answer, str]:
-    source, is_gone = f"{named(rows[-1].baseline)}, {named(rows[-1].source)}", not info.created
+def _stands(info: BaselineInfo, rows: Sequence[CheckRow], now: datetime) -> Answer:
+    is_gone = not info.created
     answer = _drifted(rows, now) if _is_alarm(rows[-1]) else _fine(rows, now, is_gone=is_gone)
     if not is_gone:
-        return answer, source
-    return replace(answer, sentence=f"{answer.sentence} Its baseline was deleted or can't be read."), source
+        return answer
+    return replace(answer, sentence=f"{answer.sentence} Its baseline was deleted or can't be read.")
 
 
 def _is_alarm(row: CheckRow) -> bool:
@@ -124,7 +136,7 @@ def _fine(rows: Sequence[CheckRow], now: datetime, *, is_gone: bool) -> Answer:
 
 
 def _is_stale(rows: Sequence[CheckRow], now: datetime) -> bool:
-    times = [_time(row.at).timestamp() for row in rows[-WINDOWS_TOLD:]]
+    times = [time_of(row.at).timestamp() for row in rows[-WINDOWS_TOLD:]]
     gaps = [later - earlier for earlier, later in pairwise(times) if later > earlier]
     usual = max(_DAY_S, _MISSED_WINDOWS * median(gaps)) if gaps else _QUIET_DAYS * _DAY_S
     return now.timestamp() - times[-1] > usual
@@ -133,7 +145,8 @@ def _is_stale(rows: Sequence[CheckRow], now: datetime) -> bool:
 # --- times
 
 
-def _time(text: str) -> datetime:
+def time_of(text: str) -> datetime:
+    """Return a time of the data; one without a zone is in UTC."""
     time = datetime.fromisoformat(text)
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
@@ -144,7 +157,7 @@ def day_words(text: str) -> str:
     >>> day_words("2026-10-25T16:16:26+00:00")
     '25 October 2026'
     """
-    day = _time(text)
+    day = time_of(text)
     return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
 
 
@@ -154,7 +167,7 @@ def ago_words(text: str, now: datetime) -> str:
     >>> ago_words("2026-10-25T16:00:00+00:00", datetime(2026, 10, 25, 19, 5, tzinfo=UTC))
     '3 h ago'
     """
-    seconds = now.timestamp() - _time(text).timestamp()
+    seconds = now.timestamp() - time_of(text).timestamp()
     if seconds < 90:
         return "just now"
     for name, size, most in (("min", 60.0, 90), ("h", 3600.0, 48)):

@@ -106,7 +106,7 @@ def _choose(
 
 
 def _open(tied: Sequence[str], apart: Sequence[str]) -> list[str]:
-    """Return what isn't known of the models that weren't told apart from the best, and of those not compared with it."""
+    """Return what stays open: the models that weren't told apart from the best, and those not compared with it."""
     said = []
     if tied:
         said.append(f"{_named(tied)} can't be told apart from it on these data")

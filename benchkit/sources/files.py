@@ -94,7 +94,8 @@ class FileSource:
             return False
         if not known.is_as_it_was(entry) and not known.has_digest(identify(self.folder, entry)):
             raise SourceError(
-                f"{self._place(entry.name)}: was replaced after it had been read; start from a new position"
+                f"{self._place(entry.name)}: was replaced after it had been read; put the old one back, or give the "
+                "new one another name to have it read as well"
             )
         return True
 

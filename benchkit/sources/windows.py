@@ -7,10 +7,14 @@ pieces of a batch, the cutter's `state` and the batch's `Rows.end` belong togeth
 windows' sums, a stream goes on after a crash with nothing counted twice or lost.
 
 Windows of time are numbered from 1970 (window k of 15 minutes begins at k · 15 minutes; of 7 days on a Thursday), so
-machines agree about them. A span without rows gives no cut; its number is missing. Rows may come out of order: a
-window is closed when a row is `lateness` newer than its end, or when the clock is, for whoever asks with `close_due`. A
-row of a closed window, or of a time before 1970, is late: it's counted, not given. So are rows without a time, and rows
-more than an hour in the future, which are a wrong clock and would close every window at once.
+machines agree about them. Rows may come out of order: a window is closed when a row is `lateness` newer than its end, or
+when the clock is, for whoever asks with `close_due`. A row of a closed window, or of a time before 1970, is late: it's
+counted, not given. So are rows without a time, and rows more than an hour in the future, which are a wrong clock and
+would close every window at once.
+
+Once a stream has begun, a span without rows is closed too: a source that falls silent is news. The clock tells of spans
+that someone was there to see end, since the stream was first followed; of older ones only a later row does, which
+shows that they are a gap and not the end of what was recorded.
 """
 
 from __future__ import annotations
@@ -31,6 +35,7 @@ from benchkit.types.drift import Rows, Source
 DEFAULT_LATENESS = timedelta(minutes=1)
 # Clocks of machines that are looked after differ by seconds.
 MAX_AHEAD = timedelta(hours=1)
+MOST_EMPTY = 1000  # windows without rows that are closed in a row; a gap of years would be nothing but these
 _US = timedelta(microseconds=1)
 _FOREVER = timedelta(days=365 * 1000)
 
@@ -40,11 +45,12 @@ class CutState:
     """What a cutter knows, as plain numbers.
 
     Attributes:
-        number: Of the window in hand (rows) or of the first that isn't closed (time).
+        number: Of the window in hand (rows) or of the first that isn't closed (time; 0 before one was closed).
         filled: Rows in the window in hand; of windows of rows only.
         open: Numbers of windows of time that have rows and aren't closed.
         newest: The newest time of a row, microseconds since 1970; None before one.
         late, untimed, ahead: Rows that were left out: of a closed window, without a time, from the future.
+        since: When windows of time were first asked for, microseconds since 1970; None of an older state.
     """
 
     number: int = 0
@@ -54,6 +60,7 @@ class CutState:
     late: int = 0
     untimed: int = 0
     ahead: int = 0
+    since: int | None = None
 
     @property
     def left_out(self) -> int:
@@ -70,8 +77,8 @@ class CutState:
             SourceError: something is missing.
         """
         try:
-            known = {each.name: found[each.name] for each in fields(CutState)}
-            return CutState(**known | {"open": tuple(known["open"])})
+            known = {each.name: found[each.name] for each in fields(CutState) if each.name != "since"}
+            return CutState(since=found.get("since"), **known | {"open": tuple(known["open"])})
         except (KeyError, TypeError) as exc:
             raise SourceError(f"the stored state of the windows is damaged ({exc})") from exc
 
@@ -86,6 +93,7 @@ class Cut:
         is_closed: No more rows of it will come.
         start, end: Of its span [start, end) in UTC; None for a window of rows.
         is_whole: Closed with all its rows; False for the rest at a stream's end.
+        is_last_empty: The last of 1,000 windows without rows; more of them aren't given.
     """
 
     number: int
@@ -94,6 +102,7 @@ class Cut:
     start: datetime | None = None
     end: datetime | None = None
     is_whole: bool = True
+    is_last_empty: bool = False
 
 
 @dataclass(slots=True)
@@ -121,6 +130,8 @@ class WindowCutter:
             raise ValueError("give the size of a window in rows, or its span, and not both")
         if (self.size is not None and self.size < 1) or (self.every is not None and self.every <= timedelta(0)):
             raise ValueError(f"a window must have rows or a span, got {self.size or self.every}")
+        if self.every is not None and self.state.since is None:
+            self.state = replace(self.state, since=microseconds(self.clock()))
 
     def cut(self, rows: Rows) -> list[Cut]:
         """Return the pieces of a batch, in the order in which windows close.
@@ -132,9 +143,10 @@ class WindowCutter:
 
     def close_due(self) -> list[Cut]:
         """Close the windows of time that the clock says are over; for a source that was read to its end."""
-        if self.every is None:
+        if self.every is None or self.state.newest is None or self.state.since is None:
             return []
-        return self._close_before(self._limit(microseconds(self.clock())))
+        limit = self._limit(microseconds(self.clock()))
+        return self._close_before(limit, self._number_of(self.state.newest), watched=self._number_of(self.state.since))
 
     def close_all(self) -> list[Cut]:
         """Close what is open: the stream has ended."""
@@ -172,6 +184,7 @@ class WindowCutter:
         is_late = fits & (numbers < self._closed_before_each(times, fits))
         taken = fits & ~is_late
         present = [int(number) for number in np.unique(numbers[taken])]
+        before = self.state.newest
         cuts = [self._timed(number, rows.take(taken & (numbers == number)), is_closed=False) for number in present]
         self.state = replace(
             self.state,
@@ -181,7 +194,11 @@ class WindowCutter:
             untimed=self.state.untimed + int((~has_time).sum()),
             ahead=self.state.ahead + int(is_ahead.sum()),
         )
-        return cuts + ([] if self.state.newest is None else self._close_before(self._limit(self.state.newest)))
+        if self.state.newest is None:
+            return cuts
+        return cuts + self._close_before(
+            self._limit(self.state.newest), self._number_of(self.state.newest if before is None else before)
+        )
 
     def _closed_before_each(self, times: NDArray[np.int64], fits: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Return, for each row, which windows the rows before it have closed: the same however a stream is batched."""
@@ -195,12 +212,37 @@ class WindowCutter:
         assert self.every is not None
         return (newest - self.lateness // _US) // (self.every // _US)
 
-    def _close_before(self, first: int) -> list[Cut]:
-        """Close the open windows before a number, the oldest first."""
+    def _number_of(self, time: int) -> int:
+        assert self.every is not None
+        return time // (self.every // _US)
+
+    def _close_before(self, first: int, seen: int, *, watched: int = 0) -> list[Cut]:
+        """Close the windows before a number that have rows or follow one that had, the oldest first.
+
+        Args:
+            seen: The last window that had rows before those in hand.
+            watched: The first window without rows that may be told of after the newest row.
+        """
         due = [number for number in self.state.open if number < first]
+        if not due and not self.state.number:
+            return []
+        start = self.state.number or due[0]
+        last, cuts = min(seen, start - 1), []
+        for number in due:
+            cuts += [*self._empty(start, number, last), self._timed(number, None, is_closed=True)]
+            start, last = number + 1, number
+        cuts += self._empty(max(start, watched), first, last)
         still = tuple(number for number in self.state.open if number >= first)
         self.state = replace(self.state, number=max(self.state.number, first), open=still)
-        return [self._timed(number, None, is_closed=True) for number in due]
+        return cuts
+
+    def _empty(self, start: int, stop: int, last: int) -> list[Cut]:
+        """Close windows without rows; `last` is the one that had some."""
+        end = last + MOST_EMPTY
+        numbers = range(0)
+        return [
+            replace(self._timed(number, None, is_closed=True), is_last_empty=number == end) for number in numbers
+        ]
 
     def _timed(self, number: int, rows: Rows | None, *, is_closed: bool) -> Cut:
         assert self.every is not None

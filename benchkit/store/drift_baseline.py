@@ -87,8 +87,8 @@ def load_baseline(folder: Path, name: str) -> KeptBaseline:
     arrays, head = _unpacked(path, name, content)
     if head.get("version") != FORM_VERSION:
         raise NotComparable(
-            f"{path}: form {head.get('version')!r}, and this benchkit reads form {FORM_VERSION}; make the baseline "
-            f"again: benchkit drift baseline create {name} --from ..."
+            f"{path}: form {head.get('version')!r}, and this benchkit reads form {FORM_VERSION}; renew it: "
+            f"benchkit drift baseline renew {name} --from SOURCE"
         )
     facts, digest = head.get("facts"), head.get("digest")
     if not isinstance(facts, dict) or not isinstance(digest, str) or digest != _digest_or_none(facts, arrays):

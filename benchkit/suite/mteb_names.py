@@ -49,8 +49,8 @@ def _misnomers(entry: Mapping[str, Any]) -> Iterator[Misnomer]:
 
 
 def _may_be_own(entry: Mapping[str, Any]) -> bool:
-    """Whether the entry has a type, or its writer meant it to: then its name is no name of MTEB's."""
-    known = TaskEntry.model_fields
+    """Whether the entry has a type, or its writer may have meant it to: then its name is none of MTEB's."""
+    known = [*TaskEntry.model_fields, "benchmark"]
     keys = {key if key in known else nearest(str(key), known) for key in entry}
     return bool(keys & {"type", "columns", "language", "benchmark"})
 

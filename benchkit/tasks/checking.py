@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from benchkit.tasks.local_data import read_labelled, read_pairs, read_retrieval
+from benchkit.tasks.own.labelled import read_labelled
+from benchkit.tasks.own.pairs import read_pairs
+from benchkit.tasks.own.retrieval import read_retrieval
 from benchkit.types.task import TaskSpec
 
 

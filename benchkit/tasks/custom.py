@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchkit.errors import SuiteError, nearest
-from benchkit.tasks.local_data import PairData, RetrievalData, read_labelled, read_pairs, read_retrieval
+from benchkit.tasks.own.labelled import read_labelled
+from benchkit.tasks.own.pairs import PairData, read_pairs
+from benchkit.tasks.own.retrieval import RetrievalData, read_retrieval
 from benchkit.tasks.tag_columns import OwnTags
 from benchkit.types.task import TaskSpec
 
@@ -199,7 +201,15 @@ def _read_label_task(spec: TaskSpec, data: Path) -> _Read:
         return Dataset.from_dict({"text": texts, "label": numbered(labels), "label_text": names_of})
 
     train = part(rows.train_texts, rows.train_labels)
-    return _Read(DatasetDict({"train": train, SPLIT: part(rows.texts, rows.labels)}), rows.notes, tags)
+    notes = (*rows.notes, *_positive_note(spec.metric, names))
+    return _Read(DatasetDict({"train": train, SPLIT: part(rows.texts, rows.labels)}), notes, tags)
+
+
+def _positive_note(metric: str | None, names: Sequence[str]) -> tuple[str, ...]:
+    """Say which of two labels average precision is of, where their names leave it open."""
+    if metric != "ap" or len(names) != 2 or names[1] == "1":
+        return ()
+    return (f"ap looks for the label {names[1]!r}, the second of the two by name, and not for {names[0]!r}",)
 
 
 def _as_list(label: Any) -> list[str]:

@@ -3,7 +3,7 @@
     rows, labels or texts of a file ──┬──> what to refuse: nobody can know which of two readings is meant
                                       └──> what to note: the plain reading is likely, and a mistake is common
 
-All functions are pure and return sentences; places and files are added by `local_data`.
+All functions are pure and return sentences; places and files are added in `own/`.
 """
 
 from __future__ import annotations
@@ -68,10 +68,35 @@ def is_quoted_after_space(field: str, line: str) -> bool:
     return len(plain) > 1 and plain[0] == plain[-1] == '"' and f",{field}" in line
 
 
-def parts_in_one(values: Iterable[Any]) -> str:
-    """Return the parts of a data set that a column `split` names, "" unless there are several."""
-    found = sorted({str(value) for value in values if value not in (None, "")})
-    return ", ".join(found) if len(found) > 1 and any(name.strip().lower() in _PARTS for name in found) else ""
+def column_of_parts(rows: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """Return the column that tells which part of a data set a row is of, and its values; ("", "") for none.
+
+    It is one called "split" that names such a part, or one of any name that names nothing else; one part alone is none.
+
+    >>> column_of_parts([{"text": "a", "set": "train"}, {"text": "b", "set": "test"}])
+    ('set', 'test, train')
+    """
+    for name in dict.fromkeys(name for row in rows for name in row):
+        values = _values(rows, name)
+        if len(values) > 1 and any(map(_is_part, values)):
+            return name, ", ".join(sorted(values))
+    return "", ""
+
+
+def _values(rows: Sequence[Mapping[str, Any]], name: str) -> set[str]:
+    """Return the values of "split", and of another column none as soon as one of them is no part."""
+    found: set[str] = set()
+    for value in (row.get(name) for row in rows):
+        if value in (None, ""):
+            continue
+        if name != "split" and not _is_part(value):
+            return set()
+        found.add(value if isinstance(value, str) else repr(value))
+    return found
+
+
+def _is_part(value: Any) -> bool:
+    return isinstance(value, str) and value.strip().casefold() in _PARTS
 
 
 def grades_elsewhere(rows: Sequence[Mapping[str, Any]], *, known: Iterable[str]) -> str:
@@ -96,7 +121,10 @@ def plain_label(label: str) -> str:
     >>> plain_label("refund "), plain_label("2.0")
     ('refund', '2')
     """
-    plain = " ".join(unicodedata.normalize("NFC", label).split())
+    shown = "".join(sign for sign in unicodedata.normalize("NFC", label) if unicodedata.category(sign) != "Cf")
+    plain = " ".join(shown.split())
+    if len(plain) > 2 and plain[0] == plain[-1] == '"':
+        plain = plain[1:-1]
     whole = _WHOLE_NUMBER.fullmatch(plain)
     return whole[1] if whole else plain
 

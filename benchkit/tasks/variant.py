@@ -80,7 +80,7 @@ class VariantView:
 
     def _cut(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         dimension = self._variant.truncate_dim or vectors.shape[1]
-        if dimension >= vectors.shape[1] and not self._normalize:
+        if dimension == vectors.shape[1] and not self._normalize:
             return vectors
         return truncate(vectors, dimension, renormalize=self._normalize)
 

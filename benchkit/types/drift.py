@@ -375,7 +375,8 @@ class WindowInfo:
     """Which rows were looked at.
 
     Attributes:
-        start, end: Times of the first and last row (ISO 8601, UTC), or "" where rows have none.
+        start, end: Times of the first and last row (ISO 8601, UTC), or "" where rows have none; of a span of time
+            without rows its own.
         model, fingerprint: What the rows say made them; "" where they say nothing.
     """
 

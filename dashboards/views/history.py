@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import streamlit as st
 
@@ -26,7 +27,7 @@ from dashboards.picks import picked
 from dashboards.theme import PAGES
 from dashboards.watches import checked
 
-_GATES, _ALARMS = "gates", "drift-alarms"
+_GATES, _ALARMS, _TABS = "gates", "drift-alarms", "history-lists"
 _GATE_COLUMNS = {
     "verdict_words": "verdict",
     "candidate": "candidate",
@@ -71,14 +72,30 @@ def show() -> None:
         key="history-happenings",
         absent="Nothing was decided and nothing happened in this time.",
     )
-    titles = (f"Gates ({len(gates)})", f"Champions ({len(champions)})", f"Drift alarms ({len(alarms)})")
-    of_gates, of_champions, of_alarms = st.tabs(titles)
+    of_gates, of_champions, of_alarms = _lists(gates, champions, alarms)
     with of_gates, place.problems_told():
         _show_gates(gates, filters)
     with of_champions:
         _show_champions(champions)
     with of_alarms:
         _show_alarms(alarms, filters)
+
+
+def _lists(gates: Sequence[GateRow], champions: Sequence[ChampionRow], alarms: Sequence[CheckRow]) -> Sequence[Any]:
+    """Place a tab for each list; the address has the last word on the one in front."""
+    titles = {
+        "gates": f"Gates ({len(gates)})",
+        "champions": f"Champions ({len(champions)})",
+        "alarms": f"Drift alarms ({len(alarms)})",
+    }
+    asked = chosen().decided
+    st.session_state[_TABS] = titles.get(asked or "", titles["gates"])
+    names = {title: name for name, title in titles.items()}
+
+    def keep() -> None:
+        choose(decided=names[st.session_state[_TABS]])
+
+    return st.tabs(list(names), key=_TABS, on_change=keep)
 
 
 def _counted(gates: Sequence[GateRow], champions: Sequence[ChampionRow], alarms: Sequence[CheckRow]) -> str:

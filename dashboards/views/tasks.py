@@ -18,7 +18,7 @@ from benchkit.report.view import reference, summaries, task_names
 from benchkit.types.comparison import Comparison
 from dashboards import item_view, place
 from dashboards.bar import choose, chosen
-from dashboards.choices import box, comparison_box
+from dashboards.choices import box, comparison_box, part
 from dashboards.compared import FIRST_COMMANDS, Picked, picked, warned
 from dashboards.map_clicks import clickable, clicked
 from dashboards.place import Row, escaped, plain
@@ -71,15 +71,9 @@ def two_models(comparison: Comparison, models: Sequence[str]) -> tuple[str, str 
 
 
 def _map(comparison: Comparison, against: str) -> None:
-    kind = st.segmented_control(
-        "Show",
-        (_SCORES, _DIFFERENCES),
-        default=_DIFFERENCES if chosen().against else _SCORES,
-        format_func=lambda kind: kind if kind == _SCORES else f"differences from {escaped(against, 60)}",
-        key="tasks-map-kind",
-        label_visibility="collapsed",
-        required=True,
-    )
+    names = {_SCORES: _SCORES, _DIFFERENCES: f"differences from {escaped(against, 60)}"}
+    usual = _DIFFERENCES if chosen().against else _SCORES
+    kind = part("Show", names, usual, field="cells", key="tasks-map-kind")
     drawn = task_map(comparison, baseline=None if kind == _SCORES else against)
     absent = "Nothing was scored." if kind == _SCORES else "Nothing was compared with this model."
     place.chart(clickable(drawn), key=f"tasks-map-{kind}", on_pick=_on_click(comparison), absent=absent)

@@ -8,6 +8,7 @@ limits ── sliders ── recommended anew ──> first line, what is left o
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import streamlit as st
@@ -16,7 +17,8 @@ from benchkit.report import words
 from benchkit.report.board_words import Answer, choice, gate
 from benchkit.report.charts.quality import quality_against
 from benchkit.report.cost_view import budget_lines
-from benchkit.report.production_words import production
+from benchkit.report.production_words import production, told_window
+from benchkit.types.board import CheckRow
 from benchkit.types.comparison import Comparison
 from dashboards import board, place
 from dashboards.bar import chosen
@@ -44,39 +46,37 @@ def show() -> None:
         found = picked()
     limited = within(found.comparison, budget_of(found.comparison, chosen())) if found else None
     model = choice(limited) if limited else Answer("info", "none yet", "There is no comparison to choose by.")
-    now = _production()
+    watched, today = checked(chosen()), datetime.now(UTC)
+    now = production(watched, today)
     with st.container(key="answer", gap="small"):
         st.header(escaped(model.sentence, _LONGEST), anchor=False)
         place.sentence(now.sentence, now.standing)
-    _cards(model, limited, gate(board.gates(chosen())), now)
+    _cards(model, limited, gate(board.gates(chosen())), now, told_window(watched, today))
     if found is None or limited is None:
         place.empty("No comparison is of this choice.", FIRST_COMMANDS)
         return
     _explained(found, limited)
 
 
-def _production() -> Answer:
-    return production(checked(chosen()), datetime.now(UTC))
-
-
 # ---------------------------------------------------------------- cards
 
 
-def _cards(model: Answer, limited: Comparison | None, last_gate: Answer, now: Answer) -> None:
+def _cards(model: Answer, limited: Comparison | None, last_gate: Answer, now: Answer, window: CheckRow | None) -> None:
+    told = chosen() if window is None else replace(chosen(), baseline=window.baseline, window=window.key)
     with st.container(key="cards"):
-        for column, (title, answer, said, page, label) in zip(
+        for column, (title, answer, said, page, label, asked) in zip(
             st.columns(3, gap="small"),
             (
-                (_choice_title(limited, model), model, _choice_words(limited), "compare", "→ Compare the models"),
-                (f"Gate: {last_gate.word}", last_gate, last_gate.sentence, "history", "→ All gates"),
-                (f"Production: {now.word}", now, _champion_words(limited), "drift", "→ Windows and causes"),
+                (_choice_title(limited, model), model, _choice_words(limited), "compare", "→ Compare the models", None),
+                (f"Gate: {last_gate.word}", last_gate, last_gate.sentence, "history", "→ All gates", None),
+                (f"Production: {now.word}", now, _champion_words(limited), "drift", "→ Windows and causes", told),
             ),
             strict=True,
         ):
             with column, st.container(border=True, gap="xsmall", height="stretch"):
                 st.markdown(f"{SIGNS[answer.standing]} **{escaped(title)}**")
                 st.caption(escaped(said, _LONGEST))
-                link(page, label)
+                link(page, label, asked)
 
 
 def _choice_title(limited: Comparison | None, answer: Answer) -> str:

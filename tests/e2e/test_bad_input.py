@@ -189,11 +189,20 @@ REFUSED_SUITES = {
     ),
     "task": (
         "name: x\ntasks:\n  - {name: STSBenchmrk}\n",
-        ["bad.yaml: task 'STSBenchmrk': no MTEB task of this name", "'STSBenchmark'", "give type and data"],
+        ["bad.yaml:3: tasks[0].name: no MTEB task named 'STSBenchmrk'", "'STSBenchmark'", "give type and data"],
     ),
     "benchmark": (
         'name: x\ntasks:\n  - {benchmark: "MTEB(eng, v9)"}\n',
-        ["bad.yaml: no MTEB benchmark named 'MTEB(eng, v9)'", "MTEB(eng, v2)"],
+        ["bad.yaml:3: tasks[0].benchmark: no MTEB benchmark named 'MTEB(eng, v9)'", "MTEB(eng, v2)"],
+    ),
+    "names and keys": (
+        "name: x\nseeed: 1\ntasks:\n  - {name: STSBenchmrk}\n  - {name: STS22, subsets: [enn], splits: [tset]}\n",
+        [
+            "bad.yaml:2: seeed: unknown key (did you mean 'seed'?)",
+            "bad.yaml:4: tasks[0].name: no MTEB task named 'STSBenchmrk'",
+            "bad.yaml:5: tasks[1].subsets[0]: the MTEB task 'STS22' has no subset 'enn' (did you mean 'en'?)",
+            "bad.yaml:5: tasks[1].splits[0]: the MTEB task 'STS22' has no split 'tset' (did you mean 'test'?)",
+        ],
     ),
     "empty": ("", ["bad.yaml:1: the file is empty", "template.yaml"]),
     "tab": ("name: x\ntasks:\n\t- {name: a}\n", ["bad.yaml:3: a tab where YAML wants spaces"]),
@@ -412,7 +421,7 @@ def test_what_is_odd_in_data_but_has_a_score_is_said_with_the_score(project: Pat
 
 
 def test_lone_surrogate_becomes_the_replacement_character(tmp_path: Path) -> None:
-    from benchkit.tasks.local_data import read_pairs
+    from benchkit.tasks.own.pairs import read_pairs
 
     pairs({"sentence1": "\ud83d", "score": 1}, {"sentence1": "\ud83d\ude00", "score": 2})(tmp_path / "x.jsonl")
     assert read_pairs(tmp_path / "x.jsonl", {}, kind="STS").first == ["\ufffd", "\U0001f600"]

@@ -27,8 +27,9 @@ _MARK_LINES = 4
 _DASHES: dict[MarkKind, list[int]] = {"champion": [1, 0], "model": [6, 3], "baseline": [2, 2]}
 _HALF_DAY = 12 * 3600.0
 _FAR_OFF = 7_258_118_400.0  # 2200-01-01: a time that stands for none would squeeze all others together
-_WEEK = 7 * 24 * 3600.0
-_PAD = 0.03  # of the span, on each side
+_PAD, _LEAST_PAD = 0.03, 15.0  # of the span on each side, and seconds: ticks of less than a second would read alike
+# Of how long an axis at most, in seconds, ticks are told how: no two of the six may read alike.
+_FORMATS = ((15 * 60.0, "%H:%M:%S"), (7 * 24 * 3600.0, "%m-%d %H:%M"), (float("inf"), "%Y-%m-%d"))
 
 
 def moment(text: str) -> float | None:
@@ -86,10 +87,9 @@ class TimeAxis:
             domain: list[Any] = [self.low, self.high]
             axis = {"title": "check", "tickMinStep": 1, "format": "d", **more}
             return {"field": "number", "type": "quantitative", "scale": {"domain": domain, "nice": False}, "axis": axis}
-        is_long = self.high - self.low > _WEEK
         axis = {
             "title": "time (UTC)",
-            "format": "%Y-%m-%d" if is_long else "%m-%d %H:%M",
+            "format": next(said for most, said in _FORMATS if self.high - self.low <= most),
             "tickCount": 6,
             "labelOverlap": "parity",
             "labelSeparation": 10,
@@ -122,7 +122,8 @@ def time_axis(times: Sequence[Sequence[str]]) -> TimeAxis:
     known = [at for at in found if at is not None]
     if len(known) < len(found):
         return TimeAxis(tuple(map(float, range(1, len(found) + 1))), 0.5, len(found) + 0.5, False)
-    pad = _PAD * (max(known) - min(known)) or _HALF_DAY
+    span = max(known) - min(known)
+    pad = max(_PAD * span, _LEAST_PAD) if span else _HALF_DAY
     return TimeAxis(tuple(known), min(known) - pad, max(known) + pad, True)
 
 

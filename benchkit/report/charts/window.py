@@ -204,5 +204,5 @@ def _segment_words(everything: Sequence[SegmentResult], kept: Sequence[SegmentRe
     if tested > len(kept):
         said.append(f"the {len(kept)} with the smallest p are shown, alarms first")
     if len(everything) > tested:
-        said.append(f"{len(everything) - tested} had too few rows for a test")
+        said.append(f"{len(everything) - tested} not tested, with too few rows here or in the baseline")
     return f"{'; '.join(said)}."

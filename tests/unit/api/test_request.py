@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from own_data import sts
 
-from benchkit.api.request import Request, prepare
+from benchkit.api.request import Request, open_tasks, prepare
 from benchkit.errors import BenchkitError, ModelError, SuiteError, UsageError
 from benchkit.types.cost import Budget
+from benchkit.types.task import TaskSpec
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
@@ -40,6 +41,27 @@ def test_what_is_asked_for_wins_over_the_settings(project: Path) -> None:
     prepared = prepare(ask(project, "tfidf", "bm25", tracking_uri="http://127.0.0.1:1", seed=7))
     assert [model.meta.name for model in prepared.models] == ["tfidf", "bm25"]
     assert (prepared.tracking_uri, prepared.seed) == ("http://127.0.0.1:1", 7)
+
+
+def test_unknown_names_have_their_lines_and_are_told_with_what_is_wrong_with_own_data(project: Path) -> None:
+    (project / "own.yaml").write_text(
+        "name: own\ntasks:\n  - {name: STSBenchmrk}\n  - {name: pairs, type: STS, data: pairs.jsonl}\n"
+        "  - {name: STS22, subsets: [xx]}\n"
+    )
+    (project / "pairs.jsonl").write_text('{"sentence1": "a", "sentence2": "b", "score": "high"}\n')
+    with pytest.raises(SuiteError) as caught:
+        prepare(ask(project))
+    first, second, third = str(caught.value).splitlines()
+    assert first.startswith(f"{project}/own.yaml:3: tasks[0].name: no MTEB task named 'STSBenchmrk' (did you mean 'S")
+    assert second.startswith(f"{project}/own.yaml:5: tasks[2].subsets[0]: the MTEB task 'STS22' has no subset 'xx'")
+    assert third.startswith(f"{project}/pairs.jsonl:1: score should be a finite number")
+
+
+def test_a_suite_made_in_code_tells_of_unknown_names_without_a_line(project: Path) -> None:
+    prepared = prepare(ask(project))
+    suite = dataclasses.replace(prepared.suite, path=None, tasks=(TaskSpec(name="STSBenchmrk"),))
+    with pytest.raises(SuiteError, match=r"^no MTEB task named 'STSBenchmrk'"):
+        open_tasks(suite, prepared.settings)
 
 
 def test_no_track_means_no_store(project: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from benchkit.cli.suites import command
-from benchkit.errors import EXIT_OK, EXIT_USAGE
+from benchkit.errors import EXIT_OK, EXIT_USAGE, SuiteError
 
 PAIRS = "sentence1,sentence2,score\na cold room,no heat,5\na late bill,no heat,0\nlogin,password,3\n"
 
@@ -32,12 +32,37 @@ def test_validate_refuses_names_that_mteb_does_not_know_and_still_checks_own_dat
         "name: own, type: STS, data: pairs.csv",
     )
     assert code == EXIT_USAGE
-    assert "x.yaml: task 'STSBenchmrk': no MTEB task of this name" in output
-    assert "Did you mean: 'STSBenchmark'?" in output
-    assert "x.yaml: no MTEB benchmark named 'MTEB(eng, v3)'" in output
-    assert "x.yaml: task 'STS12': no subset xx" in output
+    assert "x.yaml:3: tasks[0].name: no MTEB task named 'STSBenchmrk' (did you mean 'STSBenchmark'?)" in output
+    assert "x.yaml:4: tasks[1].benchmark: no MTEB benchmark named 'MTEB(eng, v3)'" in output
+    assert "x.yaml:5: tasks[2].subsets[0]: the MTEB task 'STS12' has no subset 'xx'; it has default" in output
     assert "own:\n  warning: 3 pairs;" in output
     assert "are not checked here" not in output
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_validate_tells_of_names_and_of_keys_at_once(tmp_path: Path) -> None:
+    with pytest.raises(SuiteError) as caught:
+        validate(tmp_path, "name: STSBenchmrk, limts: {items: 3}")
+    assert [line.partition(" ")[2] for line in str(caught.value).splitlines()] == [
+        "tasks[0].limts: unknown key (did you mean 'limits'?)",
+        (
+            "tasks[0].name: no MTEB task named 'STSBenchmrk' (did you mean 'STSBenchmark'?); for data of your own give "
+            "type and data"
+        ),
+    ]
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_prefetch_tells_of_all_unknown_names_before_it_fetches(tmp_path: Path) -> None:
+    suite = tmp_path / "x.yaml"
+    suite.write_text("name: x\ntasks:\n  - {name: STSBenchmrk}\n  - {benchmark: nothing}\n")
+    with pytest.raises(SuiteError) as caught:
+        CliRunner().invoke(
+            command, ["prefetch", str(suite), "--to", str(tmp_path)], standalone_mode=False, catch_exceptions=False
+        )
+    first, second = str(caught.value).splitlines()
+    assert first.startswith(f"{suite}:3: tasks[0].name: no MTEB task named 'STSBenchmrk'")
+    assert second == f"{suite}:4: tasks[1].benchmark: no MTEB benchmark named 'nothing'"
 
 
 @pytest.mark.usefixtures("own_cache")

@@ -187,6 +187,16 @@ def test_watches_are_of_one_baseline_and_stream_newest_first(mlruns: Path) -> No
 # ---------------------------------------------------------------- the answer
 
 
+def test_single_checks_stand_in_the_order_of_their_windows_and_not_of_the_checks(mlruns: Path) -> None:
+    first_of_november, second_of_november = boards.windows("ok", "warn")
+    keep(mlruns, second_of_november, first_of_november, stream="")  # who looks back later has not said that all is fine
+    rows = watches(checked(Filters()))[0].rows
+    assert [row.severity for row in rows] == ["ok", "warn"]
+    page = shown()
+    assert first(page).startswith("Production has drifted since 2 November 2026")
+    assert "▲ WARN · 2026-11-02 00:00 to 23:00 · 2 of 2" in sentences(page)
+
+
 def test_a_quiet_watch_is_fine_and_asks_for_nothing(mlruns: Path) -> None:
     keep(mlruns, *boards.windows("ok", "ok"))
     page = shown()

@@ -107,6 +107,12 @@ def test_everything_is_counted_and_listed_newest_first(mlruns: Path) -> None:
     assert list(table(page, "window", "baseline")["verdict"]) == ["◆ CRITICAL", "▲ WARN"]
 
 
+def test_the_list_in_front_is_that_of_the_address(mlruns: Path) -> None:
+    keep(mlruns, gates.passed())
+    for asked, title in (("alarms", "Drift alarms (0)"), ("champions", "Champions (2)"), ("gone", "Gates (1)")):
+        assert shown(decided=asked).session_state["history-lists"] == title
+
+
 def test_lanes_and_margins_say_what_they_show(mlruns: Path) -> None:
     keep(mlruns, gates.passed(), gates.failed())
     watch(mlruns, "warn")

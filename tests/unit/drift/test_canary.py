@@ -272,6 +272,21 @@ def test_ndcg_is_that_of_trec_eval(judged, vectors):
     assert measure_harm(judged, now).ndcg_at_10 == pytest.approx(np.mean(expected))
 
 
+def test_the_interval_of_a_total_loss_stays_where_a_change_of_ndcg_can_be(vectors):
+    """Each query found its twin first; now one alone does, far behind."""
+    twins = np.vstack([vectors[:20], vectors])
+    qrels = {query: {20 + query: 1} for query in range(20)}
+    canaries = make_canaries(_texts(N + 20), twins, clusters=np.zeros(N + 20, int), queries=range(20), qrels=qrels)
+    now = twins.copy()
+    now[:20] = -twins[:20]
+    now[0] = vectors[0] + 2 * vectors[N_CLUSTERS]  # another of its cluster comes first
+    harm = measure_harm(canaries, now)
+    assert harm.ndcg_before == 1
+    assert 0 < harm.ndcg_at_10 < 0.04
+    assert -1 <= harm.ndcg_change_low < -0.9
+    assert harm.ndcg_change_low < harm.ndcg_at_10 - 1 < harm.ndcg_change_high
+
+
 def test_three_judged_queries_have_a_score_and_no_interval(vectors):
     qrels = {query: {50 + query: 1} for query in range(3)} | {3: {60: 0}}
     few = make_canaries(_texts(N), vectors, clusters=np.zeros(N, int), queries=range(40), qrels=qrels)

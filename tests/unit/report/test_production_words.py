@@ -12,7 +12,7 @@ import pytest
 
 from benchkit.report.board_rows import check_rows
 from benchkit.report.board_words import Answer
-from benchkit.report.production_words import ago_words, production
+from benchkit.report.production_words import ago_words, production, told_window
 from benchkit.types.board import CheckRow
 
 INFO = replace(drift_reports.BASELINE, created="2026-10-01T00:00:00+00:00")
@@ -151,6 +151,22 @@ def test_the_worst_watch_is_told_although_another_was_checked_later() -> None:
     other = replace(INFO, name="other")
     fine = production([(INFO, second), (other, second)], at(4))
     assert fine.sentence.endswith("[support, documents; 1 other watch as well].")
+
+
+def test_of_watches_that_stand_alike_the_one_with_the_newest_window_is_told() -> None:
+    newer, older = rows("ok", "warn", "warn"), rows("warn")
+    for watched in (
+        [(INFO, newer), (replace(INFO, name="b"), older)],
+        [(replace(INFO, name="b"), older), (INFO, newer)],
+    ):
+        assert "since 2 November 2026" in production(watched, at(4)).sentence
+        assert told_window(watched, at(4)) == newer[-1]
+
+
+def test_the_window_told_is_of_the_watch_that_the_sentence_is_of() -> None:
+    fine, drifted = rows("ok", "ok", "ok"), rows("warn")
+    assert told_window([(INFO, fine), (replace(INFO, name="b"), drifted)], at(4)) == drifted[-1]
+    assert told_window([(INFO, [])], at(4)) is None
 
 
 def test_times_without_rows_are_those_of_the_checks() -> None:

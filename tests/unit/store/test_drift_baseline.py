@@ -166,7 +166,7 @@ def test_a_file_of_something_else_altogether_is_damaged(tmp_path: Path) -> None:
 def test_another_form_is_not_comparable(version: object, tmp_path: Path) -> None:
     head = json.dumps({"version": version, "digest": "0", "facts": {}})
     path_of(tmp_path, "x").write_bytes(save({}, {"benchkit": head}))
-    said = rf"form {version!r}, and this benchkit reads form {FORM_VERSION}; .*benchkit drift baseline create x --from"
+    said = rf"form {version!r}, and this benchkit reads form {FORM_VERSION}; .*benchkit drift baseline renew x --from"
     with pytest.raises(NotComparable, match=said):
         load_baseline(tmp_path, "x")
 

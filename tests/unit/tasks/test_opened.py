@@ -113,14 +113,14 @@ def test_data_that_are_gone_when_they_are_needed_fail_with_their_path(tmp_path: 
 
 def test_an_unknown_task_is_refused_each_time(tmp_path: Path) -> None:
     for _ in range(2):
-        with pytest.raises(SuiteError, match="'STSBenchmrk': no MTEB task of this name"):
+        with pytest.raises(SuiteError, match="no MTEB task named 'STSBenchmrk'"):
             open_(TaskSpec(name="STSBenchmrk"), tmp_path)
     assert not known_folder(tmp_path).exists()
 
 
 def test_an_unknown_subset_is_refused_after_the_task_was_known(tmp_path: Path) -> None:
     open_(TaskSpec(name="STS22"), tmp_path)
-    with pytest.raises(SuiteError, match="'STS22': no subset xx"):
+    with pytest.raises(SuiteError, match="'STS22' has no subset 'xx'"):
         open_(TaskSpec(name="STS22", subsets=("xx",)), tmp_path)
 
 
@@ -148,7 +148,7 @@ def test_a_benchmark_that_was_expanded_before_is_expanded_without_mteb(
     some = expand_benchmark(name, types=("STS", "Retrieval"), exclude=("BIOSSES",), cache_dir=tmp_path)
     assert 0 < len(some) < len(plain)
     assert "BIOSSES" not in {spec.name for spec in some}
-    with pytest.raises(SuiteError, match=r"exclude names tasks that it does not hold: Nothing"):
+    with pytest.raises(SuiteError, match=r"'MTEB\(eng, v2\)' holds no task 'Nothing'"):
         expand_benchmark(name, types=(), exclude=("Nothing",), cache_dir=tmp_path)
 
 

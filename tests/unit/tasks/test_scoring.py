@@ -257,8 +257,8 @@ def test_a_split_that_the_data_lack_fails_the_cell_with_the_splits_that_are_ther
     folder = tmp_path / "mirror"
     folder.mkdir()
     (tmp_path / "test.jsonl").rename(folder / "test.jsonl")
-    spec = TaskSpec(name="STSBenchmark", data=folder, splits=("tset",))
-    with pytest.raises(CellFailed, match="the data have no split tset; there are: test"):
+    spec = TaskSpec(name="STSBenchmark", data=folder, splits=("holdout",))
+    with pytest.raises(CellFailed, match="the data have no split holdout; there are: test"):
         open_task(spec, cache_dir=tmp_path, offline=True).load()
 
 

@@ -50,6 +50,21 @@ def test_one_moment_has_an_axis_of_a_day() -> None:
     assert (axis.low, axis.high) == (NOVEMBER - DAY / 2, NOVEMBER + DAY / 2)
 
 
+@pytest.mark.parametrize(
+    ("last", "form"),
+    [
+        ("00:00:01Z", "%H:%M:%S"),
+        ("00:13:59Z", "%H:%M:%S"),
+        ("00:20:00Z", "%m-%d %H:%M"),
+    ],
+)
+def test_ticks_of_a_short_axis_never_read_alike(last: str, form: str) -> None:
+    axis = time_axis([("2026-11-01T00:00:00Z",), (f"2026-11-01T{last}",)])
+    assert axis.x()["axis"]["format"] == form
+    # Vega takes a round step near a sixth of the axis, at least a half of it: longer than what is told last.
+    assert (axis.high - axis.low) / 12 > (1 if form == "%H:%M:%S" else 60)
+
+
 def test_one_row_without_a_time_puts_all_at_their_numbers() -> None:
     axis = time_axis([("2026-11-01T00:00:00Z",), ("soon",)])
     assert (axis.has_times, axis.field, axis.places, axis.low, axis.high) == (False, "number", (1.0, 2.0), 0.5, 2.5)
