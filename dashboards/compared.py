@@ -14,6 +14,7 @@ from typing import Any
 import streamlit as st
 
 from benchkit.report import words
+from benchkit.report.charts.quality import CostAxis, quality_against, without_place
 from benchkit.report.cost_view import figure, over_budget
 from benchkit.report.view import metas_by_name, summaries
 from benchkit.types.board import ComparisonRow
@@ -55,6 +56,7 @@ LONG_COLUMNS: Mapping[str, str] = {
     "limits": "limits",
 }
 _FORMATS = {"points": "%.1f", "p95_ms": "%.2f", "memory_mib": "%.0f", "parameters": "compact"}
+_LONGEST = 2000  # of a sentence
 _FEW = 3  # warnings that don't push everything else off the page
 
 
@@ -164,6 +166,16 @@ def model_table(comparison: Comparison, columns: Mapping[str, str], *, key: str)
     }
     alt = "; ".join(f"{plain(row['model'], 60)} {words.points((row['points'] or 0) / 100)} points" for row in rows[:6])
     place.table(rows, key=key, columns=heads, config=formats, alt=f"Models and what they cost: {alt}")
+
+
+def quality_chart(comparison: Comparison, cost: CostAxis, *, key: str) -> None:
+    """Place quality against a cost, and what a reader of the picture must know: who isn't in it, and why."""
+    drawn = quality_against(comparison, cost)
+    place.chart(drawn, key=key, absent="No model has both a mean score and this cost.")
+    if drawn is not None and any(row["aside"] for row in drawn.rows):
+        st.caption("Models of exactly the same cost, such as variants that share a measurement, stand side by side.")
+    if absent := without_place(comparison, cost):
+        st.caption(place.escaped(f"Not in the picture: {'; '.join(absent)}.", _LONGEST))
 
 
 def warned(comparison: Comparison) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from benchkit.report import words
+from benchkit.report.charts.cost import size_unit
 from benchkit.report.cost_view import TEXTS_PER_S, time_words
 from benchkit.types.comparison import Comparison
 from benchkit.types.cost import CostFigure, CostRatio, CostReport, ModelCost
@@ -114,6 +115,7 @@ def noise_sentence(cost: CostReport) -> str:
 def size_rows(models: Sequence[ModelMeta], documents: int) -> list[Row]:
     """Return what the vectors of so many documents take, without an index structure."""
     rows: list[Row] = []
+    unit = size_unit(models, documents)
     for meta in models:
         size = meta.bytes_per_vector
         total = None if size is None else size * documents
@@ -126,7 +128,7 @@ def size_rows(models: Sequence[ModelMeta], documents: int) -> list[Row]:
                 "bytes_per_vector": size,
                 "documents": documents,
                 "bytes": total,
-                "size": f"{NOT_KNOWN}: no vectors of one size" if total is None else size_words(total),
+                "size": f"{NOT_KNOWN}: no vectors of one size" if total is None else unit.said(total),
             }
         )
     return rows

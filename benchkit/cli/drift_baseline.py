@@ -122,14 +122,17 @@ def _make(
 
 @command.command("list")
 def list_command() -> int:
-    """List the baselines of the project."""
-    from benchkit.monitor.project import known_baselines
+    """List the baselines of the project, and what is wrong with those that can't be used."""
+    from benchkit.monitor.project import listed_baselines
+    from benchkit.report.words import plain
 
-    infos = known_baselines()
-    if not infos:
+    infos, unusable = listed_baselines()
+    if not infos and not unusable:
         say("no baseline yet; make one: benchkit drift baseline create NAME --from SOURCE")
-        return EXIT_OK
-    _show_baselines(infos)
+    if infos:
+        _show_baselines(infos)
+    for name, why in unusable.items():
+        click.echo(f"can't be used: {name}: {plain(why)}; or delete it: benchkit drift baseline delete {name}")
     return EXIT_OK
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from scipy.special import bdtrc
 
 from benchkit.drift.health import Health
+from benchkit.drift.precision import FULL_BITS, NAMES, Precision
 from benchkit.drift.row_facts import DTYPES
 from benchkit.types.drift import ChangeKind, DriftPolicy, DriftSeverity, HealthFinding
 
@@ -35,6 +36,11 @@ _DEAD_MODEL = 0.3
 _LOW_VOLUME = 0.2
 _EPSILONS = np.array([2.0**-10, 2.0**-23, 2.0**-52, 2.0**-6, 2.0**-6])  # rounding of each of DTYPES
 _INTEGERS = np.array([False, False, False, True, True])
+_COARSE = np.array([True, False, False, True, True])  # fewer bits than a float32: `_stored` tells of them
+# Shares of values with few bits: all of them, of a part of a fleet, of a float32's by chance (one in 8,192), and one
+# that a baseline may have in which a part was rounded already.
+_ALL, _PART, _RARE, _MIXED = 0.999, 0.1, 0.001, 0.5
+_FEWEST_VALUES, _FEWEST_MIXED = 100, 1000  # 16 of a row: at 7 rows and 63, rows alike by chance make neither
 
 
 def findings(
@@ -65,6 +71,7 @@ def findings(
         *_broken(window, policy),
         *_volume(window, usual_rows),
         *_stored(window, baseline),
+        *_precision(window, baseline),
         *_norms(window, baseline),
         *_repeated(window, baseline),
         *_dead(window, dead),
@@ -102,6 +109,44 @@ def _stored(window: Health, baseline: Health) -> Iterator[HealthFinding]:
     before = _names(baseline.dtype_rows)
     sentence = f"{_of(int(new.sum()), window.rows)} rows are stored as {_names(new)}; the baseline's were {before}."
     yield HealthFinding("dtype", severity, "numeric", share, 0.0, sentence)
+
+
+def rounded_to(window: Health, baseline: Health) -> int | None:
+    """Return how many bits the window's numbers hold, all or a part of them, where the baseline's held more; or None.
+
+    A type that holds fewer bits by itself is `_stored`'s to tell.
+    """
+    new = np.where(baseline.dtype_rows == 0, window.dtype_rows, 0)
+    if new[_COARSE].any() or baseline.precision.values < _FEWEST_VALUES:
+        return None
+    found = window.precision
+    # Of numbers with 11 bits, one in eight holds 8 by chance.
+    bits = 8 if found.in_8 > found.in_11 / 2 else 11
+    return bits if _are_rounded(found.share(bits), baseline.precision.share(bits), found.values) else None
+
+
+def _precision(window: Health, baseline: Health) -> Iterator[HealthFinding]:
+    """Numbers that were rounded on their way, although they are stored as before."""
+    bits = rounded_to(window, baseline)
+    if bits is None:
+        return
+    found, before = window.precision, baseline.precision
+    share = found.share(bits)
+    held, looked = f"{NAMES[bits]}'s {bits} bits of precision", f"{found.values:,} values that were looked at"
+    said = f"hold {held} (all of {looked})" if share >= _ALL else f"in part hold {held} ({share:.0%} of {looked})"
+    sentence = f"The vectors {said}, the baseline's {_bits(before)}."
+    yield HealthFinding("precision", "info", "numeric", share, before.share(bits), sentence)
+
+
+def _are_rounded(now: float, before: float, values: int) -> bool:
+    is_all, was_rare = now >= _ALL, before <= _RARE
+    if values < (_FEWEST_VALUES if is_all and was_rare else _FEWEST_MIXED):
+        return False
+    return (was_rare and now >= _PART) or (is_all and before <= _MIXED)
+
+
+def _bits(precision: Precision) -> int:
+    return next((bits for bits in NAMES if precision.share(bits) >= _ALL), FULL_BITS)
 
 
 def _norms(window: Health, baseline: Health) -> Iterator[HealthFinding]:

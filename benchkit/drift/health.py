@@ -1,7 +1,8 @@
 """Level 0: what is wrong with the rows themselves, counted on every one of them.
 
     vectors (n, d) ─ chunks ─┬─ squared length ─> not finite · zero · lengths (two histograms, two sums)
-                             └─ row hash ──────┬─> 256 smallest with their counts: how many rows repeat
+                             └─ row hash ──────┬─> which rows' precision is looked at (precision.py)
+                                               ├─> 256 smallest with their counts: how many rows repeat
                                                └─> 64 buckets: the commonest row
     Health + Health = Health of both: counts exactly, the two sums but for rounding
 
@@ -19,12 +20,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchkit.drift.precision import NOT_LOOKED_AT, Precision, measure_precision
 from benchkit.drift.row_facts import DTYPES, check_vectors, chunks, row_facts, row_lengths
 
 Counts = NDArray[np.int64]
@@ -57,6 +59,7 @@ class Health:
         buckets: int64 (64,), rows by the lowest bits of their hash.
         hashes: uint64 (at most 256,), rising, the smallest there are.
         hash_counts: int64, rows with each of these.
+        precision: Of some values of all rows; of no values in a record that an older benchkit made.
     """
 
     dimension: int
@@ -71,6 +74,7 @@ class Health:
     buckets: Counts
     hashes: Hashes
     hash_counts: Counts
+    precision: Precision = NOT_LOOKED_AT
 
     @classmethod
     def empty(cls, dimension: int) -> Health:
@@ -111,6 +115,7 @@ class Health:
             buckets=self.buckets + other.buckets,
             hashes=hashes,
             hash_counts=counts,
+            precision=self.precision + other.precision,
         )
 
     @property
@@ -200,6 +205,7 @@ class Health:
             "buckets": _narrow(self.buckets),
             "hashes": self.hashes,
             "hash_counts": _narrow(self.hash_counts),
+            "precision": _narrow(np.array(astuple(self.precision), np.int64)),
         }
 
     @classmethod
@@ -211,6 +217,7 @@ class Health:
         """
         if missing := sorted(set(_LENGTHS) - set(arrays)):
             raise ValueError(f"the health record lacks {', '.join(missing)}; is the file damaged?")
+        precision = arrays.get("precision", np.zeros(3, np.int64))
         for name, length in _LENGTHS.items():
             shape = arrays[name].shape
             if len(shape) != 1 or (length is not None and shape != (length,)):
@@ -230,6 +237,7 @@ class Health:
             buckets=arrays["buckets"].astype(np.int64),
             hashes=arrays["hashes"].astype(np.uint64),
             hash_counts=arrays["hash_counts"].astype(np.int64),
+            precision=Precision(*(int(count) for count in precision)),
         )
         _check_consistent(health)
         return health
@@ -270,6 +278,7 @@ def measure_and_hash(vectors: NDArray[np.generic]) -> tuple[Health, Hashes]:
     good = facts.finite & (facts.lengths > 0)
     nonfinite = int(np.count_nonzero(~facts.finite))
     counted = _count(vectors, dtype, nonfinite, facts.lengths[good], facts.hashes[good])
+    counted = replace(counted, precision=measure_precision(vectors, facts.hashes))
     return Health.empty(vectors.shape[1]) + counted, facts.hashes
 
 
@@ -347,6 +356,7 @@ def _check_consistent(health: Health) -> None:
         len(health.hashes) == len(health.hash_counts) <= SAMPLE,
         bool(np.all(health.hashes[1:] > health.hashes[:-1])),
         int(health.hash_counts.sum()) <= health.good,
+        0 <= health.precision.in_8 <= health.precision.in_11 <= health.precision.values,
     )
     if not all(agree):
         raise ValueError("the counts of the health record contradict each other; is the file damaged?")

@@ -338,6 +338,9 @@ def _quiet(
 ) -> Conclusion:
     if p_value is None:
         reason = "Nothing is wrong with the rows; they are too few for a test of drift."
+    elif is_watch and evidence is not None and not evidence.windows:
+        ended = "the alarm has ended after windows in a row that look fine, and the evidence starts from nothing"
+        reason = f"No change beyond chance: {ended}; p = {p_value:.2g} of this one alone."
     elif is_watch and evidence is not None:
         sums = f"evidence {evidence.detector:.3g} of {evidence.run_length:,} after {evidence.windows} windows"
         reason = f"No change beyond chance: {sums}, p = {p_value:.2g} of this one alone."

@@ -25,6 +25,7 @@ from benchkit.errors import NotComparable, SourceError
 from benchkit.monitor.baseline import Baseline
 from benchkit.monitor.evidence import CALM_P
 from benchkit.monitor.live_model import LiveModel
+from benchkit.monitor.rounding import with_harm_of_rounding
 from benchkit.monitor.segments import segment_drivers, segments_of
 from benchkit.monitor.window import Judged, Window, empty_window, window_of
 from benchkit.types.drift import (
@@ -212,7 +213,8 @@ def window_p(baseline: Baseline, window: Window, policy: DriftPolicy) -> float |
 
 def _health(baseline: Baseline, window: Window, policy: DriftPolicy, about: Circumstances) -> tuple[HealthFinding, ...]:
     dead = dead_rms(baseline.reference, window.sketch) if window.sketch.rows else None
-    return findings(window.health, baseline.health, policy=policy, dead=dead, usual_rows=about.usual_rows)
+    found = findings(window.health, baseline.health, policy=policy, dead=dead, usual_rows=about.usual_rows)
+    return with_harm_of_rounding(found, baseline, window, policy)
 
 
 def _statistics(

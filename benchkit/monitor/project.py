@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from benchkit.drift.layout import lay_out
-from benchkit.errors import BenchkitError, UsageError
+from benchkit.errors import BenchkitError, UsageError, nearest
 from benchkit.monitor import baseline as baselines
 from benchkit.monitor.baseline import USUAL, Baseline
 from benchkit.monitor.canary_texts import FROM_SOURCE, CanaryTexts, canaries_of_suite, read_canaries
@@ -99,11 +99,8 @@ def make_baseline(request: BaselineRequest, *, settings: Settings | None = None)
     here = settings or settings_here()
     folder = baselines_of(here)
     # A wrong name is told before the source is read.
-    if path_of(folder, request.name).exists() and not request.replaces:
-        raise UsageError(
-            f"there is a baseline {request.name!r} already; renew it with `benchkit drift baseline renew "
-            f"{request.name}`, or take another name"
-        )
+    if path_of(folder, request.name).exists() != request.replaces:
+        raise _not_there(folder, request.name) if request.replaces else _taken(request.name)
     source = open_source(request.source, columns=request.columns, dimension=request.dimension, query=request.query)
     model = _opened(request.model, request.device, request.offline)
     made = create_baseline(
@@ -121,6 +118,23 @@ def make_baseline(request: BaselineRequest, *, settings: Settings | None = None)
         model=model,
     )
     return baselines.save_as(made, folder, replaces=request.replaces).info
+
+
+def _taken(name: str) -> UsageError:
+    return UsageError(
+        f"there is a baseline {name!r} already; renew it with `benchkit drift baseline renew {name}`, or take another "
+        "name"
+    )
+
+
+def _not_there(folder: Path, name: str) -> UsageError:
+    names = list_baselines(folder)
+    near = nearest(name, names)
+    hint = f" (did you mean {near!r}?)" if near else ""
+    known = f"{hint}; there are {', '.join(names)}" if names else " (there is none yet)"
+    return UsageError(
+        f"no baseline {name!r} to renew{known}; make it: benchkit drift baseline create {name} --from SOURCE"
+    )
 
 
 def _canary_texts(name: str | None) -> CanaryTexts | None:
@@ -146,15 +160,20 @@ def load_baseline(name: str, *, settings: Settings | None = None) -> Baseline:
 
 
 def known_baselines(settings: Settings | None = None) -> list[BaselineInfo]:
-    """Return the baselines of the project; one that is damaged is left out."""
+    """Return the baselines of the project; one that can't be used is left out."""
+    return listed_baselines(settings)[0]
+
+
+def listed_baselines(settings: Settings | None = None) -> tuple[list[BaselineInfo], dict[str, str]]:
+    """Return the baselines of the project; and of those that can't be used, by name, what is wrong and what to do."""
     folder = baselines_of(settings or settings_here())
-    found = []
+    found, unusable = [], {}
     for name in list_baselines(folder):
         try:
             found.append(baselines.load(folder, name).info)
-        except BenchkitError:
-            continue
-    return found
+        except BenchkitError as exc:
+            unusable[name] = str(exc)
+    return found, unusable
 
 
 # ------------------------------------------------------------ checks

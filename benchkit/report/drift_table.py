@@ -83,10 +83,12 @@ def history_lines(reports: Sequence[DriftReport]) -> list[str]:
 
 def _history_row(report: DriftReport) -> tuple[str, ...]:
     window = report.window
+    # Windows of a watch are counted from 0; that of a single check has no number.
+    number = str(window.number) if window.number or report.evidence is not None else ""
     return (
         words.plain(report.checked_at),
         words.plain(report.baseline.name, 24),
-        words.plain(f"{window.number or ''} {window.start}".strip() or window.source, 40),
+        words.plain(f"{number} {window.start}".strip() or window.source, 40),
         f"{window.rows:,}",
         SEVERITY_WORDS[report.severity],
         report.kind,

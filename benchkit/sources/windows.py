@@ -7,10 +7,10 @@ pieces of a batch, the cutter's `state` and the batch's `Rows.end` belong togeth
 windows' sums, a stream goes on after a crash with nothing counted twice or lost.
 
 Windows of time are numbered from 1970 (window k of 15 minutes begins at k · 15 minutes; of 7 days on a Thursday), so
-machines agree about them. Rows may come out of order: a window is closed when a row is `lateness` newer than its end, or
-when the clock is, for whoever asks with `close_due`. A row of a closed window, or of a time before 1970, is late: it's
-counted, not given. So are rows without a time, and rows more than an hour in the future, which are a wrong clock and
-would close every window at once.
+machines agree about them. Rows may come out of order: a window is closed when a row is `lateness` newer than its end,
+or when the clock is, for whoever asks with `close_due`. A row of a closed window, or of a time before 1970, is late:
+it's counted, not given. So are rows without a time, and rows more than an hour in the future, which are a wrong clock
+and would close every window at once.
 
 Once a stream has begun, a span without rows is closed too: a source that falls silent is news. The clock tells of spans
 that someone was there to see end, since the stream was first followed; of older ones only a later row does, which
@@ -239,10 +239,8 @@ class WindowCutter:
     def _empty(self, start: int, stop: int, last: int) -> list[Cut]:
         """Close windows without rows; `last` is the one that had some."""
         end = last + MOST_EMPTY
-        numbers = range(0)
-        return [
-            replace(self._timed(number, None, is_closed=True), is_last_empty=number == end) for number in numbers
-        ]
+        numbers = range(start, min(stop, end + 1))
+        return [replace(self._timed(number, None, is_closed=True), is_last_empty=number == end) for number in numbers]
 
     def _timed(self, number: int, rows: Rows | None, *, is_closed: bool) -> Cut:
         assert self.every is not None

@@ -150,7 +150,7 @@ class HealthFinding:
     """One fact about the rows themselves that isn't as in the baseline.
 
     Attributes:
-        name: "nonfinite", "zero", "norm", "duplicates", "dead_directions", "dtype", "constant", "volume".
+        name: "nonfinite", "zero", "norm", "duplicates", "dead_directions", "dtype", "precision", "constant", "volume".
         found, expected: In the finding's unit: shares, norms.
         kind: What such a finding points to.
         sentence: For people, with both figures.
@@ -222,7 +222,13 @@ class ClusterChange:
 
 @dataclass(frozen=True, slots=True)
 class SegmentResult:
-    """A segment's own test; `is_alarm` keeps the false discovery rate over all segments (e-BH)."""
+    """A segment's own test.
+
+    Attributes:
+        e_value: In a check, of `p_value`; in a watch, of the segment's windows so far.
+        is_alarm: By Holm's correction in a check; in a watch by e-BH on the segments' own sums: at most one is falsely
+            told in 1,000 windows on the average, for all segments together.
+    """
 
     segment: str
     rows: int

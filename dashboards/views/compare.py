@@ -14,7 +14,7 @@ import streamlit as st
 from benchkit.report import words
 from benchkit.report.charts.forest import forest
 from benchkit.report.charts.labels import labels
-from benchkit.report.charts.quality import CostAxis, quality_against, without_place
+from benchkit.report.charts.quality import CostAxis
 from benchkit.report.cost_view import FRONT_NOTE, budget_words, session_words
 from benchkit.report.json_form import render_json
 from benchkit.report.view import reference, summaries
@@ -23,7 +23,7 @@ from benchkit.types.comparison import Comparison
 from dashboards import place
 from dashboards.bar import chosen
 from dashboards.choices import box, comparison_box, part
-from dashboards.compared import FIRST_COMMANDS, LONG_COLUMNS, Picked, link, model_table, picked, warned
+from dashboards.compared import FIRST_COMMANDS, LONG_COLUMNS, Picked, link, model_table, picked, quality_chart, warned
 from dashboards.limits import budget_of, forget_button, within
 from dashboards.picks import mlflow_link
 from dashboards.place import Row, escaped, plain
@@ -68,13 +68,7 @@ def _limits_told(limited: Comparison) -> None:
 def _plane(limited: Comparison) -> None:
     usual: CostAxis = "latency" if limited.cost is not None else "bytes"
     axis = part("Cost", _AXES, usual, field="axis", key="compare-axis")
-    drawn = quality_against(limited, axis)
-    place.chart(drawn, key=f"compare-{axis}", absent="No model has both a mean and this cost.")
-    if drawn is not None and any(row["aside"] for row in drawn.rows):
-        st.caption("Models of exactly the same cost, such as variants that share a measurement, stand side by side.")
-    absent = without_place(limited, axis)
-    if absent:
-        st.caption(escaped(f"Not in the picture: {'; '.join(absent)}.", _LONGEST))
+    quality_chart(limited, axis, key=f"compare-{axis}")
 
 
 def _forest(limited: Comparison) -> None:

@@ -15,14 +15,24 @@ import streamlit as st
 
 from benchkit.report import words
 from benchkit.report.board_words import Answer, choice, gate
-from benchkit.report.charts.quality import quality_against
+from benchkit.report.charts.quality import CostAxis, quality_against
 from benchkit.report.cost_view import budget_lines
 from benchkit.report.production_words import production, told_window
 from benchkit.types.board import CheckRow
 from benchkit.types.comparison import Comparison
 from dashboards import board, place
 from dashboards.bar import chosen
-from dashboards.compared import FIRST_COMMANDS, SHORT_COLUMNS, Picked, link, model_table, picked, warned, when
+from dashboards.compared import (
+    FIRST_COMMANDS,
+    SHORT_COLUMNS,
+    Picked,
+    link,
+    model_table,
+    picked,
+    quality_chart,
+    warned,
+    when,
+)
 from dashboards.limits import budget_of, forget_button, limit_controls, within
 from dashboards.place import escaped
 from dashboards.theme import SIGNS
@@ -120,15 +130,18 @@ def _explained(found: Picked, limited: Comparison) -> None:
     _unmeasured(limited)
     _left_out(limited)
     forget_button(chosen())
-    drawn = (
-        quality_against(limited, "latency") or quality_against(limited, "memory") or quality_against(limited, "bytes")
-    )
-    place.chart(drawn, key="verdict-quality", absent="No model has both a mean score and a known cost.")
+    quality_chart(limited, _first_known(limited), key="verdict-quality")
     model_table(limited, SHORT_COLUMNS, key="verdict-models")
     warned(limited)
     if command := limited.environment.values.get("command"):
         place.sentence("How these numbers were made:")
         place.command(place.plain(command, _LONGEST))
+
+
+def _first_known(limited: Comparison) -> CostAxis:
+    """Return the first cost that the picture can be drawn against."""
+    axes: tuple[CostAxis, ...] = ("latency", "memory", "bytes")
+    return next((axis for axis in axes if quality_against(limited, axis) is not None), "latency")
 
 
 def _unmeasured(limited: Comparison) -> None:

@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
+import boards
 import comparisons
 import psutil
 import pytest
@@ -198,6 +199,12 @@ def test_a_password_is_on_no_command_line_and_in_no_log(tmp_path: Path) -> None:
 def test_check_counts_what_is_there(project: Path) -> None:
     run = run_benchkit(["dashboard", "--check"], project, timeout=120)
     assert (run.returncode, run.stdout) == (0, "6 pages ok; 1 comparison, 0 gates, 0 drift checks\n"), run.stderr
+
+
+def test_check_counts_the_checks_of_a_baseline_that_is_gone(tmp_path: Path) -> None:
+    boards.keep_checks(tmp_path / "mlruns", boards.windows("ok", "warn"))
+    run = run_benchkit(["dashboard", "--check"], tmp_path, timeout=120)
+    assert (run.returncode, run.stdout) == (0, "6 pages ok; 0 comparisons, 0 gates, 2 drift checks\n"), run.stderr
 
 
 def test_check_fails_where_a_page_has_to_say_that_something_is_damaged(tmp_path: Path) -> None:

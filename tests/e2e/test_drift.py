@@ -81,6 +81,15 @@ def test_baselines_are_made_listed_shown_renewed_and_deleted(tmp_path: Path) -> 
     assert second["rows"] == 1600
     assert second["digest"] != first["digest"]
 
+    (tmp_path / "mlruns/drift/baselines/cut.safetensors").write_bytes(b"cut off")
+    listed = drift(tmp_path, "baseline", "list").out.splitlines()
+    assert listed[1].startswith("prod ")
+    assert listed[2].startswith("can't be used: cut: ")
+    assert listed[2].endswith("or delete it: benchkit drift baseline delete cut")
+    drift(tmp_path, "baseline", "delete", "cut")
+    refused = drift(tmp_path, "baseline", "renew", "prd", "--from", "reference.parquet", code=2)
+    assert "no baseline 'prd' to renew (did you mean 'prod'?)" in refused.err
+
     drift(tmp_path, "baseline", "delete", "prod")
     assert "prod" not in drift(tmp_path, "baseline", "list").out
     assert "no baseline 'prod'" in drift(tmp_path, "baseline", "show", "prod", code=4).err

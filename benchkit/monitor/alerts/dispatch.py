@@ -4,7 +4,8 @@
                                         │ the caller commits the state together with its place in the source
     deliver ── sinks, oldest first ─────┘ what fails stays and is tried again with the next window; commit again
 
-A crash between the two commits sends a message twice and never loses one: receivers see the same id.
+A crash between the two commits sends a message twice and never loses one: receivers see the same id. A sink that is
+added while something stands is told of it once, as a reminder.
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ class Dispatcher:
         self._lost: int = known.get("lost", 0)
         self._notify_from, self._remind_after = _rank(notify_from), remind_after
         self._recover_after, self._now = recover_after, now
+        self._tell_new_sinks()
 
     @property
     def state(self) -> dict[str, Any]:
@@ -90,7 +92,7 @@ class Dispatcher:
         told = self._streams.get(alert.key)
         now = self._now()
         if told is None:
-            self._streams[alert.key] = _told(alert.severity, [alert.kind], now)
+            self._streams[alert.key] = self._told(alert, alert.severity, [alert.kind], now)
             return alert
         told["calm"] = 0
         is_worse = _rank(alert.severity) > _rank(told["severity"])
@@ -99,7 +101,7 @@ class Dispatcher:
             return None
         is_new = is_worse or alert.kind not in told["kinds"]
         worst = alert.severity if is_worse else told["severity"]
-        self._streams[alert.key] = _told(worst, sorted({*told["kinds"], alert.kind}), now)
+        self._streams[alert.key] = self._told(alert, worst, sorted({*told["kinds"], alert.kind}), now)
         return alert if is_new else replace(alert, is_reminder=True)
 
     def _fine(self, alert: Alert) -> Alert | None:
@@ -111,6 +113,20 @@ class Dispatcher:
             return None
         del self._streams[alert.key]
         return replace(alert, is_recovery=True)
+
+    def _told(self, alert: Alert, severity: str, kinds: list[str], now: datetime) -> dict[str, Any]:
+        told = {"severity": severity, "kinds": kinds, "at": now.isoformat(), "calm": 0}
+        return told | {"alert": alert.to_json(), "sinks": sorted(self._sinks)}
+
+    def _tell_new_sinks(self) -> None:
+        for told in self._streams.values():
+            # An older state doesn't say who was told, and of what.
+            new = sorted(set(self._sinks) - set(told.get("sinks", self._sinks)))
+            if new:
+                reminder = replace(Alert.from_json(told["alert"]), is_reminder=True)
+                self._outbox.append({"alert": reminder.to_json(), "sinks": new, "attempts": 0})
+                told["sinks"] = sorted([*told["sinks"], *new])
+        self._bound()
 
     def _bound(self) -> None:
         too_many = len(self._outbox) - MOST_WAITING
@@ -152,10 +168,6 @@ class Dispatcher:
             return Delivery(name, alert)
         _logger.warning("alert not delivered, it will be tried again: %s", reason)
         return Delivery(name, alert, reason)
-
-
-def _told(severity: str, kinds: list[str], now: datetime) -> dict[str, Any]:
-    return {"severity": severity, "kinds": kinds, "at": now.isoformat(), "calm": 0}
 
 
 def _rank(severity: str) -> int:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from benchkit.report import words
@@ -237,14 +238,13 @@ def index_size(models: Sequence[ModelMeta], documents: int) -> Chart | None:
     if not known or documents < 1:
         return None
     names = labels((meta.name for meta in models), LABEL_CELLS)
-    most = max(size for _, size in known) * documents / _MIB
-    unit, per_unit = ("GiB", 1024.0) if most >= 1024 else ("MiB", 1.0)
-    rows = [_size_row(meta.name, names[meta.name], size, documents, unit, per_unit) for meta, size in known]
+    unit = size_unit(models, documents)
+    rows = [_size_row(meta.name, names[meta.name], size, documents, unit) for meta, size in known]
     shown = [{**row, "place": place, "words": row["label"]} for place, row in enumerate(rows)]
     x = {
         "field": "value",
         "type": "quantitative",
-        **span_axis([row["value"] for row in rows], title=f"{unit} of {documents:,} vectors"),
+        **span_axis([row["value"] for row in rows], title=f"{unit.name} of {documents:,} vectors"),
     }
     points = {
         "data": {"values": [dict(row) for row in shown]},
@@ -259,16 +259,33 @@ def index_size(models: Sequence[ModelMeta], documents: int) -> Chart | None:
     )  # fmt: skip
 
 
-def _size_row(model: str, label: str, size: int, documents: int, unit: str, per_unit: float) -> dict[str, Any]:
-    name, value = words.plain(model, 200), size * documents / _MIB / per_unit
-    said = f"{words.digits(value)} {unit}"
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What sizes are told in beside each other."""
+
+    name: str
+    n_bytes: float
+
+    def said(self, n_bytes: float) -> str:
+        return f"{words.digits(n_bytes / self.n_bytes)} {self.name}"
+
+
+def size_unit(models: Sequence[ModelMeta], documents: int) -> Unit:
+    """Return the unit of all sizes of so many documents' vectors: that of the largest, so that they can be compared."""
+    most = max((meta.bytes_per_vector or 0) * documents for meta in models)
+    return Unit("GiB", 1024 * _MIB) if most >= 1024 * _MIB else Unit("MiB", _MIB)
+
+
+def _size_row(model: str, label: str, size: int, documents: int, unit: Unit) -> dict[str, Any]:
+    name, value = words.plain(model, 200), size * documents / unit.n_bytes
+    said = unit.said(size * documents)
     return {
         "model": name,
         "label": label,
         "bytes_per_vector": size,
         "documents": documents,
         "value": value,
-        "unit": unit,
+        "unit": unit.name,
         "size": said,
         "said": f"{name}: {said}",
     }

@@ -13,6 +13,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from benchkit.report.charts.base import LIGHT
+from benchkit.report.charts.cost import index_size
 from benchkit.report.json_form import render_json
 from benchkit.store.cost_samples import write_cost_samples
 from benchkit.types.comparison import Comparison, Environment
@@ -115,6 +116,15 @@ def test_sizes_are_bytes_times_documents_and_sparse_vectors_have_none() -> None:
     assert (dense["bytes"], dense["size"]) == (1536 * 2_000_000, "2.86 GiB")
     assert (small["bytes"], small["size"]) == (1024 * 2_000_000, "1.91 GiB")
     assert (sparse["bytes"], sparse["size"]) == (None, "not known: no vectors of one size")
+
+
+def test_sizes_of_the_table_are_told_as_in_the_chart() -> None:
+    models = comparisons.small().models
+    for documents in (1_000, 1_000_000, 1_000_000_000):
+        drawn = index_size(models, documents)
+        assert drawn is not None
+        told = {row["model"]: row["size"] for row in costs.size_rows(models, documents) if row["bytes"]}
+        assert told == {row["model"]: row["size"] for row in drawn.rows}
 
 
 def test_the_noise_floor_is_the_control_and_without_one_it_is_not_known() -> None:

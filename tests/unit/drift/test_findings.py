@@ -9,6 +9,7 @@ import pytest
 
 from benchkit.drift.findings import findings
 from benchkit.drift.health import Health, measure_health
+from benchkit.drift.precision import rounded
 from benchkit.types.drift import DriftPolicy, HealthFinding
 
 POLICY = DriftPolicy()
@@ -91,7 +92,7 @@ def test_half_precision_keeps_unit_length(cut):
     rows = unit_rows(1000, d=384)
     half = (rows.view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32) if cut == "bfloat16" else rows.astype(cut)
     names = [finding.name for finding in found(half, baseline=measure_health(unit_rows(5000, d=384)))]
-    assert names == ([] if cut == "bfloat16" else ["dtype"])
+    assert names == (["precision"] if cut == "bfloat16" else ["dtype"])
 
 
 # how they are stored
@@ -227,3 +228,63 @@ def test_the_worst_comes_first():
 def test_what_can_t_be_compared_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
         found(unit_rows(5), **options)
+
+
+# precision
+
+
+def cut(rows: np.ndarray, bits: int) -> np.ndarray:
+    return rows.astype(np.float16).astype(np.float32) if bits == 11 else rounded(rows, 8)
+
+
+@pytest.mark.parametrize(("bits", "words"), [(8, "bfloat16's 8 bits"), (11, "float16's 11 bits")])
+@pytest.mark.parametrize("n", [120, 20_000])
+def test_vectors_that_were_rounded_on_their_way_are_told(bits, words, n):
+    finding = only(cut(unit_rows(n), bits))
+    assert (finding.name, finding.severity, finding.kind) == ("precision", "info", "numeric")
+    assert (finding.found, finding.expected) == (1.0, pytest.approx(0, abs=0.001))
+    assert finding.sentence.startswith(f"The vectors hold {words} of precision (all of ")
+    assert finding.sentence.endswith(", the baseline's 24.")
+
+
+def test_a_part_of_a_fleet_that_rounds_is_told():
+    rows = unit_rows(2000)
+    rows[::4] = cut(rows[::4], 8)
+    assert "in part hold bfloat16's 8 bits of precision (2" in only(rows).sentence
+    assert found(rows[:400]) == ()  # too few values to tell a part from chance
+
+
+def test_what_the_baseline_held_already_is_no_finding():
+    for bits in (8, 11):
+        baseline = measure_health(cut(unit_rows(5000, seed=3), bits))
+        assert found(cut(unit_rows(800), bits), baseline=baseline) == ()
+        assert found(unit_rows(800), baseline=baseline) == ()  # more bits than before are no loss
+    half = measure_health(cut(unit_rows(5000, seed=3), 11))
+    assert only(cut(unit_rows(800), 8), baseline=half).sentence.endswith("the baseline's 11.")
+    stored = measure_health(unit_rows(5000, seed=3).astype(np.float16))
+    assert found(unit_rows(800).astype(np.float16), baseline=stored) == ()
+
+
+@pytest.mark.parametrize("make", ["one-hot", "binary", "counts"])
+def test_whole_numbers_hold_few_bits_by_nature(make):
+    def rows(n, seed):
+        rng = np.random.default_rng(seed)
+        if make == "one-hot":
+            return np.eye(16, dtype=np.float32)[rng.integers(0, 16, n)]
+        return rng.integers(0, 2 if make == "binary" else 120, (n, 16)).astype(np.float32)
+
+    names = {finding.name for finding in found(rows(3000, 1), baseline=measure_health(rows(9000, 2)))}
+    assert "precision" not in names
+
+
+@pytest.mark.parametrize("bits", [8, 11])
+def test_a_short_window_and_a_mixed_baseline_raise_nothing_by_chance(bits):
+    mixed = unit_rows(5000, seed=3)
+    mixed[::2] = cut(mixed[::2], bits)
+    for rows in (10, 60, 500):
+        assert found(cut(unit_rows(rows, seed=rows), bits)[:rows], baseline=measure_health(mixed)) == ()
+    assert found(cut(unit_rows(20), bits)) == ()
+
+
+def test_another_type_is_told_once():
+    assert [finding.name for finding in found(unit_rows(2000).astype(np.float16))] == ["dtype"]

@@ -201,6 +201,13 @@ def test_the_policy_s_thresholds_are_used():
             "No change beyond chance: evidence 41.2 of 1,000 after 9 windows, p = 0.002 of this one alone.",
         ),
         (
+            {"p": 0.4, "evidence": Evidence(0.5, 0.0, 1000, 0), "is_watch": True},
+            (
+                "No change beyond chance: the alarm has ended after windows in a row that look fine, and the evidence "
+                "starts from nothing; p = 0.4 of this one alone."
+            ),
+        ),
+        (
             {"p": 2e-5, "statistics": [CENTROID, TAIL]},
             (
                 "The data changed (p = 2e-05, alarm at 0.01, most of all novelty 0.05); "

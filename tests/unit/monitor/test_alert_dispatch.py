@@ -139,9 +139,38 @@ def test_a_crash_between_the_commits_repeats_the_message_with_its_id() -> None:
 def test_a_sink_that_was_taken_away_is_owed_nothing() -> None:
     before = Dispatcher([RecordingSink("old", failures=9)])
     watch(before, alert())
-    after = Dispatcher([RecordingSink("new")], before.state)
+    after = Dispatcher([], before.state)
     assert after.deliver() == ()
     assert after.state["outbox"] == []
+
+
+def test_a_sink_that_is_added_is_told_once_of_what_stands() -> None:
+    old, new = RecordingSink("old"), RecordingSink("new")
+    first = Dispatcher([old])
+    watch(first, alert(kind="model"), alert(**{**FINE, "key": "other"}))
+    state = json.loads(json.dumps(first.state))
+    for _ in range(2):  # killed before the state was committed, it is told again under the same id
+        second = Dispatcher([old, new], state)
+        second.deliver()
+    assert events(new) == ["reminder warn model"] * 2
+    assert len({sent.id for sent in new.sent}) == 1
+    assert events(old) == ["alert warn model"]
+    third = Dispatcher([new, old], json.loads(json.dumps(second.state)))
+    watch(third, alert(kind="model"), alert(**FINE))
+    assert events(new)[2:] == events(old)[1:] == ["recovery ok none"]
+    Dispatcher([old, new, RecordingSink("third")], third.state).deliver()
+    assert events(new)[3:] == []  # nothing stands
+
+
+def test_a_state_of_an_older_benchkit_tells_a_new_sink_nothing() -> None:
+    first, new = Dispatcher([RecordingSink("old")]), RecordingSink("new")
+    watch(first, alert())
+    state = first.state
+    for told in state["streams"].values():
+        del told["alert"], told["sinks"]
+    second = Dispatcher([new], state)
+    watch(second, alert(), alert(severity="critical"))
+    assert events(new) == ["alert critical data"]
 
 
 def test_the_outbox_is_bounded_and_what_is_given_up_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import datetime
 
@@ -11,6 +12,7 @@ from fakes import HashingEncoder
 from monitored import DIMENSION, START, ListSource, cut, draw, live_model, times
 
 from benchkit.drift.judge import judge
+from benchkit.drift.precision import Precision, rounded
 from benchkit.drift.sequential import p_to_e
 from benchkit.errors import NotComparable, SourceError
 from benchkit.measure.decide import holm
@@ -245,6 +247,28 @@ def test_a_silent_swap_of_the_model_is_critical(baseline: Baseline) -> None:
     report = _report(baseline, Rows(draw(4, 150)), about=Circumstances("logs", harm=harm))
     assert (report.kind, report.severity, report.breaks_policy) == ("model", "critical", True)
     assert report.harm == harm
+
+
+@pytest.mark.parametrize(("bits", "name", "away"), [(8, "bfloat16", "e-0[67]"), (11, "float16", "e-0[89]")])
+def test_rows_that_were_rounded_are_numeric_with_the_harm_that_canaries_show(
+    baseline: Baseline, bits: int, name: str, away: str
+) -> None:
+    harm = ask_canaries(baseline, live_model())
+    report = _report(baseline, Rows(rounded(draw(4, 1000), bits)), about=Circumstances("logs", harm=harm))
+    assert (report.kind, report.severity, report.breaks_policy) == ("numeric", "info", False)
+    assert report.reason.startswith(f"The vectors hold {name}'s {bits} bits of precision (all of ")
+    assert re.search(rf"mean cosine \d{away} below 1, ", report.reason)
+    assert " % of the ten nearest stay in the live index." in report.reason
+    # Rounding that loses neighbours is no more a matter of taste.
+    strict = _report(baseline, Rows(rounded(draw(4, 1000), bits)), policy=DriftPolicy(warn_overlap=1.01))
+    assert (strict.kind, strict.severity) == ("numeric", "warn")
+    without = _report(replace(baseline, canaries=None), Rows(rounded(draw(4, 1000), bits)))
+    assert without.reason.endswith("the baseline's 24.")
+
+
+def test_a_baseline_of_an_older_benchkit_says_nothing_of_precision(baseline: Baseline) -> None:
+    older = replace(baseline, health=replace(baseline.health, precision=Precision()))
+    assert _report(older, Rows(rounded(draw(4, 1000), 8))).severity == "ok"
 
 
 def test_a_baseline_without_canaries_can_not_ask(baseline: Baseline) -> None:

@@ -108,6 +108,38 @@ def test_a_name_that_is_taken_is_refused_before_the_source_is_read(settings: Set
     assert len(project.known_baselines(settings)) == 1
 
 
+def test_what_is_renewed_must_be_there(settings: Settings, usual: str) -> None:
+    with pytest.raises(UsageError, match=r"no baseline 'prdo' to renew \(there is none yet\); make it: .* create prdo"):
+        project.make_baseline(BaselineRequest("prdo", "nowhere.npy", replaces=True), settings=settings)
+    for name in ("prod", "stage"):
+        project.make_baseline(BaselineRequest(name, usual), settings=settings)
+    with pytest.raises(UsageError, match=r"'prdo' to renew \(did you mean 'prod'\?\); there are prod, stage") as raised:
+        project.make_baseline(BaselineRequest("prdo", "nowhere.npy", replaces=True), settings=settings)
+    assert raised.value.exit_code == 2
+    with pytest.raises(UsageError, match=r"no baseline 'x' to renew; there are prod, stage"):
+        project.make_baseline(BaselineRequest("x", "nowhere.npy", replaces=True), settings=settings)
+    assert [info.name for info in project.known_baselines(settings)] == ["prod", "stage"]
+
+
+def test_baselines_that_can_not_be_used_are_listed_with_what_is_wrong(settings: Settings, usual: str) -> None:
+    for name in ("cut", "old", "prod"):
+        project.make_baseline(BaselineRequest(name, usual), settings=settings)
+    folder = project.baselines_of(settings)
+    cut, old = path_of(folder, "cut"), path_of(folder, "old")
+    cut.write_bytes(cut.read_bytes()[:-100])
+    # A head of another form, as long as the one that is there.
+    old.write_bytes(old.read_bytes().replace(b'\\"version\\": 3', b'\\"version\\": 2', 1))
+    found, unusable = project.listed_baselines(settings)
+    assert [info.name for info in found] == ["prod"]
+    assert list(unusable) == ["cut", "old"]
+    assert "the baseline is damaged" in unusable["cut"]
+    assert "form 2, and this benchkit reads form 3; renew it: benchkit drift baseline renew old" in unusable["old"]
+    assert project.known_baselines(settings) == found
+    # Both can be renewed as they are told to.
+    project.make_baseline(BaselineRequest("old", usual, replaces=True), settings=settings)
+    assert project.listed_baselines(settings)[1].keys() == {"cut"}
+
+
 def test_a_wrong_name_is_refused_before_the_source_is_read(settings: Settings) -> None:
     for replaces in (False, True):
         with pytest.raises(UsageError, match=r"'\.\./up' can't name a baseline"):

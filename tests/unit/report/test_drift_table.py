@@ -13,7 +13,7 @@ from rich.console import Console
 
 from benchkit.report import drift_words
 from benchkit.report.drift_table import baseline_lines, history_lines, render_drift
-from benchkit.types.drift import DriftReport, SegmentResult, WindowInfo
+from benchkit.types.drift import DriftReport, Evidence, SegmentResult, WindowInfo
 
 STEERING = "\x1b\x9b\x00\x07\x08\x7f\r\u202e\u2066\ud800"
 
@@ -132,6 +132,12 @@ def test_the_history_stands_in_columns() -> None:
     for one, other in pairwise(line.index("support") for line in lines[1:]):
         assert one == other
     assert history_lines([]) == ["checked  baseline  window  rows  verdict  kind  p  evidence"]
+
+
+def test_the_first_window_of_a_watch_has_its_number_and_a_single_check_its_source() -> None:
+    single = drift_reports.bare()
+    watched = replace(single, evidence=Evidence(1.0, 1.0, 1000, 1))
+    assert [line.split()[2] for line in history_lines([single, watched])[1:]] == ["rows.parquet", "0"]
 
 
 def test_chinese_names_keep_the_columns_in_line() -> None:
