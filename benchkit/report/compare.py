@@ -22,6 +22,7 @@ from benchkit.measure.bootstrap import (
     DrawsScores,
     PairedDifference,
     check_paired,
+    degrees_of_freedom,
     draw_scores,
     interval,
     mean_draws,
@@ -216,11 +217,15 @@ def _compare_pairs(
                 found.append((candidate, baseline, task, None))
                 continue
             if task == MEAN:
-                bounds = _mean_bounds(cell for (model, _), cell in cells.items() if model == candidate)
+                own = [cell for (model, _), cell in cells.items() if model == candidate]
+                bounds = _mean_bounds(own)
             else:
-                check_paired(cells[candidate, task].items, cells[baseline, task].items)
-                bounds = _bounds(cells[candidate, task])
-            found.append((candidate, baseline, task, paired(a, b, bounds=bounds)))
+                own = [cells[candidate, task]]
+                check_paired(own[0].items, cells[baseline, task].items)
+                bounds = _bounds(own[0])
+            # Of several parts or tasks the smallest, whose own spread is known the least.
+            freedom = min(degrees_of_freedom(items) for cell in own for items in cell.items)
+            found.append((candidate, baseline, task, paired(a, b, bounds=bounds, freedom=freedom)))
     corrected = holm([None if difference is None else difference.p_value for *_, difference in found])
     return [
         PairResult(

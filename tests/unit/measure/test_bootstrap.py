@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.stats import binom, norm, t
+from scipy.stats import binom, norm, t, ttest_1samp
 
 from benchkit.measure.bootstrap import (
     Draws,
@@ -349,6 +349,32 @@ def test_differences_within_rounding_are_no_difference():
     nearly = Draws(draws.estimate + 1e-16, draws.values + 1e-16)
     result = paired(nearly, draws)
     assert (result.delta, result.interval, result.p_value) == (0.0, Interval(0.0, 0.0), 1.0)
+
+
+@pytest.mark.parametrize("shift", [0.18, 0.2, 0.21])
+def test_beyond_what_draws_can_show_the_p_value_is_that_of_the_t_test(shift: float) -> None:
+    rng = np.random.default_rng(11)
+    gains = rng.normal(0, 0.5, 150)
+    gains += shift - gains.mean()
+    better, worse = (draw_mean(values, n_resamples=10_000) for values in (gains, np.zeros(150)))
+    told = paired(better, worse, freedom=149).p_value
+    assert paired(better, worse).p_value == pytest.approx(2 / 10_001), "the draws should all be on one side"
+    assert np.log(told) == pytest.approx(np.log(ttest_1samp(gains, 0).pvalue), rel=0.05)
+
+
+def test_the_tail_is_believed_down_to_a_thousandth_and_for_as_many_signs() -> None:
+    nearly_all_alike = Draws(1.0, np.random.default_rng(3).normal(1.0, 1e-3, 999))
+    nothing = Draws(0.0, np.zeros(999))
+    smallest = 2 / 1000
+    assert paired(nearly_all_alike, nothing, freedom=500).p_value == pytest.approx(smallest / 1000)
+    assert paired(nearly_all_alike, nothing, freedom=12).p_value == pytest.approx(0.5**12)
+    assert paired(nearly_all_alike, nothing, freedom=5).p_value == pytest.approx(smallest)  # five signs say less
+    assert paired(Draws(1.0, np.ones(999)), nothing, freedom=500).p_value == pytest.approx(smallest)  # no spread at all
+
+
+def test_a_draw_on_the_far_side_leaves_the_p_value_to_the_draws() -> None:
+    values = np.concatenate([np.random.default_rng(3).normal(1.0, 1e-3, 998), [-0.1]])
+    assert paired(Draws(1.0, values), Draws(0.0, np.zeros(999)), freedom=500).p_value == pytest.approx(4 / 1000)
 
 
 def test_a_p_value_below_the_level_means_an_interval_on_one_side_of_zero():

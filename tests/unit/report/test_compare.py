@@ -92,6 +92,17 @@ def test_holm_counts_every_pair_and_task_of_its_family() -> None:
         assert smallest.p_holm == pytest.approx(min(1.0, len(family) * (smallest.p_value or 0)))
 
 
+def test_a_large_difference_is_found_among_however_many_comparisons() -> None:
+    """Of 2,000 resamples no more than p <= 0.001 can be seen, which 90 comparisons would make 0.09."""
+    models = [f"m{number}" for number in range(10)]
+    cells = [one for model in models[:-1] for one in shifted(model, 0.0)] + shifted("m9", 0.2)
+    result = run(cells, [meta(model) for model in models])
+    on_tasks = [pair for pair in result.pairs if pair.task != MEAN]
+    assert len(on_tasks) == 90
+    for pair in on_tasks:
+        assert (pair.verdict in ("better", "worse")) == ("m9" in (pair.candidate, pair.baseline))
+
+
 def test_a_model_with_a_failed_cell_has_no_mean_and_no_rank_and_the_others_keep_theirs() -> None:
     cells = shifted("good", 0.1) + shifted("weak", 0.0)
     cells[0] = CellResult("good", "A", "Retrieval", "failed", reason="NaN")
