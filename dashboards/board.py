@@ -20,6 +20,7 @@ from typing import Any, TypeVar, cast
 import streamlit as st
 
 from benchkit.errors import BenchkitError, UsageError
+from benchkit.measure.tag_slices import TagSlices, tag_slices
 from benchkit.settings import load_settings
 from benchkit.store.board import Board, open_board
 from benchkit.types.answer import KeptItem
@@ -29,6 +30,7 @@ from benchkit.types.cost import CostSamples
 from benchkit.types.drift import BaselineInfo, DriftReport
 from benchkit.types.gate import GateReport
 from benchkit.types.result import ItemScores
+from benchkit.types.tags import KeptTags
 from dashboards.filters import Filters
 from dashboards.place import plain
 
@@ -161,6 +163,46 @@ def _kept_items(where: tuple[str, str], stamp: Hashable, key: str, task: str) ->
     except KeyError as problem:
         raise UsageError(f"answers of {plain(key, 60)} are not in this store") from problem
     return found
+
+
+def item_tags_of(key: str, task: str) -> KeptTags | None:
+    """Return the tags of the items of a task, None where a result keeps none; UsageError as above."""
+    where = location()
+    return _item_tags(where, _stamp(*where), key, task)
+
+
+@st.cache_resource(max_entries=_TASKS, show_spinner=False)
+def _item_tags(where: tuple[str, str], stamp: Hashable, key: str, task: str) -> KeptTags | None:
+    try:
+        found: KeptTags | None = the_board().item_tags(key, task)
+    except KeyError as problem:
+        raise UsageError(f"tags of {plain(key, 60)} are not in this store") from problem
+    return found
+
+
+def tag_slices_of(
+    key: str, task: str, tag: str, *, against: str | None, seed: int, bounds: tuple[float, float]
+) -> TagSlices | None:
+    """Return the scores of all models on the slices of a tag, None where no items are kept; UsageError as above."""
+    where = location()
+    return _tag_slices(where, _stamp(*where), key, task, tag, against, seed, bounds)
+
+
+@st.cache_resource(max_entries=_TASKS, show_spinner=False)
+def _tag_slices(
+    where: tuple[str, str],
+    stamp: Hashable,
+    key: str,
+    task: str,
+    tag: str,
+    against: str | None,
+    seed: int,
+    bounds: tuple[float, float],
+) -> TagSlices | None:
+    parts, tags = item_scores_of(key, task), item_tags_of(key, task)
+    if parts is None or tags is None:
+        return None
+    return tag_slices(parts, tags, tag, against=against, seed=seed, bounds=bounds)
 
 
 def gate_of(key: str) -> GateReport:

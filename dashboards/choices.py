@@ -20,7 +20,7 @@ from dashboards.place import plain
 
 Field = Literal[
     "comparison", "task", "model", "against", "axis", "other", "costs", "trend", "plane", "item", "documents",
-    "cells", "order",
+    "cells", "order", "slices",
 ]  # fmt: skip
 Part = TypeVar("Part", bound=str)
 _NAME = 80

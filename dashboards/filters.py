@@ -46,6 +46,7 @@ class Filters:
         plane: Which picture it has of where a window lies, one of PLANES.
         task, model, item: What is drilled down to.
         cells, order: What the Tasks page's map says, and which of the items come first.
+        slices: The tag by which it cuts a task; without one by split and subset.
         decided: Which list of the History page is in front.
         p95_ms, memory_mib, bytes_per_vector, dimension, licenses: Limits of what a model may cost.
         documents: How many an index is priced for.
@@ -72,6 +73,7 @@ class Filters:
     item: str | None = None
     cells: str | None = None
     order: str | None = None
+    slices: str | None = None
     decided: str | None = None
     p95_ms: float | None = None
     memory_mib: float | None = None
@@ -100,7 +102,7 @@ class Filters:
         return (None if back is None else (today - timedelta(days=back)).isoformat()), None
 
 
-_PARTS = ("axis", "costs", "trend", "cells", "order", "decided")
+_PARTS = ("axis", "costs", "trend", "cells", "order", "slices", "decided")
 _TEXTS = ("suite", "comparison", "gate", "against", "other", "baseline", "task", "model", "item", *_PARTS)
 _LISTS = ("models", "licenses")
 _DAYS = ("since", "until")

@@ -1,6 +1,6 @@
 """Put a finished comparison on disk, then into MLflow.
 
-    Finished ── result.json, items.parquet, answers.parquet, costs.parquet, report.md, report.html ── MLflow run
+    Finished ── result.json, items, answers, tags and costs .parquet, report.md, report.html ── MLflow run
                 └── in mlruns/results/<time>-<suite>/
 
 The files come first: when the tracking server is down, nothing is lost, and `benchkit track` logs them later.
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchkit.api.kept_answers import kept_answers
+from benchkit.api.kept_tags import kept_tags
 from benchkit.api.request import Prepared
 from benchkit.api.run import Finished
 from benchkit.errors import BenchkitError, UsageError
@@ -31,13 +32,16 @@ from benchkit.store.items import write_items
 from benchkit.store.mlflow_store import log_comparison
 from benchkit.store.recorded import Recorded as RecordedRun
 from benchkit.store.recorded import content_id, find_recorded, write_recorded
+from benchkit.store.tags import write_tags
 from benchkit.types.answer import KeptItem
+from benchkit.types.tags import KeptTags
 
 RESULT = "result.json"
 ITEMS = "items.parquet"
 ANSWERS = "answers.parquet"
+TAGS = "tags.parquet"
 COSTS = "costs.parquet"
-_COMPANIONS = (ITEMS, ANSWERS, COSTS, "report.md", "report.html")
+_COMPANIONS = (ITEMS, ANSWERS, TAGS, COSTS, "report.md", "report.html")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,8 @@ def record(finished: Finished, prepared: Prepared) -> Recorded:
     if (known := _known(report, root, prepared.tracking_uri)) is not None:
         return known
     try:
-        folder = write_files(finished, report, root, answers=kept_answers(finished.cells, prepared))
+        answers, tags = kept_answers(finished.cells, prepared), kept_tags(finished.cells, prepared)
+        folder = write_files(finished, report, root, answers=answers, tags=tags)
     except OSError as exc:
         problem = (
             f"{exc.filename or root}: the result can't be written: {exc.strerror or exc}; save it with --json PATH"
@@ -109,7 +114,14 @@ def _log(folder: Path | None, report: dict[str, Any], tracking_uri: str | None) 
     return Recorded(folder, run.url_or_uri)
 
 
-def write_files(finished: Finished, report: dict[str, Any], root: Path, *, answers: Sequence[KeptItem] = ()) -> Path:
+def write_files(
+    finished: Finished,
+    report: dict[str, Any],
+    root: Path,
+    *,
+    answers: Sequence[KeptItem] = (),
+    tags: Sequence[KeptTags] = (),
+) -> Path:
     """Write the result, its items and the reports into a new folder and return it.
 
     Raises:
@@ -121,6 +133,7 @@ def write_files(finished: Finished, report: dict[str, Any], root: Path, *, answe
     try:
         write_items(folder / ITEMS, finished.cells)
         write_answers(folder / ANSWERS, answers)
+        write_tags(folder / TAGS, tags)
         if finished.cost_samples is not None:
             write_cost_samples(folder / COSTS, finished.cost_samples)
         (folder / "report.md").write_text(render_markdown(comparison), encoding="utf-8")

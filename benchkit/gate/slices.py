@@ -27,7 +27,7 @@ from benchkit.errors import UsageError
 from benchkit.measure.bootstrap import Draws, DrawsScores, check_paired, draw_scores
 from benchkit.measure.cumulants import difference_cumulants, of_mean
 from benchkit.measure.noninferiority import change_interval
-from benchkit.measure.weighted import scorer
+from benchkit.measure.restrict import Mask, restrict, score_of
 from benchkit.types.gate import Scored, SliceLoss
 from benchkit.types.result import CellResult, ItemScores
 
@@ -37,7 +37,6 @@ MOST_SHOWN = 10
 EXPLAIN_RESAMPLES = 2000  # for a look at many slices; nothing is decided by it
 
 Tags = Mapping[str, NDArray[np.str_]]
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,29 +62,6 @@ class TaskSlice:
     @property
     def n_items(self) -> int:
         return sum(entry.n_items for entry in self.candidate)
-
-
-def restrict(items: ItemScores, mask: Mask) -> ItemScores:
-    """Return the scores of some of the items, of whatever kind.
-
-    Raises:
-        ValueError: not one truth value for each item.
-
-    >>> whole = ItemScores("test", "en", "mean", "hit", np.array(["a", "b"]), {"value": np.array([0.0, 1.0])})
-    >>> restrict(whole, np.array([False, True])).columns["value"].tolist()
-    [1.0]
-    """
-    if mask.shape != (items.n_items,) or mask.dtype != np.bool_:
-        raise ValueError(f"the mask should hold {items.n_items} truth values, has {mask.dtype} {mask.shape}")
-    return ItemScores(
-        split=items.split,
-        subset=items.subset,
-        kind=items.kind,
-        metric=items.metric,
-        items=items.items[mask],
-        columns={name: column[mask] for name, column in items.columns.items()},
-        strata=None if items.strata is None else items.strata[mask],
-    )
 
 
 # ------------------------------------------------------------ which items
@@ -163,7 +139,7 @@ def of_slice(candidate: CellResult, baseline: CellResult, tags: Mapping[str, Tag
         if size < FEWEST_ITEMS:
             continue
         cut, cut_other = restrict(one, mask), restrict(other, mask)
-        new, old = _score(cut), _score(cut_other)
+        new, old = score_of(cut), score_of(cut_other)
         if np.isnan(old):
             left_out.append(f"{one.metric} is not defined on its {size} items of {candidate.task} {place}")
         elif np.isnan(new):
@@ -192,10 +168,6 @@ def _mask(task: str, entry: ItemScores, tags: Tags, key: str, value: str) -> Mas
             "score the model again"
         )
     return np.asarray(values == value, dtype=np.bool_)
-
-
-def _score(entry: ItemScores) -> float:
-    return float(scorer(entry)(np.ones((1, entry.n_items), np.uint8))[0])
 
 
 # ------------------------------------------------------------ where a task lost

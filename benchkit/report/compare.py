@@ -30,6 +30,7 @@ from benchkit.measure.bootstrap import (
 )
 from benchkit.measure.decide import holm, rank_ranges, verdict
 from benchkit.measure.machine import usable_cores
+from benchkit.measure.score_range import score_range
 from benchkit.report.budget import pareto_front
 from benchkit.report.recommend import recommend
 from benchkit.report.view import cost_value
@@ -300,8 +301,7 @@ def _mean_bounds(cells: Iterable[CellResult]) -> tuple[float, float]:
 
 
 def _bounds(cell: CellResult) -> tuple[float, float]:
-    signed = ("spearman", "pearson", "kendalltau", "p-MRR")
-    return (-1.0, 1.0) if (cell.main_metric or "").endswith(signed) else (0.0, 1.0)
+    return score_range(cell.main_metric)
 
 
 def _contamination(models: Sequence[ModelMeta], tasks: Sequence[str]) -> list[str]:

@@ -40,8 +40,16 @@ def headline(report: DriftReport) -> str:
     rows = words.counted(window.rows, "row")
     when = span(report)
     against = f'against the baseline "{words.plain(report.baseline.name)}"'
-    said = f"{SEVERITY_WORDS[report.severity]}: {KIND_WORDS[report.kind]}"
+    said = f"{SEVERITY_WORDS[report.severity]}: {_change(report)}"
     return f"{said} ({rows} of {words.plain(window.source)}{when}, {against}{_p(report)})"
+
+
+def _change(report: DriftReport) -> str:
+    """Name the change; where a watch waits for more windows, one that this window alone speaks for is none as yet."""
+    is_unsure = report.kind == "none" and report.evidence is not None
+    if is_unsure and report.p_value is not None and report.p_value <= report.policy.false_alarms:
+        return "this window differs, and no change is sure as yet"
+    return KIND_WORDS[report.kind]
 
 
 def span(report: DriftReport) -> str:

@@ -1,7 +1,8 @@
 """Finished cells, kept under everything that decides them, so that an interrupted comparison goes on where it was.
 
     key = hash(model fingerprint, similarity, engine, variant, task source, device kind, library versions)
-        └── <cache>/cells/<key>.npz: the result and the scores of its items; its answers, read only when asked for
+        └── <cache>/cells/<key>.npz: the result and the scores of its items; its answers and the tags of its items, read
+            only when asked for
 
 A key holds no path and no name: a model directory whose weights change, or data whose rows change, has another key.
 Files are written beside and renamed, so a killed run leaves whole files only; a damaged one fails the archive's
@@ -28,13 +29,15 @@ from numpy.typing import NDArray
 from benchkit.embeddings.fingerprint import digest_json
 from benchkit.embeddings.whole import write_whole
 from benchkit.runner.packed_answers import pack, unpack
+from benchkit.runner.packed_tags import pack_tags, unpack_tags
 from benchkit.types.answer import Answers
 from benchkit.types.model import Variant
 from benchkit.types.result import CellResult, ItemScores, WorstItem
+from benchkit.types.tags import ItemTags
 
 # Change it when the meaning of a stored cell changes; old files are then ignored.
 FORMAT = 4
-_ANSWERS = "answers"
+_ANSWERS, _TAGS = "answers", "tags"
 # What zipfile and NumPy raise on damaged files: a flipped bit can also make a member look encrypted, or compressed in a
 # way that there isn't (RuntimeError).
 _UNREADABLE = (OSError, ValueError, KeyError, EOFError, RuntimeError, struct.error, zlib.error, zipfile.BadZipFile)
@@ -113,7 +116,7 @@ class CellCache:
         path = self._root / f"{key}.npz"
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files if name != _ANSWERS}
+                arrays = {name: archive[name] for name in archive.files if name not in (_ANSWERS, _TAGS)}
         except _UNREADABLE:
             return None
         try:
@@ -129,11 +132,22 @@ class CellCache:
         except _UNREADABLE:
             return None
 
-    def put(self, key: str, result: CellResult, answers: Answers | None = None) -> bool:
+    def tags(self, key: str) -> ItemTags | None:
+        """Return the tags of a kept cell's items; None where none are kept, or they are damaged."""
+        try:
+            with (self._root / f"{key}.npz").open("rb") as file, np.load(file, allow_pickle=False) as archive:
+                return unpack_tags(archive[_TAGS].tobytes())
+        except _UNREADABLE:
+            return None
+
+    def put(
+        self, key: str, result: CellResult, answers: Answers | None = None, *, tags: ItemTags | None = None
+    ) -> bool:
         """Keep a finished cell; return whether that worked."""
         buffer = io.BytesIO()
-        packed = np.frombuffer(pack(answers or {}), dtype=np.uint8)
-        np.savez(buffer, **_encode(result), **{_ANSWERS: packed})  # type: ignore[arg-type]
+        packed = {_ANSWERS: pack(answers or {})} | ({} if tags is None else {_TAGS: pack_tags(tags)})
+        aside = {name: np.frombuffer(content, dtype=np.uint8) for name, content in packed.items()}
+        np.savez(buffer, **_encode(result), **aside)  # type: ignore[arg-type]
         try:
             write_whole(self._root / f"{key}.npz", buffer.getbuffer(), is_synced=True)
         except OSError:

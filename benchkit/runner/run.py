@@ -21,11 +21,13 @@ from benchkit.embeddings.store import VectorStore
 from benchkit.errors import BenchkitError, CellFailed, ModelError
 from benchkit.runner.cell_cache import CellCache, cell_key, library_versions
 from benchkit.runner.progress import Progress, Silent
+from benchkit.tasks.kept_tags import tags_to_keep
 from benchkit.tasks.opened import OpenedTask
 from benchkit.tasks.scoring import TaskScore, score_task
 from benchkit.types.answer import Answers
 from benchkit.types.model import CorpusFitted, ModelHandle, ModelMeta, ModelSpec
 from benchkit.types.result import CellResult
+from benchkit.types.tags import ItemTags
 
 log = logging.getLogger(__name__)
 
@@ -71,10 +73,11 @@ def key_of(model: PlannedModel, task: OpenedTask, device: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Computed:
-    """A result, and what the model answered to the items."""
+    """A result, what the model answered to the items, and what is known of them."""
 
     result: CellResult
     answers: Answers = field(default_factory=dict)
+    tags: ItemTags | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,7 @@ class Runner:
     device: str
     _loaded: _Loaded | None = field(default=None, repr=False)
     _broken: dict[str, str] = field(default_factory=dict, repr=False)
+    _tags: dict[str, ItemTags | None] = field(default_factory=dict, repr=False)
 
     def run(self, models: Sequence[PlannedModel], tasks: Sequence[OpenedTask]) -> Iterator[CellResult]:
         """Yield the result of every cell, model by model; variants of one model behind each other, so it loads once."""
@@ -125,7 +129,9 @@ class Runner:
         """Compute a cell, and keep it."""
         computed = self._compute(model, task)
         result = computed.result
-        if result.status == "ok" and self.cells and not self.cells.put(key, result, computed.answers):
+        if result.status != "ok" or self.cells is None:
+            return result
+        if not self.cells.put(key, result, computed.answers, tags=computed.tags):
             self.progress.warning(
                 f"{self.cells.folder}: finished cells can't be kept, and a next run computes them again; free some "
                 "space, mend the rights of the folder or choose another with BENCHKIT_CACHE_DIR"
@@ -170,7 +176,18 @@ class Runner:
             encoded=int(encoded),
             encode_seconds=encode_seconds,
         )
-        return _Computed(result, score.answers)
+        return _Computed(result, score.answers, self._tags_of(task, result))
+
+    def _tags_of(self, task: OpenedTask, result: CellResult) -> ItemTags | None:
+        """Return the tags of a task's items, looked up for its first model; None where they can't be told."""
+        if self.cells is not None and task.source_digest not in self._tags:
+            try:
+                self._tags[task.source_digest] = tags_to_keep(task, result.items)
+            # They cut a score into slices and are no part of it: whatever a task's rows are like, the score stands.
+            except Exception as exc:
+                log.debug("the tags of the items of %s can't be told", task.name, exc_info=exc)
+                self._tags[task.source_digest] = None
+        return self._tags.get(task.source_digest)
 
     def _load(self, model: PlannedModel) -> _Loaded:
         identity = _identity(model)

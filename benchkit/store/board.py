@@ -15,6 +15,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
@@ -30,14 +31,16 @@ from benchkit.store.board_rows import COSTS, GATE, RESULT, utc
 from benchkit.store.cost_samples import read_cost_samples
 from benchkit.store.drift_runs import experiment_of
 from benchkit.store.items import read_items
+from benchkit.store.tags import read_tags
 from benchkit.types.answer import KeptItem
 from benchkit.types.board import ChampionRow, CheckRow, ComparisonRow, GateRow, Mark
 from benchkit.types.cost import CostSamples
 from benchkit.types.drift import BaselineInfo
 from benchkit.types.result import ItemScores
+from benchkit.types.tags import KeptTags
 
 _LIMIT, _MOST_MARKED = 300, 1000
-ITEMS, ANSWERS = "items.parquet", "answers.parquet"
+ITEMS, ANSWERS, TAGS = "items.parquet", "answers.parquet", "tags.parquet"
 Row = TypeVar("Row", ComparisonRow, GateRow, CheckRow)
 Table = TypeVar("Table")
 
@@ -127,16 +130,29 @@ class Board:
             KeyError: no comparison is listed under this key.
             UsageError: their file can't be read; says why.
         """
+        kept = self._companion(key, ANSWERS, read_answers)
+        return None if kept is None else tuple(item for item in kept if item.task == task)
+
+    def item_tags(self, key: str, task: str) -> KeptTags | None:
+        """Return the tags of the items of a task; None where a result keeps none.
+
+        Raises:
+            KeyError: no comparison is listed under this key.
+            UsageError: their file can't be read; says why.
+        """
+        return next(iter(self._companion(key, TAGS, partial(read_tags, task=task)) or ()), None)
+
+    def _companion(self, key: str, name: str, read: Callable[[Path], Table]) -> Table | None:
+        """Return what a file beside a result holds; None where an older benchkit made the result without it."""
         source = self._listing().comparisons[key].source
-        if isinstance(source, Path) and not (source / ANSWERS).exists():
+        if isinstance(source, Path) and not (source / name).exists():
             return None
         try:
-            kept = self._table(source, ANSWERS, read_answers)
+            return self._table(source, name, read)
         except UsageError as exc:
             if isinstance(exc.__cause__, Absent):
-                return None  # a run of an older benchkit
+                return None
             raise
-        return tuple(item for item in kept if item.task == task)
 
     def _table(self, source: Source, name: str, read: Callable[[Path], Table]) -> Table:
         """Return what a Parquet file of a comparison holds; it is copied, since it may lie behind a server."""

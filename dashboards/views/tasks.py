@@ -13,10 +13,10 @@ import streamlit as st
 
 from benchkit.report import words
 from benchkit.report.charts.forest import task_forest
-from benchkit.report.charts.tasks import slices, task_map
+from benchkit.report.charts.tasks import task_map
 from benchkit.report.view import reference, summaries, task_names
 from benchkit.types.comparison import Comparison
-from dashboards import item_view, place
+from dashboards import item_view, place, tag_view
 from dashboards.bar import choose, chosen
 from dashboards.choices import box, comparison_box, part
 from dashboards.compared import FIRST_COMMANDS, Picked, picked, warned
@@ -48,7 +48,7 @@ def show() -> None:
     _map(comparison, second or models[0])
     asked = chosen().task
     task = asked if asked in tasks else tasks[0]
-    _task(comparison, tasks, task)
+    _task(found, tasks, task)
     _two(found, models, (first, second), task)
     _origins(comparison)
 
@@ -106,7 +106,8 @@ def _on_click(comparison: Comparison) -> place.Picked:
 # ---------------------------------------------------------------- one task
 
 
-def _task(comparison: Comparison, tasks: Sequence[str], task: str) -> None:
+def _task(found: Picked, tasks: Sequence[str], task: str) -> None:
+    comparison = found.comparison
     st.subheader("One task", anchor=False)
     box("Task", tasks, task, field="task", key="tasks-task")
     for warning in warnings_of(comparison, task):
@@ -124,7 +125,7 @@ def _task(comparison: Comparison, tasks: Sequence[str], task: str) -> None:
         place.table(task_facts(comparison, task), key="tasks-facts", alt="What the task is")
     if not any(scored.interval for scored in comparison.cells if scored.result.task == task):
         st.caption(escaped("No score has an interval here: no scores of single items were kept."))
-    place.chart(slices(comparison, task), key="tasks-slices", absent="It has one split and subset, so no slices.")
+    tag_view.show_slices(found, task)
 
 
 def _said(row: Row) -> str:

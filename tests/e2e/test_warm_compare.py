@@ -6,6 +6,7 @@ the order in which it happens and between the lines of the command.
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -20,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from cli import TIMEOUT_S, environment, make_project, read_result
 
 from benchkit.store.answers import read_answers
+from benchkit.store.tags import read_tags
 
 # What takes seconds to import and is of no use where everything is known.
 COMPUTING = ("torch", "mteb", "sentence_transformers", "transformers", "tokenizers", "datasets", "sklearn")
@@ -58,7 +60,8 @@ class Traced:
 
 
 def make_suite(folder: Path) -> Path:
-    own_data.sts(folder / "sts.jsonl", n=30)
+    rows = own_data.sts(folder / "sts.jsonl", n=30).read_text(encoding="utf-8").splitlines()
+    own_data.jsonl(folder / "sts.jsonl", [{**json.loads(row), "team": f"t{at % 3}"} for at, row in enumerate(rows)])
     own_data.retrieval(folder / "retrieval", n=20)
     own_data.labelled(folder / "labelled", n=48)
     path = make_project(folder) / "small.yaml"
@@ -112,6 +115,8 @@ def test_a_second_comparison_imports_nothing_that_computes_and_says_the_same(tmp
     kept = read_answers(newest / "answers.parquet")
     assert {one.task for one in kept} == {"alike", "found", "sorted"}, "items of a clustering have no numbers"
     assert all(sorted(one.found) == ["minilm", "tfidf"] and one.text for one in kept)
+    tags = {one.task: one.tags.parts for one in read_tags(newest / "tags.parquet")}
+    assert tags["alike"] == {"test/default": {"team": ("t0", "t1", "t2") * 10}}
 
     own_data.sts(tmp_path / "sts.jsonl", n=32)
     changed = traced(args, tmp_path)

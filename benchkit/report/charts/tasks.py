@@ -2,6 +2,7 @@
 
     Comparison ── task_map ──> model x task: scores, or differences from a baseline
                ── slices ────> one task: each model's score on each split and subset
+    SliceScores ── tag_chart ──> one task: each model's score on each value of a tag
 
 Every cell of a map has its number, so the colour only guides the eye. A difference that may be chance stands in
 parentheses on grey; a cell without a score says why there is none.
@@ -13,6 +14,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchkit.measure.tag_slices import SliceScore
 from benchkit.report import words
 from benchkit.report.charts.base import SAID, Chart, Row, chart, style_of
 from benchkit.report.charts.heat import GAIN, LOSS, OPEN, Cell, difference_cells, score_cells
@@ -23,6 +25,7 @@ from benchkit.types.comparison import MEAN, Comparison
 _ROW = 26  # px
 _LABEL_CELLS = 18
 _TOLD = 6
+CHART_VALUES = 12  # of a tag; the rows beside the chart have all
 _ALL = "all tasks (mean)"
 
 
@@ -66,13 +69,45 @@ def slices(comparison: Comparison, task: str) -> Chart | None:
     names = list(dict.fromkeys(name for scores in by_model.values() for name in scores))
     if len(names) < 2:
         return None
-    shown, parts = _shortened([model for model in order if by_model.get(model)]), _shortened(names)
+    said = {(model, name): words.points(score) for model, scores in by_model.items() for name, score in scores.items()}
+    return _slice_chart("slices", f"{brief(task)}: score by split and subset", order, names, by_model, said)
+
+
+def tag_chart(order: Sequence[str], task: str, tag: str, found: Sequence[SliceScore]) -> Chart | None:
+    """Return the scores of each model on the first values of a tag; None where no slice has a score.
+
+    Args:
+        order: All models of the comparison, best mean first: they look alike on all charts.
+    """
+    known = [one for one in found if one.score is not None]
+    names = list(dict.fromkeys(one.value for one in known))[:CHART_VALUES]
+    if not names:
+        return None
+    by_model: dict[str, dict[str, float]] = {}
+    said: dict[tuple[str, str], str] = {}
+    for one in known:
+        by_model.setdefault(one.model, {})[one.value] = one.score or 0.0
+        interval = f" (95 % CI {words.span(one.interval)})" if one.interval else ""
+        said[one.model, one.value] = f"{words.points(one.score)}{interval}, {words.counted(one.n_items, 'item')}"
+    return _slice_chart("tag-slices", f"{brief(task)}: score by {brief(tag)}", order, names, by_model, said)
+
+
+def _slice_chart(
+    kind: str,
+    title: str,
+    order: Sequence[str],
+    names: Sequence[str],
+    by_model: Mapping[str, Mapping[str, float]],
+    said: Mapping[tuple[str, str], str],
+) -> Chart:
+    # Not `_shortened`: a tag's value may be called like the mean.
+    shown, parts = (labels(found, _LABEL_CELLS) for found in ([model for model in order if by_model.get(model)], names))
     rows: list[Row] = [
         {
             "model": brief(model),
             "slice": brief(name),
             "score": round(100 * by_model[model][name], 6),
-            "said": f"{brief(model)} on {brief(name)}: {words.points(by_model[model][name])}",
+            "said": f"{brief(model)} on {brief(name)}: {said[model, name]}",
             "label": shown[model],
             "part": parts[name],
         }
@@ -82,8 +117,8 @@ def slices(comparison: Comparison, task: str) -> Chart | None:
     ]
     looks = [style_of(order, model) for model in shown]
     return chart(
-        "slices",
-        f"{brief(task)}: score by split and subset",
+        kind,
+        title,
         _slices_alt(rows),
         rows=rows,
         height=max(28, 12 * len(shown) + 8) * len(names),

@@ -49,6 +49,7 @@ filters = st.builds(
     item=st.none() | texts,
     cells=st.none() | texts,
     order=st.none() | texts,
+    slices=st.none() | texts,
     decided=st.none() | texts,
     p95_ms=limits,
     memory_mib=limits,

@@ -18,14 +18,17 @@ from benchkit.report.charts.tasks import task_map
 from benchkit.report.json_form import render_json
 from benchkit.store.answers import write_answers
 from benchkit.store.items import write_items
+from benchkit.store.tags import write_tags
 from benchkit.types.answer import ItemAnswer, KeptItem
 from benchkit.types.board import ComparisonRow
 from benchkit.types.comparison import Comparison
 from benchkit.types.gate import Neighbour
 from benchkit.types.result import CellResult, ItemKind, ItemScores, WorstItem
+from benchkit.types.tags import ItemTags, KeptTags
 from dashboards import board, item_view, items, map_clicks, scores
 from dashboards.choices import row_words
-from dashboards.place import unescaped
+from dashboards.place import csv_of, unescaped
+from dashboards.tag_view import slice_rows
 
 APP = Path(board.__file__).with_name("app.py")
 NAMES = ("q7", "q8", "q9")
@@ -327,6 +330,116 @@ def test_without_items_the_worst_of_the_report_are_shown(keep: Keep) -> None:
         "A history of wine",
         "A history of wine",
     ]
+
+
+# ---------------------------------------------------------------- slices by tag
+
+TASK = "XQuADRetrieval"
+EIGHT = tuple(f"q{row}" for row in range(8))
+
+
+@pytest.fixture
+def tagged(keep: Keep) -> Callable[..., Path]:
+    """Keep a comparison whose items have a topic."""
+
+    def kept(*values: str, key: str = "topic", left_out: Sequence[str] = ()) -> Path:
+        one, two = ([1.0, 0.0] * 4, [1.0, 1.0, 1.0, 0.0] * 2)
+        cells = [
+            CellResult(model, TASK, "Retrieval", "ok", items=(part(names=EIGHT, value=own),))
+            for model, own in (("minilm", one), ("tfidf", two))
+        ]
+        folder = keep(comparisons.small(), *cells)
+        parts = {"test/default": {key: values}} if values else {}
+        write_tags(
+            folder / "tags.parquet",
+            [KeptTags(TASK, {"test/default": EIGHT}, ItemTags(parts, tuple(left_out)))],
+        )
+        return folder
+
+    return kept
+
+
+def test_a_task_is_cut_by_the_tag_of_the_address(tagged: Callable[..., Path]) -> None:
+    tagged(*["heating", "billing"] * 4)
+    app = page(task=TASK, slices="topic", against="minilm")
+    rows = frame(app, "slice", "items", "points")
+    assert [(row["slice"], row["items"], row["model"], row["points"]) for row in rows] == [
+        ("billing", 4, "minilm", 0.0),
+        ("billing", 4, "tfidf", 50.0),
+        ("heating", 4, "minilm", 100.0),
+        ("heating", 4, "tfidf", 100.0),
+    ]
+    assert rows[1]["change"] == 50.0
+    assert "to" in str(rows[1]["change_interval"])
+    assert "score by topic" in said(app)
+
+
+def test_the_choice_of_a_tag_is_in_the_address_and_the_usual_one_is_not(tagged: Callable[..., Path]) -> None:
+    tagged(*["heating", "billing"] * 4)
+    app = page(task=TASK)
+    control = app.button_group(key="tasks-slices-by")
+    assert control.value == ""
+    assert "so no slices" in said(app)
+    control.set_value("topic").run()
+    assert not app.exception
+    assert app.query_params["slices"] == "topic"
+    app.button_group(key="tasks-slices-by").set_value("").run()
+    assert "slices" not in app.query_params
+
+
+@pytest.mark.parametrize("asked", ["no such tag", "../../etc/passwd", "<script>"])
+def test_a_tag_that_nobody_has_is_by_split_and_subset(tagged: Callable[..., Path], asked: str) -> None:
+    tagged(*["heating", "billing"] * 4)
+    app = page(task=TASK, slices=asked)
+    assert app.button_group(key="tasks-slices-by").value == ""
+    assert "so no slices" in said(app)
+    assert asked not in said(app)
+
+
+def test_a_result_without_tags_says_so_and_has_no_choice(keep: Keep) -> None:
+    keep(comparisons.small(), scored("minilm", [0.0, 1.0, 0.2131]), scored("tfidf", [0.0, 0.5, 1.0]))
+    app = page(task=TASK, slices="topic")
+    assert "No tags of its items are kept" in said(app)
+    assert "tasks-slices-by" not in {group.key for group in app.button_group}
+    assert "so no slices" in said(app)
+
+
+def test_what_was_left_out_is_told(tagged: Callable[..., Path]) -> None:
+    tagged(left_out=["lang has 51 values, and at most 50 are kept"])
+    app = page(task=TASK)
+    assert "Left out: lang has 51 values" in said(app)
+    assert "tasks-slices-by" not in {group.key for group in app.button_group}
+
+
+def test_tags_without_scores_of_items_and_damaged_tags_are_a_sentence(tagged: Callable[..., Path]) -> None:
+    folder = tagged(*["heating", "billing"] * 4)
+    (folder / "items.parquet").unlink()
+    assert "No scores of single items are kept for it" in said(page(task=TASK, slices="topic"))
+    (folder / "tags.parquet").write_bytes(b"no Parquet")
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    app = page(task=TASK, slices="topic")
+    assert "can't be read as Parquet" in said(app)
+    assert "so no slices" in said(app)
+
+
+def test_hostile_keys_and_values_of_tags_stay_texts(tagged: Callable[..., Path]) -> None:
+    value, key = "<script>alert(1)</script> [x](javascript:alert(1)) \u202e", "**key** :red[x] <b>"
+    tagged(*[value, "=1+1"] * 4, key=key)
+    app = page(task=TASK, slices=key)
+    rows = frame(app, "slice", "items", "points")
+    assert {row["slice"] for row in rows} >= {"=1+1"}
+    assert not any("\u202e" in str(row["slice"]) for row in rows)
+    for element in [*app.markdown, *app.caption, *app.info, *app.warning]:
+        assert "](javascript" not in element.value
+        assert "<script" not in element.value.replace("\\<", "")
+        assert "<b>" not in element.value
+    options = [option.content for option in app.button_group(key="tasks-slices-by").proto.options]
+    assert unescaped(options[1]) == f"by {key}"
+    assert not any(":red[" in option or "**" in option.replace("\\*", "") for option in options)
+    scores = board.tag_slices_of("one", TASK, key, against=None, seed=1, bounds=(0.0, 1.0))
+    assert scores is not None
+    assert "'=1+1" in csv_of(slice_rows(key, None, scores.scores))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ from benchkit.gate.slices import (
     has_slice,
     known_slices,
     of_slice,
-    restrict,
     slice_losses,
     split_slice,
     stream_of,
@@ -22,6 +21,7 @@ from benchkit.gate.slices import (
 from benchkit.measure.bootstrap import draw_scores
 from benchkit.measure.cumulants import difference_cumulants
 from benchkit.measure.noninferiority import change_interval
+from benchkit.measure.restrict import restrict
 from benchkit.measure.weighted import weighted_scores
 from benchkit.types.comparison import Environment, SuiteInfo
 from benchkit.types.gate import Scored

@@ -45,6 +45,14 @@ def test_the_headline_has_the_verdict_the_rows_the_times_the_baseline_and_p() ->
     assert headline(drift_reports.quiet()).endswith(", p = 0.41)")
 
 
+def test_a_window_that_differs_while_its_watch_waits_is_not_called_unchanged() -> None:
+    quiet = drift_reports.quiet()
+    waiting = replace(quiet, p_value=0.004, evidence=Evidence(28.0, 31.0, 1000, 3))
+    assert headline(waiting).startswith("OK: this window differs, and no change is sure as yet (500 rows")
+    assert headline(replace(waiting, p_value=0.4)).startswith("OK: no change was found")
+    assert headline(replace(waiting, evidence=None)).startswith("OK: no change was found")
+
+
 def test_what_a_window_lacks_is_left_out_of_the_headline() -> None:
     assert headline(drift_reports.bare()) == (
         'OK: no change was found (12 rows of rows.parquet, against the baseline "support")'

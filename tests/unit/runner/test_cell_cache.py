@@ -11,10 +11,12 @@ import pytest
 from benchkit.runner import cell_cache
 from benchkit.runner.cell_cache import DECIDING_LIBRARIES, DECIDING_SCORERS, CellCache, cell_key
 from benchkit.runner.packed_answers import pack
+from benchkit.runner.packed_tags import pack_tags
 from benchkit.types.answer import ItemAnswer
 from benchkit.types.gate import Neighbour
 from benchkit.types.model import Variant
 from benchkit.types.result import CellResult, ItemScores, WorstItem
+from benchkit.types.tags import ItemTags
 
 ITEMS = ItemScores(
     "test",
@@ -97,6 +99,20 @@ def test_answers_come_back_when_they_are_asked_for(tmp_path: Path) -> None:
     assert same(known, RESULT)
 
 
+def test_tags_come_back_when_they_are_asked_for_and_a_cell_without_them_has_none(tmp_path: Path) -> None:
+    tags = ItemTags({"test/en": {"topic": ("a", "b", "")}}, ("left out",))
+    cache = CellCache(tmp_path)
+    cache.put("with", RESULT, tags=tags)
+    cache.put("before there were tags", RESULT)
+    assert cache.tags("with") == tags
+    assert cache.tags("before there were tags") is None
+    assert cache.tags("nothing") is None
+    assert cache.answers("with") == {}
+    known = cache.get("with", model="m", task="t")
+    assert known is not None
+    assert same(known, RESULT)
+
+
 def test_damaged_answers_are_none_and_cost_the_cell_nothing(tmp_path: Path) -> None:
     answers = {("test/en", "a"): ItemAnswer("text" * 50)}
     cache = CellCache(tmp_path)
@@ -106,6 +122,20 @@ def test_damaged_answers_are_none_and_cost_the_cell_nothing(tmp_path: Path) -> N
     assert content.count(packed) == 1
     path.write_bytes(content.replace(packed, packed[:-1] + bytes([packed[-1] ^ 0xFF])))
     assert cache.answers("k") is None
+    known = cache.get("k", model="m", task="t")
+    assert known is not None
+    assert same(known, RESULT)
+
+
+def test_damaged_tags_are_none_and_cost_the_cell_nothing(tmp_path: Path) -> None:
+    tags = ItemTags({"test/en": {"topic": ("a", "b", "")}})
+    cache = CellCache(tmp_path)
+    cache.put("k", RESULT, tags=tags)
+    path = tmp_path / "cells" / "k.npz"
+    packed, content = pack_tags(tags), path.read_bytes()
+    assert content.count(packed) == 1
+    path.write_bytes(content.replace(packed, packed[:-1] + bytes([packed[-1] ^ 0xFF])))
+    assert cache.tags("k") is None
     known = cache.get("k", model="m", task="t")
     assert known is not None
     assert same(known, RESULT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,16 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fakes import Handle, HashingEncoder
-from own_data import sts
+from own_data import jsonl, sts
 
 from benchkit.embeddings.store import VectorStore
 from benchkit.errors import ModelError
 from benchkit.runner.cell_cache import CellCache
 from benchkit.runner.progress import Silent
 from benchkit.runner.run import PlannedModel, Runner, key_of
+from benchkit.tasks.kept_tags import tags_to_keep
 from benchkit.tasks.opened import OpenedTask, open_task
 from benchkit.types.model import ModelMeta, ModelSpec, Variant
-from benchkit.types.result import CellResult
+from benchkit.types.result import CellResult, ItemScores
+from benchkit.types.tags import ItemTags
 from benchkit.types.task import TaskSpec
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
@@ -62,6 +65,38 @@ def test_a_finished_cell_keeps_what_the_model_answered(tmp_path: Path) -> None:
     assert found is not None
     assert [item for _, item in found] == cell.items[0].items.tolist()
     assert all(answer.text and answer.found for answer in found.values())
+
+
+def test_a_finished_cell_keeps_the_tags_of_its_items_looked_up_once_a_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = sts(tmp_path / "s.jsonl")
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    jsonl(path, [{**row, "topic": "ab"[number % 2]} for number, row in enumerate(rows)])
+    opened = open_task(TaskSpec(name="s", type="STS", data=path), cache_dir=tmp_path, offline=True)
+    looked_up: list[str] = []
+
+    def counted(of: OpenedTask, items: Sequence[ItemScores]) -> ItemTags:
+        looked_up.append(of.name)
+        return tags_to_keep(of, items)
+
+    monkeypatch.setattr("benchkit.runner.run.tags_to_keep", counted)
+    models = [planned(HashingEncoder()), planned(HashingEncoder(name="other", seed=1))]
+    run(tmp_path, models, [opened])
+    kept = [CellCache(tmp_path / "cache").tags(key_of(model, opened, "cpu")) for model in models]
+    assert kept == [ItemTags({"test/default": {"topic": ("a", "b") * 30}})] * 2
+    assert looked_up == ["s"]
+
+
+def test_tags_that_cant_be_told_cost_the_cell_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> ItemTags:
+        raise KeyError("a row of another form")
+
+    monkeypatch.setattr("benchkit.runner.run.tags_to_keep", broken)
+    model, opened = planned(HashingEncoder()), task(tmp_path)
+    (cell,) = run(tmp_path, [model], [opened])
+    assert cell.status == "ok"
+    assert CellCache(tmp_path / "cache").tags(key_of(model, opened, "cpu")) is None
 
 
 def test_variants_share_one_encode_and_carry_their_own_sizes(tmp_path: Path) -> None:

@@ -16,13 +16,19 @@ from benchkit.store.answers import write_answers
 from benchkit.store.board import Board, open_board
 from benchkit.store.items import write_items
 from benchkit.store.mlflow_store import log_comparison
+from benchkit.store.tags import write_tags
 from benchkit.types.answer import KeptItem
 from benchkit.types.gate import Neighbour
 from benchkit.types.result import CellResult, ItemScores
+from benchkit.types.tags import ItemTags, KeptTags
 
 KEPT = (
     KeptItem("faq", "test/default", "q0", "a question", "right", {"minilm": (Neighbour("wrong", 0.5, False),)}),
     KeptItem("other", "test/default", "q0", "another", "right", {"minilm": ()}),
+)
+TAGS = (
+    KeptTags("faq", {"test/default": ("q0", "q1")}, ItemTags({"test/default": {"topic": ("a", "b")}})),
+    KeptTags("other", {"test/default": ("q0",)}, ItemTags({}, ("why",))),
 )
 
 
@@ -85,6 +91,33 @@ def test_damaged_answers_are_told_and_an_unknown_key_is_a_key_error(tmp_path: Pa
         board.kept_items("one", "faq")
     with pytest.raises(KeyError):
         board.kept_items("../one", "faq")
+
+
+def test_kept_tags_are_those_of_the_task_and_an_older_result_has_none(tmp_path: Path) -> None:
+    board = kept(tmp_path)
+    assert board.item_tags("one", "faq") is None, "a result of before there were tags"
+    write_tags(tmp_path / "mlruns" / "results" / "one" / "tags.parquet", TAGS)
+    assert [board.item_tags("one", task) for task in ("faq", "other", "clusters")] == [*TAGS, None]
+    with pytest.raises(KeyError):
+        board.item_tags("../one", "faq")
+
+
+def test_damaged_tags_are_told(tmp_path: Path) -> None:
+    board = kept(tmp_path)
+    (tmp_path / "mlruns" / "results" / "one" / "tags.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(UsageError, match=r"tags\.parquet: can't be read as Parquet"):
+        board.item_tags("one", "faq")
+
+
+@pytest.mark.parametrize("has_tags", [True, False])
+def test_a_run_in_mlflow_alone_has_the_tags_that_it_was_logged_with_or_none(
+    tmp_path: Path, make_report: Callable[[], dict[str, Any]], tracking_uri: str, *, has_tags: bool
+) -> None:
+    write_tags(tmp_path / "tags.parquet", TAGS)
+    files = [tmp_path / "tags.parquet"] if has_tags else []
+    run = log_comparison(make_report(), tracking_uri=tracking_uri, artifacts=files)
+    board = open_board(tmp_path / "mlruns", tracking_uri)
+    assert board.item_tags(run.run_id, "faq") == (TAGS[0] if has_tags else None)
 
 
 @pytest.mark.parametrize("has_answers", [True, False])

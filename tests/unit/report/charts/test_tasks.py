@@ -10,10 +10,11 @@ import altair
 import pytest
 from comparisons import cell, grid, hostile, small, three
 
+from benchkit.measure.tag_slices import SliceScore
 from benchkit.report.charts import heat
 from benchkit.report.charts.base import Chart
-from benchkit.report.charts.tasks import slices, task_map
-from benchkit.types.comparison import Comparison
+from benchkit.report.charts.tasks import CHART_VALUES, slices, tag_chart, task_map
+from benchkit.types.comparison import MEAN, Comparison, Interval
 
 
 def drawn(found: Chart | None) -> Chart:
@@ -132,6 +133,24 @@ def test_slices_show_each_model_on_each_part() -> None:
     assert high > 61
     shapes = chart.spec["encoding"]["shape"]["scale"]["range"]
     assert len(set(shapes)) == len(shapes) == 2
+
+
+def test_values_of_a_tag_show_each_model_with_its_interval_and_items() -> None:
+    found = [
+        SliceScore(MEAN, 40, "minilm", 0.5, Interval(0.4, 0.6)),
+        SliceScore(MEAN, 40, "mpnet", None),
+        SliceScore("b", 7, "mpnet", 0.3),
+    ]
+    chart = drawn(tag_chart(["minilm", "mpnet"], "STSBenchmark", "topic", found))
+    assert chart.title == "STSBenchmark: score by topic"
+    assert [(row["model"], row["slice"], row["score"], row["said"]) for row in chart.rows] == [
+        ("minilm", MEAN, 50.0, f"minilm on {MEAN}: 50.0 (95 % CI 40.0–60.0), 40 items"),
+        ("mpnet", "b", 30.0, "mpnet on b: 30.0, 7 items"),
+    ]
+    assert [row["part"] for row in chart.rows] == [MEAN, "b"], "a value that is called like the mean of all tasks"
+    many = [SliceScore(f"v{at}", 9, "minilm", 0.5) for at in range(CHART_VALUES + 3)]
+    assert len(drawn(tag_chart(["minilm"], "t", "topic", many)).rows) == CHART_VALUES
+    assert tag_chart(["minilm"], "t", "topic", found[1:2]) is None
 
 
 def test_a_task_of_one_part_has_no_slices() -> None:

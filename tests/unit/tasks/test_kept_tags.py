@@ -1,0 +1,57 @@
+"""Kept are the tags that cut a task's items into slices, and no more of them than a file should have."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from own_data import jsonl, sts
+
+from benchkit.tasks.kept_tags import MOST_KEYS, bounded, tags_to_keep
+from benchkit.tasks.opened import open_task
+from benchkit.types.result import ItemScores
+from benchkit.types.tags import ItemTags
+from benchkit.types.task import TaskSpec
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+
+
+def texts(*values: str) -> np.ndarray:
+    return np.array(values, dtype=np.str_)
+
+
+def test_a_further_column_of_own_data_is_kept_in_the_order_of_the_items(tmp_path: Path) -> None:
+    path = sts(tmp_path / "sts.jsonl", n=12)
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    jsonl(path, [{**row, "topic": "ab"[number % 2]} for number, row in enumerate(rows)])
+    opened = open_task(TaskSpec(name="s", type="STS", data=path), cache_dir=tmp_path, offline=True)
+    part = ItemScores("test", "default", "mean", "m", texts("3", "0", "2"), {"value": np.zeros(3)})
+    assert tags_to_keep(opened, [part]) == ItemTags({"test/default": {"topic": ("b", "a", "a")}})
+    assert tags_to_keep(opened, []) == ItemTags()
+
+
+def test_what_is_the_same_for_all_items_or_told_elsewhere_is_not_kept() -> None:
+    same = {"task": texts("t", "t"), "type": texts("STS", "STS"), "lang": texts("en", "en"), "once": texts("x", "")}
+    parts = {
+        "test/en": {**same, "split": texts("test", "test"), "subset": texts("en", "en")},
+        "dev/de": {**same, "split": texts("dev", "dev"), "subset": texts("de", "de")},
+    }
+    assert bounded(parts) == ItemTags()
+
+
+def test_a_language_that_differs_from_subset_to_subset_is_kept() -> None:
+    found = bounded({"test/en": {"lang": texts("en", "en")}, "test/de": {"lang": texts("de")}})
+    assert found.parts == {"test/en": {"lang": ("en", "en")}, "test/de": {"lang": ("de",)}}
+
+
+def test_columns_and_values_beyond_the_bounds_are_left_out_with_a_sentence() -> None:
+    columns = {f"c{number}": texts("a", "b") for number in range(MOST_KEYS + 1)}
+    found = bounded({"p": columns})
+    assert list(found.parts["p"]) == [f"c{number}" for number in range(MOST_KEYS)]
+    assert found.left_out == ("c8 is one more than the 8 columns of a task that are kept",)
+
+    fifty, more = (texts(*(f"v{row}" for row in range(n))) for n in (50, 51))
+    assert len(set(bounded({"p": {"lang": fifty}}).parts["p"]["lang"])) == 50
+    assert bounded({"p": {"lang": more}}) == ItemTags({}, ("lang has 51 values, and at most 50 are kept",))
