@@ -22,7 +22,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from heapq import nsmallest
 from typing import Any
 
 import numpy as np
@@ -123,7 +122,11 @@ class Ranked:
     def hits(self, item: str, most: int) -> list[tuple[str, float]]:
         """Return the first of the found documents with their scores, the best first."""
         scores = self._results[self._first[item]]
-        return nsmallest(most, scores.items(), key=lambda hit: (-hit[1], hit[0]))
+        names, values = list(scores), np.fromiter(scores.values(), np.float64, len(scores))
+        # Of up to a thousand, only those that can be among the first are put in order.
+        least = -np.inf if len(values) <= most else np.partition(values, -most)[-most]
+        found = [(names[place], float(values[place])) for place in np.flatnonzero(values >= least)]
+        return sorted(found, key=lambda hit: (-hit[1], hit[0]))[:most]
 
     def query(self, item: str) -> Mapping[str, Any]:
         row: Mapping[str, Any] = self._rows["queries"][self.query_row(item)]
