@@ -6,25 +6,21 @@ One row for each item and model:
 
     task, place, item, text, expected, model   text
     found   list of {text, score: double or null, correct: bool or null}, best first
-
-A text that stands in many rows is in the file once (dictionary encoding). The file is there whole or not at all.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchkit.errors import UsageError
+from benchkit.store.companion import read_rows, utf8, write_rows
 from benchkit.types.answer import KeptItem
 from benchkit.types.gate import Neighbour
 
 SCHEMA_VERSION = 1
 _VERSION_KEY = b"benchkit.answers.schema_version"
-_DICTIONARY_BYTES = 64 * 2**20
 _TEXTS = ("task", "place", "item", "text", "expected")
 
 
@@ -34,18 +30,7 @@ def write_answers(path: Path, items: Sequence[KeptItem]) -> None:
     Raises:
         OSError: the file can't be written.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    table = pa.Table.from_pylist([row for item in items for row in _rows(item)], schema=_schema())
-    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        pq.write_table(
-            table, beside, compression="zstd", dictionary_pagesize_limit=_DICTIONARY_BYTES, write_page_checksum=True
-        )
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    write_rows(path, [row for item in items for row in _rows(item)], _schema())
 
 
 def read_answers(path: Path) -> tuple[KeptItem, ...]:
@@ -54,19 +39,8 @@ def read_answers(path: Path) -> tuple[KeptItem, ...]:
     Raises:
         UsageError: the file is damaged, or is not one of `write_answers`.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            version = (file.schema_arrow.metadata or {}).get(_VERSION_KEY)
-            rows = file.read().to_pylist() if version == str(SCHEMA_VERSION).encode() else None
-    except (OSError, pa.ArrowException) as exc:
-        raise UsageError(f"{path}: can't be read as Parquet, it may be damaged: {exc}") from exc
-    if rows is None:
-        raise UsageError(f"{path}: no answers that this benchkit reads; read it with the benchkit that wrote it")
     found: dict[tuple[str, str, str], KeptItem] = {}
-    for row in rows:
+    for row in read_rows(path, _schema(), what="answers").to_pylist():
         key = (row["task"], row["place"], row["item"])
         known = found.get(key) or KeptItem(**{name: row[name] for name in _TEXTS}, found={})
         neighbours = tuple(Neighbour(**one) for one in row["found"])
@@ -83,17 +57,12 @@ def _schema() -> Any:
 
 
 def _rows(item: KeptItem) -> list[dict[str, object]]:
-    own = {name: _clean(getattr(item, name)) for name in _TEXTS}
+    own = {name: utf8(getattr(item, name)) for name in _TEXTS}
     return [
         {
             **own,
-            "model": _clean(model),
-            "found": [{"text": _clean(one.text), "score": one.score, "correct": one.correct} for one in found],
+            "model": utf8(model),
+            "found": [{"text": utf8(one.text), "score": one.score, "correct": one.correct} for one in found],
         }
         for model, found in item.found.items()
     ]
-
-
-def _clean(text: str) -> str:
-    """Return a text that UTF-8 can hold; half a surrogate pair becomes a question mark."""
-    return text.encode("utf-8", "replace").decode()

@@ -17,7 +17,6 @@ not at all.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,13 +25,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchkit.errors import UsageError
+from benchkit.store.companion import write_rows
 from benchkit.types.result import CellResult, ItemScores
 
 SCHEMA_VERSION = 1
 _VERSION_KEY = b"benchkit.items.schema_version"
-# All models have the same items, so their names are worth one dictionary for the whole file; Parquet's default gives
-# up at 1 MB.
-_DICTIONARY_BYTES = 64 * 2**20
 _TEXTS = ("model", "task", "split", "subset", "kind", "metric", "items_dtype")
 
 
@@ -43,22 +40,11 @@ def write_items(path: Path, cells: Sequence[CellResult]) -> None:
         ValueError: two cells of one model and task, or a column that isn't of numbers or doesn't fit its items.
         OSError: the file can't be written.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     names = [(cell.model, cell.task) for cell in cells]
     if len(set(names)) < len(names):
         raise ValueError("two cells of one model and task")
     rows = [_row(cell, part) for cell in cells for part in cell.items]
-    table = pa.Table.from_pylist(rows, schema=_schema())
-    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        pq.write_table(
-            table, beside, compression="zstd", dictionary_pagesize_limit=_DICTIONARY_BYTES, write_page_checksum=True
-        )
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    write_rows(path, rows, _schema())
 
 
 def read_items(path: Path) -> dict[tuple[str, str], tuple[ItemScores, ...]]:
