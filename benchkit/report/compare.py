@@ -224,8 +224,8 @@ def _compare_pairs(
                 own = [cells[candidate, task]]
                 check_paired(own[0].items, cells[baseline, task].items)
                 bounds = _bounds(own[0])
-            # Of several parts or tasks the smallest, whose own spread is known the least. A gate draws more where it has
-            # many rules; here each further model would have the draws of all others made anew.
+            # Of several parts or tasks the smallest, whose own spread is known the least. A gate draws more where it
+            # has many rules; here each further model would have the draws of all others made anew.
             freedom = min(degrees_of_freedom(items) for cell in own for items in cell.items)
             found.append((candidate, baseline, task, paired(a, b, bounds=bounds, freedom=freedom)))
     corrected = holm([None if difference is None else difference.p_value for *_, difference in found])
