@@ -210,6 +210,8 @@ class View:
 
     def download(self, button: Any) -> str:
         """Click on a button and return the text of the file that it gives."""
+        # A click on what the script is about to draw anew reaches a button that is no longer there.
+        self.settle()
         with self.page.expect_download() as kept:
             button.click()
         return Path(kept.value.path()).read_text(encoding="utf-8-sig")
