@@ -1,7 +1,6 @@
 """Our encoders in the shape that MTEB asks for.
 
     Encoder (fp32, cached) ── prompt of the task ── VariantView (cut, quantise) ──> MtebEncoder   MTEB EncoderProtocol
-                                                                  search_over(it) ──> MTEB's search, for retrieval
     CorpusFitted (tf-idf, BM25) ── fitted on the task's own texts ──┬─> LexicalEncoder  dense, for scikit-learn scorers
                                                                     └─> LexicalSearch   sparse, for retrieval
 
@@ -18,7 +17,6 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from benchkit.tasks.columns import ColumnsInMemory
 from benchkit.tasks.variant import VariantView
 from benchkit.types.model import CorpusFitted, Encoder, Role, Similarity
 
@@ -121,17 +119,6 @@ class MtebEncoder(_MtebModel):
     def similarity(self, embeddings1: Any, embeddings2: Any) -> Any:
         exact = self._view.scores(np.asarray(embeddings1), np.asarray(embeddings2))
         return super().similarity(embeddings1, embeddings2) if exact is None else exact
-
-
-def search_over(encoder: MtebEncoder) -> Any:
-    """Return MTEB's own search over an encoder, which reads the texts of the queries at once (columns.py)."""
-    from mteb.models.search_wrappers import SearchEncoderWrapper
-
-    class Search(SearchEncoderWrapper):  # type: ignore[misc]
-        def search(self, queries: Any, **options: Any) -> Any:
-            return super().search(ColumnsInMemory(queries), **options)
-
-    return Search(encoder)
 
 
 class LexicalEncoder(_MtebModel):

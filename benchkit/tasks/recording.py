@@ -18,12 +18,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from benchkit.tasks.abstention import without_abstention
 from benchkit.tasks.columns import ColumnsInMemory
 
 if TYPE_CHECKING:
     from mteb.abstasks.abstask import AbsTask
 
 Place = tuple[str, str]  # split, subset
+_ROWS_READ_ONE_BY_ONE = frozenset({"PairClassification", "Clustering"})
 
 
 class RecordingRandom(random.Random):
@@ -102,12 +104,16 @@ class _Recording:
         return super()._calculate_scores(labels, predicted, *rest)  # type: ignore[misc]
 
     def _evaluate_subset(self, model: Any, data_split: Any, **options: Any) -> Any:
-        if self.metadata.type == "Classification":  # type: ignore[attr-defined]
-            data_split = {name: ColumnsInMemory(part) for name, part in data_split.items()}
-        return super()._evaluate_subset(model, data_split, **options)  # type: ignore[misc]
+        kind = self.metadata.type  # type: ignore[attr-defined]
+        if kind == "Classification":
+            data_split = {name: ColumnsInMemory.of(part) for name, part in data_split.items()}
+        elif kind in _ROWS_READ_ONE_BY_ONE:
+            data_split = ColumnsInMemory.of(data_split)
+        with without_abstention(self.metadata.main_score):  # type: ignore[attr-defined]
+            return super()._evaluate_subset(model, data_split, **options)  # type: ignore[misc]
 
     def _undersample_data(self, dataset: Any, experiment_num: int, idxs: list[int] | None = None) -> Any:
-        return super()._undersample_data(ColumnsInMemory(dataset), experiment_num, idxs)  # type: ignore[misc]
+        return super()._undersample_data(ColumnsInMemory.of(dataset), experiment_num, idxs)  # type: ignore[misc]
 
 
 @contextmanager

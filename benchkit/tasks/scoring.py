@@ -30,10 +30,10 @@ from benchkit.tasks.mteb_encoder import (
     ScoringThreads,
     document_texts,
     nothing,
-    search_over,
 )
 from benchkit.tasks.opened import OpenedTask, no_dataset_bars
 from benchkit.tasks.parts import iter_parts, parts_of
+from benchkit.tasks.search import search_over
 from benchkit.tasks.variant import VariantView
 from benchkit.tasks.worst import worst_items
 from benchkit.types.answer import Answers, ItemAnswer
@@ -140,7 +140,9 @@ def _evaluate_dense(
     if variant.precision == "int8" and searches:
         for _, subset, part in iter_parts(task):
             adapter.calibrate(document_texts(part["corpus"]), task_metadata=task.metadata, subset=subset)
-    scores = _evaluate(task, search_over(adapter) if searches else adapter)
+    # A task that leaves out the first document found needs them in the order of MTEB's own search.
+    own = searches and not getattr(task, "skip_first_result", False)
+    scores = _evaluate(task, search_over(adapter) if own else adapter)
     return scores, adapter.n_texts
 
 

@@ -11,9 +11,10 @@ from fakes import HashingEncoder
 from own_data import write_all
 
 from benchkit.tasks.columns import ColumnsInMemory
-from benchkit.tasks.mteb_encoder import MtebEncoder, search_over
+from benchkit.tasks.mteb_encoder import MtebEncoder
 from benchkit.tasks.opened import open_task
 from benchkit.tasks.scoring import score_task
+from benchkit.tasks.search import search_over
 from benchkit.tasks.variant import VariantView
 from benchkit.types.model import Variant
 from benchkit.types.task import TaskSpec
@@ -38,19 +39,43 @@ def rows_read(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
 
 def test_a_column_is_a_list_that_is_read_once() -> None:
-    columns = ColumnsInMemory(Dataset.from_dict(ROWS))
+    columns = ColumnsInMemory.of(Dataset.from_dict(ROWS))
     assert columns["text"] == ROWS["text"]
     assert columns["text"] is columns["text"]
 
 
 def test_all_else_is_that_of_the_data_set() -> None:
     dataset = Dataset.from_dict(ROWS)
-    columns = ColumnsInMemory(dataset)
+    columns = ColumnsInMemory.of(dataset)
     assert len(columns) == 3
     assert columns[1] == dataset[1]
     assert columns[1:] == dataset[1:]
     assert columns.column_names == dataset.column_names
     assert columns.select([2])["id"][:] == ["q3"]
+
+
+def test_rows_of_it_are_picked_from_its_lists(rows_read: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = ColumnsInMemory.of(Dataset.from_dict(ROWS))
+    monkeypatch.setattr(Dataset, "select", None)
+    picked = columns.select(range(2, 0, -1)).select([1, 0, 0])
+    assert (len(picked), picked["id"], picked.column_names) == (3, ["q2", "q3", "q3"], list(ROWS))
+    assert not rows_read
+
+
+def test_columns_of_it_can_be_named_anew() -> None:
+    dataset = Dataset.from_dict(ROWS)
+    columns = ColumnsInMemory.of(dataset).select_columns(["id", "text"]).rename_columns({"text": "body"})
+    assert columns.column_names == ["id", "body"]
+    assert columns["body"] == ROWS["text"]
+    assert list(columns) == list(dataset.select_columns(["id", "text"]).rename_columns({"text": "body"}))
+    with pytest.raises(ValueError, match="'text' doesn't exist"):
+        columns["text"]
+
+
+def test_rows_of_it_are_those_of_the_data_set_when_one_is_asked_for() -> None:
+    dataset = Dataset.from_dict(ROWS)
+    assert ColumnsInMemory.of(dataset).select([2, 0])[0] == dataset[2]
+    assert ColumnsInMemory.of(ColumnsInMemory.of(dataset))[1] == dataset[1]
 
 
 def search(model: Any, queries: dict[str, list[Any]]) -> Any:
@@ -73,9 +98,10 @@ def test_queries_are_read_at_once_and_found_as_mteb_finds_them(columns: tuple[st
     assert found == search(SearchEncoderWrapper(own), queries)
 
 
-def test_texts_and_labels_of_a_classification_are_read_at_once(tmp_path: Path, rows_read: list[int]) -> None:
+@pytest.mark.parametrize("kind", ["Classification", "PairClassification", "Clustering"])
+def test_texts_and_labels_are_read_at_once(kind: str, tmp_path: Path, rows_read: list[int]) -> None:
     data = write_all(tmp_path / "own")
-    spec = TaskSpec(name="own", type="Classification", data=data["Classification"])
+    spec = TaskSpec(name="own", type=kind, data=data[kind])
     task = open_task(spec, cache_dir=tmp_path / "cache", offline=True)
     task.load()
     rows_read.clear()
