@@ -4,7 +4,7 @@
 
     comparison ── api.record.write_files, store.log_comparison, note ──> mlruns/results/*, MLflow
     gate ──────── gate.json, store.log_gate ──────────────────────────> mlruns/gates/*, MLflow
-    promotion ─── store.registry.promote ─────────────────────────────> MLflow's registry
+    promotion ─── store.promotion.promote ────────────────────────────> MLflow's registry
     window ────── DriftState.commit, store.log_drift ─────────────────> mlruns/drift/state.db, MLflow
 
 Each comparison has five models of more than 60 numbers. What the numbers are is in dashboard_records.py. A folder that
@@ -37,8 +37,8 @@ from benchkit.store.drift_runs import log_drift
 from benchkit.store.drift_state import DriftState, Progress
 from benchkit.store.gate_runs import ModelFacts, log_gate
 from benchkit.store.mlflow_store import log_comparison
+from benchkit.store.promotion import promote
 from benchkit.store.recorded import Recorded, content_id, write_recorded
-from benchkit.store.registry import promote
 from benchkit.store.scored_file import write_scored
 from benchkit.types.drift import BaselineInfo
 from benchkit.types.gate import Scored

@@ -7,13 +7,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import streamlit as st
-from streamlit.errors import StreamlitSecretNotFoundError
 
-from dashboards import board, place
-from dashboards.bar import filter_bar
+from dashboards import board, login, place
+from dashboards.bar import filter_bar, tell_unknown
 from dashboards.theme import ICON, PAGES, STYLE, TITLE
 
 FIRST_COMMANDS = (
@@ -28,8 +25,12 @@ def main() -> None:
     """Draw the page that is asked for."""
     st.set_page_config(page_title=TITLE, page_icon=ICON, layout="wide")
     st.html(STYLE)
-    if not _may_see():
-        return
+    if login.may_see():
+        _draw()
+        login.offer_logout()
+
+
+def _draw() -> None:
     pages = [st.Page(page.path, title=page.title, default=page is PAGES[0]) for page in PAGES]
     shown = st.navigation(pages, position="top")
     with place.problems_told():
@@ -40,25 +41,9 @@ def main() -> None:
             return
         for sentence in filter_bar().dropped:
             place.sentence(sentence, "warning")
+        tell_unknown()
         shown.run()
         _tell_problems()
-
-
-def _may_see() -> bool:
-    """Ask for a login where OIDC is configured in secrets.toml: without it nothing is shown."""
-    try:
-        is_open = "auth" not in st.secrets
-    except StreamlitSecretNotFoundError:
-        # Said of no file and of one that can't be read alike; the second must not open what it was to close.
-        is_open = not any(Path(file).exists() for file in st.get_option("secrets.files"))
-        if not is_open:
-            place.sentence("secrets.toml can't be read, so that nobody can log in: mend it.", "bad")
-            return False
-    if is_open or st.user.is_logged_in:
-        return True
-    place.sentence("Log in to see the results.")
-    st.button("Log in", on_click=st.login)
-    return False
 
 
 def _tell_place() -> None:

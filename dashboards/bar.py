@@ -15,6 +15,7 @@ from typing import Any
 import streamlit as st
 
 from dashboards import board
+from dashboards.asked import Asked, tell
 from dashboards.filters import ALL_TIME, DATES, Filters, from_query, to_query
 from dashboards.place import plain
 
@@ -96,6 +97,12 @@ def filter_bar() -> Filters:
     if any(getattr(filters, key) != value for key, value in changed.items()):
         return choose(**changed, dropped=())
     return filters
+
+
+def tell_unknown() -> None:
+    """Say which suite and models of the choice the store has nothing of."""
+    filters, models = chosen(), board.models(None)
+    tell(Asked("suite", filters.suite, board.suites()), *(Asked("model", name, models) for name in filters.models))
 
 
 def _suite(known: Sequence[str]) -> str | None:

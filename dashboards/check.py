@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from benchkit.errors import BenchkitError
+from dashboards.login import asked
 from dashboards.place import unescaped
 from dashboards.theme import PAGES, UNREAD
 
@@ -22,7 +23,7 @@ def main() -> int:
     # Streamlit warns that no browser is there, which is meant.
     logging.getLogger("streamlit").setLevel(logging.CRITICAL)
     try:
-        problems = [problem for page in PAGES for problem in _problems(page.path)]
+        problems = _problems_of_login() or [problem for page in PAGES for problem in _problems(page.path)]
         found = _found()
     except BenchkitError as problem:
         sys.stdout.write(f"{problem}\n")
@@ -31,10 +32,17 @@ def main() -> int:
     return 1 if problems else 0
 
 
+def _problems_of_login() -> list[str]:
+    problem = asked().problem
+    return [f"nobody can log in: {problem}"] if problem else []
+
+
 def _problems(path: str) -> list[str]:
     from streamlit.testing.v1 import AppTest
 
-    app = AppTest.from_file(str(Path(__file__).with_name("app.py")), default_timeout=_SECONDS).run()
+    app = AppTest.from_file(str(Path(__file__).with_name("app.py")), default_timeout=_SECONDS)
+    app.user = {"is_logged_in": True}  # what is behind a login is drawn too
+    app.run()
     shown = app if path == PAGES[0].path else app.switch_page(path).run()
     failed = [f"{path}: {problem.message}" for problem in shown.exception]
     return failed + [f"{path}: {unescaped(said.value)}" for said in shown.error if said.icon == UNREAD]

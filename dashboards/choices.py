@@ -14,9 +14,10 @@ import streamlit as st
 from benchkit.report import words
 from benchkit.report.charts.labels import labels
 from benchkit.types.board import ComparisonRow
+from dashboards.asked import Asked, tell
 from dashboards.bar import choose, chosen
 from dashboards.compared import Picked, when
-from dashboards.place import plain
+from dashboards.place import plain, unescaped
 
 Field = Literal[
     "comparison", "task", "model", "against", "axis", "other", "costs", "trend", "plane", "item", "documents",
@@ -62,6 +63,7 @@ def part(label: str, names: Mapping[Part, str], usual: Part, *, field: Field, ke
     """
     asked = getattr(chosen(), field)
     st.session_state[key] = next((one for one in names if one == asked), usual)
+    tell(Asked(label.lower(), asked, names, unescaped(names[usual])))
     taken: Part | None = st.segmented_control(
         label,
         list(names),
@@ -78,8 +80,9 @@ def keeps(field: Field, key: str) -> Callable[[], None]:
     """Return what keeps the value of a control as a part of the address."""
 
     def keep() -> None:
-        # "" stands for nothing chosen: that is no part of an address.
-        choose(**{field: st.session_state[key] or None})
+        # "" stands for nothing chosen: that is no part of an address. An item is of one task of one comparison.
+        forgets = {"item": None} if field in ("task", "comparison") else {}
+        choose(**{field: st.session_state[key] or None}, **forgets)
 
     return keep
 

@@ -15,12 +15,14 @@ import streamlit as st
 
 from benchkit.report import words
 from benchkit.report.charts.quality import CostAxis, quality_against, without_place
+from benchkit.report.charts.variants import variants_note
 from benchkit.report.cost_view import figure, over_budget
 from benchkit.report.view import metas_by_name, summaries
 from benchkit.types.board import ComparisonRow
 from benchkit.types.comparison import Comparison
 from benchkit.types.cost import CostFigure
 from dashboards import board, place
+from dashboards.asked import Asked, missing_sentence
 from dashboards.bar import chosen
 from dashboards.filters import Filters, to_query
 from dashboards.place import Row, plain
@@ -87,8 +89,8 @@ def picked() -> Picked | None:
         return None
     row = next((row for row in rows if row.key == filters.comparison), rows[-1])
     note = "" if row is rows[-1] else f"This is not the newest comparison: that one is of {when(rows[-1].started)}."
-    if filters.comparison not in (None, row.key):
-        note = "The comparison that was asked for is not of this choice; this is the newest one."
+    asked = Asked("comparison", filters.comparison, {row.key for row in rows}, f"the newest, of {when(row.started)}")
+    note = missing_sentence([asked]) or note
     return Picked(row, board.comparison_of(row.key), rows, note)
 
 
@@ -174,6 +176,8 @@ def quality_chart(comparison: Comparison, cost: CostAxis, *, key: str) -> None:
     place.chart(drawn, key=key, absent="No model has both a mean score and this cost.")
     if drawn is not None and any(row["aside"] for row in drawn.rows):
         st.caption("Models of exactly the same cost, such as variants that share a measurement, stand side by side.")
+    if drawn is not None and (joins := variants_note(comparison.models)):
+        st.caption(joins)
     if absent := without_place(comparison, cost):
         st.caption(place.escaped(f"Not in the picture: {'; '.join(absent)}.", _LONGEST))
 

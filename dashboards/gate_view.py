@@ -39,7 +39,8 @@ _ITEMS_SHOWN = 5
 def show_gate(row: GateRow, report: GateReport) -> None:
     """Place everything that is known of a gate."""
     place.sentence(gate_words.headline(report), gate_standing(report.verdict))
-    place.sentence(gate_words.next_step(report))
+    # Its backticks are for terminals and Markdown; here every sign is a text.
+    place.sentence(gate_words.next_step(report).replace("`", ""))
     st.caption(escaped(_about(report), _LONGEST))
     _rules(report)
     _explanations(report)
@@ -50,7 +51,7 @@ def show_gate(row: GateRow, report: GateReport) -> None:
 
 
 def _about(report: GateReport) -> str:
-    candidate, baseline = gate_words.sides(report)
+    candidate, baseline = report.candidate.name, report.baseline.name
     return (
         f"{minute(report.started)} UTC, on {report.suite.name}: {candidate} ({report.candidate_source}) against "
         f"{baseline} ({report.baseline_source}); the rules are those of {report.policy.source}."

@@ -16,6 +16,7 @@ from benchkit.report.view import cells_by_place
 from benchkit.types.answer import Answers, ItemAnswer, KeptItem
 from benchkit.types.result import CellResult, ItemScores
 from dashboards import board, place
+from dashboards.asked import Asked, tell
 from dashboards.bar import choose, chosen
 from dashboards.choices import part
 from dashboards.compared import Picked
@@ -175,6 +176,7 @@ def _meant(listed: Sequence[_Listed]) -> _Listed:
     """Return the item of the row that is picked, else that of the address, else the first one."""
     keys, asked = [one.key for one in listed[:_SHOWN]], chosen().item
     key = picked(_TABLE, keys, asked)
+    tell(Asked("item", asked, keys, key))
     wanted = None if key == keys[0] else key
     if wanted != asked:
         choose(item=wanted)

@@ -3,6 +3,7 @@
     stdin: a pipe that `benchkit dashboard` holds open ── its end, however that came ──> SIGTERM to this process
 
 A command that is killed ends no child, and its server would keep the port. That the pipe closes is the kernel's work.
+The first line on stdout tells the command whether a login is asked for.
 """
 
 from __future__ import annotations
@@ -14,14 +15,26 @@ import threading
 import time
 
 _STOP_S = 5.0
+_TELLS = "benchkit login: "  # benchkit.cli.dashboard_server reads it
 
 
 def main() -> None:
     """Serve what the command line says, as `streamlit` would."""
     threading.Thread(target=_end_with_the_command, daemon=True).start()
+    _tell_login()
     from streamlit.web.cli import main as streamlit
 
     streamlit(prog_name="streamlit")
+
+
+def _tell_login() -> None:
+    from dashboards.login import KEPT, asked
+
+    login = asked()
+    if login.is_asked:
+        os.environ[KEPT] = "1"
+    sys.stdout.write(f"{_TELLS}{login.problem or ('asked' if login.is_asked else 'none')}\n")
+    sys.stdout.flush()
 
 
 def _end_with_the_command() -> None:

@@ -42,7 +42,11 @@ PAGES = (
 Kind = Literal["good", "info", "warning", "bad"]
 # Signs that plain text fonts have too: a machine without coloured emoji shows no empty boxes.
 SIGNS: dict[Kind, str] = {"good": "✔️", "info": "ℹ️", "warning": "⚠️", "bad": "✖️"}
-UNREAD = "❕"  # of what can't be read: a bad verdict is no fault of the page
+UNREAD = "‼️"  # of what can't be read: a bad verdict is no fault of the page
 
-# Streamlit leaves 96 px free above a page: on a phone that is the place of the answer.
-STYLE = "<style>.stMainBlockContainer {padding-top: 4.5rem; padding-bottom: 3rem;}</style>"
+# Streamlit leaves 96 px free above a page: on a phone that is the place of the answer. Its headings are so large that
+# the times of a window break in the middle of a day there.
+STYLE = """<style>
+.stMainBlockContainer {padding-top: 4.5rem; padding-bottom: 3rem;}
+@media (max-width: 640px) {[data-testid="stHeading"] h2 {font-size: 1.5rem;}}
+</style>"""

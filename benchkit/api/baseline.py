@@ -136,21 +136,22 @@ def promote(
         UsageError: its last gate did not pass, or it had none, and `force` is not set.
         TrackingError: the registry can't be reached; the champion is unchanged then.
     """
-    from benchkit.store import registry
+    from benchkit.store import promotion
     from benchkit.store.gate_runs import ModelFacts
+    from benchkit.store.registry import champion
 
     watched = progress or Silent()
     prepared = prepare(_one_model(request), on_stage=watched.stage)
     suite, uri = prepared.suite.name, prepared.settings.tracking_uri
     model = ModelFacts.of(prepared.models[0].meta)
-    gate = registry.last_gate(uri, suite, model)
+    gate = promotion.last_gate(uri, suite, model)
     # Told before hours of work; the registry looks again when the alias moves.
-    registry.check_promotable(gate, forced=force, reason=reason, first=registry.champion(uri, suite) is None)
+    promotion.check_promotable(gate, forced=force, reason=reason, first=champion(uri, suite) is None)
     scored = _score(prepared, watched)
     with TemporaryDirectory() as folder:
         file = Path(folder) / "scored.json"
         write_scored(file, scored)
-        return registry.promote(
+        return promotion.promote(
             tracking_uri=uri,
             suite=suite,
             scored_file=file,

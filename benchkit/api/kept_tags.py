@@ -17,13 +17,13 @@ from benchkit.types.tags import ItemTags, KeptTags
 
 
 def kept_tags(cells: Sequence[CellResult], prepared: Prepared) -> tuple[KeptTags, ...]:
-    """Return the tags of each task that has any, or had some that are left out, in the order of the cells."""
+    """Return the tags of each task of which they are known, in the order of the cells; some tasks have none."""
     found: dict[str, KeptTags] = {}
     for cell in cells:
         if cell.task in found or not cell.items:
             continue
         tags = _tags(cell, prepared)
-        if tags is not None and (tags.parts or tags.left_out):
+        if tags is not None:
             names = {f"{part.split}/{part.subset}": tuple(part.items.tolist()) for part in cell.items}
             found[cell.task] = KeptTags(cell.task, names, tags)
     return tuple(found.values())

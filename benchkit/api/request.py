@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ from benchkit.plugins import open_model
 from benchkit.runner.run import PlannedModel
 from benchkit.settings import Settings, load_settings
 from benchkit.store.uri import locate
+from benchkit.suite.doubled_tasks import doubled_tasks
 from benchkit.suite.find import find_suite
 from benchkit.suite.load import load_suite
 from benchkit.suite.mteb_names import locate_names
@@ -277,20 +279,18 @@ def open_tasks(suite: Suite, settings: Settings) -> tuple[OpenedTask, ...]:
     Raises:
         SuiteError: all that is wrong with any of them.
     """
-    specs = list(suite.tasks)
+    inside: list[list[TaskSpec]] = []
     unknown: list[UnknownNames] = []
     for benchmark in suite.benchmarks:
         try:
-            specs += _tasks_of(benchmark, settings)
+            inside.append(_tasks_of(benchmark, settings))
         except UnknownNames as exc:
+            inside.append([])
             unknown.append(exc)
-    names = [spec.name for spec in specs]
-    problems = [
-        f"task {name!r} is in the suite twice: by name and inside a benchmark; leave one out with `exclude:`"
-        for name in sorted({name for name in names if names.count(name) > 1})
-    ]
+    named = [spec.name for spec in suite.tasks]
+    problems = doubled_tasks(suite.path, named, [[spec.name for spec in specs] for specs in inside])
     opened: list[OpenedTask] = []
-    for spec in specs:
+    for spec in chain(suite.tasks, *inside):
         try:
             opened.append(open_task(spec, cache_dir=settings.cache_dir, offline=settings.offline))
         except UnknownNames as exc:

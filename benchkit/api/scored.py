@@ -162,11 +162,13 @@ def _is_result(path: Path) -> bool:
 
 
 def _from_result(path: Path, model: str | None) -> Scored:
-    from benchkit.api.record import COSTS, ITEMS
+    from benchkit.api.record import COSTS, ITEMS, TAGS
+    from benchkit.api.result_tags import result_tags
     from benchkit.report.json_form import from_dict
     from benchkit.store.cost_samples import read_cost_samples
     from benchkit.store.items import read_items
-    from benchkit.store.scored_file import scored_from_comparison
+    from benchkit.store.scored_result import scored_from_comparison
+    from benchkit.store.tags import read_tags
 
     comparison = from_dict(read_json(path))
     items = path.parent / ITEMS
@@ -175,6 +177,8 @@ def _from_result(path: Path, model: str | None) -> Scored:
             f"{path}: a result without {ITEMS} beside it, so the scores of its items are missing; name the result in "
             f"its folder under mlruns/results, or write a baseline with: benchkit baseline save FILE --model MODEL"
         )
-    costs = path.parent / COSTS
+    costs, tags = path.parent / COSTS, path.parent / TAGS
     samples = read_cost_samples(costs) if costs.is_file() else None
-    return scored_from_comparison(comparison, read_items(items), model=model, source=str(path), samples=samples)
+    scored = scored_from_comparison(comparison, read_items(items), model=model, source=str(path), samples=samples)
+    kept = read_tags(tags) if tags.is_file() else ()
+    return replace(scored, tags=result_tags(scored.cells, kept, source=str(path)))

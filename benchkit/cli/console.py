@@ -36,7 +36,9 @@ def finished_line(result: CellResult, *, from_cache: bool) -> str:
     """Return one line for a finished cell."""
     if result.status != "ok" or result.main_score is None:
         return f"{result.model} · {result.task}: {result.status}: {result.reason}"
-    took = "known already" if from_cache else f"{result.seconds or 0:.1f} s, {result.texts_encoded or 0} texts encoded"
+    # Nothing about texts where none had to be encoded, or where a model isn't one that encodes (tf-idf).
+    encoded = f", {result.texts_encoded} texts encoded" if result.texts_encoded else ""
+    took = "known already" if from_cache else f"{result.seconds or 0:.1f} s{encoded}"
     return f"{result.model} · {result.task}: {result.main_metric} {result.main_score:.4f} ({took})"
 
 

@@ -65,8 +65,7 @@ def command(
         if checks:
             return _check(place)
         click.echo(child.url)
-        if not _is_loopback(at):
-            say(f"warning: {at} can be reached from other machines, and there is no login unless OIDC is configured")
+        _tell_login(child.login(), at)
         if opens:
             webbrowser.open(child.url)
         code = child.wait(heard)
@@ -94,6 +93,16 @@ def _checked_address(address: str, *, allow_remote: bool) -> str:
             "configured (docs/dashboard.md); add --allow-remote if that is meant, or leave --address out"
         )
     return at
+
+
+def _tell_login(login: str, at: str) -> None:
+    """Say who can look, where that isn't only this machine, and where nobody can."""
+    if login not in ("asked", "none"):
+        say(f"warning: nobody can log in: {login}")
+    elif login == "asked" and not _is_loopback(at):
+        say(f"{at} can be reached from other machines; whoever comes is asked to log in")
+    elif not _is_loopback(at):
+        say(f"warning: {at} can be reached from other machines, and there is no login unless OIDC is configured")
 
 
 def _is_loopback(address: str) -> bool:

@@ -31,6 +31,8 @@ _START_S = 60.0  # 1.1 to 1.9 s on an idle machine; a cold disk takes 20
 _STOP_S = 5.0
 _POLL_S = 0.1
 _LAST_LINES = 12
+_LOGIN_S = 5.0
+_LOGIN = "benchkit login: "  # dashboards.serve writes it before anything else
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ class Child:
     def __init__(self, process: subprocess.Popen[str], url: str, hidden: Mapping[str, str]) -> None:
         self.process, self.url = process, url
         self.is_heard = False
+        self._login = ""
+        self._is_told = threading.Event()
         assert process.stdout is not None
         self._stdout = process.stdout
         self._hidden = hidden
@@ -86,9 +90,18 @@ class Child:
         """Keep the last lines, and pass them on to stderr once the server is up."""
         for line in self._stdout:
             told = without(line.rstrip(), self._hidden)
+            if told.startswith(_LOGIN) and not self._is_told.is_set():
+                self._login = told.removeprefix(_LOGIN)
+                self._is_told.set()
+                continue
             self._lines.append(told)
             if self.is_heard and told:
                 say(told)
+
+    def login(self) -> str:
+        """Return "asked" where it asks for a login, "none" where not, else why nobody can log in."""
+        self._is_told.wait(_LOGIN_S)
+        return self._login or "none"
 
     def is_ready(self, port: int) -> bool:
         """Tell whether this very child answers: on its port, another's server may have been a little faster."""

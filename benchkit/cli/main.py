@@ -93,8 +93,8 @@ class LazyGroup(click.Group):
 def cli() -> None:
     """Choose an embedding model on your own data, with numbers that are right.
 
-    Exit codes: 0 ok, 2 bad usage, suite, model or plug-in, 3 a cell failed, 130 interrupted; of `gate`: 0 pass,
-    1 regression, 3 inconclusive, 4 no baseline to compare with.
+    Exit codes: 0 ok, 2 bad usage, suite, model or plug-in, 3 a cell failed, 130 interrupted; of `gate` and `drift`:
+    0 pass, 1 a regression or a drift that breaks the policy, 3 inconclusive (a gate), 4 no baseline to compare with.
     """
 
 

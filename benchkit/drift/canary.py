@@ -26,8 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchkit.drift.canary_set import NEIGHBOURS, Canaries, choose_canaries, make_canaries, search
+from benchkit.drift.canary_verdict import SAME_IDENTITY
+from benchkit.drift.noise import change_of
 from benchkit.drift.ranking import Places, Vectors, check_finite, row_cosines, shared_counts, shared_share
-from benchkit.drift.verdict import SAME_IDENTITY
 from benchkit.measure.bootstrap import draw_scores
 from benchkit.measure.cumulants import difference_cumulants
 from benchkit.measure.noninferiority import change_interval
@@ -113,7 +114,15 @@ def measure_harm(canaries: Canaries, now: Vectors, *, seed: int = 0) -> Harm:
         ndcg_change_low=None if ranking is None or ranking.change is None else ranking.change.low,
         ndcg_change_high=None if ranking is None or ranking.change is None else ranking.change.high,
         worst=() if found is None or cosines is None else _worst(canaries, found, cosines),
+        is_noise=_is_noise(canaries, now, cosines) if enough else None,
     )
+
+
+def _is_noise(canaries: Canaries, now: Vectors, cosines: NDArray[np.float64] | None) -> bool | None:
+    if cosines is None or float(cosines.mean()) >= SAME_IDENTITY:
+        return None
+    change = change_of(canaries.vectors, now)
+    return None if change is None else change.is_noise
 
 
 def _worst(canaries: Canaries, found: Places, cosines: NDArray[np.float64]) -> tuple[CanaryChange, ...]:

@@ -16,7 +16,7 @@ Cost: n d² of the frame rows (at most 20,000) and one eigendecomposition d³.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -26,11 +26,14 @@ Floats = NDArray[np.float32] | NDArray[np.float64]
 Single = NDArray[np.float32]
 
 N_CLUSTERS = 64
-ROWS_PER_CLUSTER = 20  # frame rows for each centroid, at least
+ROWS_PER_CLUSTER = 20  # frame rows for each centroid, on the average at least
+FEWEST_IN_CLUSTER = 5  # of the frame's rows
+ROWS_OF_PART = 5  # frame rows of a part for each centroid that it takes over
 MAX_DIRECTIONS = 1024  # beyond: the first and the last 512 by variance; 1 MiB of int8 at d = 1024
 N_QUADRATIC = 32  # directions whose variance is watched: half of them the largest, half the smallest live ones
 MAX_DEAD = 32
 DEAD_VARIANCE = 1e-5  # of the mean variance; MiniLM's dead dimensions are at 1e-14, its smallest live one at .05
+HALF_RANGE = (1e-4, 6e4)  # of the largest entry: beyond it, float16 has too few digits or none
 LLOYD_ROUNDS = 25
 # Shares of baseline rows above each edge of novelty.
 TAILS = (0.5, 0.3, 0.2, 0.1, 0.05, 0.03, 0.02, 0.01, 0.005, 0.002, 0.001)
@@ -48,7 +51,7 @@ class Frame:
         directions, scales: Unit vectors (r, d) by falling variance, int8 times one scale each.
         quadratic: Which of them have their variance watched; `variances`: in the baseline.
         dead: (z, d) orthonormal directions without variance; `n_dead` counts also those that aren't kept.
-        centroids: (k, d), centred, float16.
+        centroids: (k, d), centred, float16; float32 where that can't hold them.
         merges: (k - 1, 2) which two clusters become one, step by step; the joined one keeps the first's number.
         edges: Of novelty, the squared distance to the nearest centroid, rising. Not by that centroid's own spread: on
             MiniLM that made a new topic in 5 % of 500 rows a shift of 1.4 standard errors; the plain distance 3.1.
@@ -63,7 +66,7 @@ class Frame:
     variances: Single
     dead: Single
     n_dead: int
-    centroids: NDArray[np.float16]
+    centroids: NDArray[np.float16] | Single
     merges: NDArray[np.int16]
     edges: Single
     radius: float
@@ -128,10 +131,44 @@ def fit_frame(rows: Single, held: Single, rng: np.random.Generator) -> Frame:
         centroids=centroids,
         merges=_tree(centroids.astype(np.float64), np.bincount(nearest, minlength=len(centroids))),
         edges=_edges(novel),
-        radius=float(np.sqrt(np.einsum("ij,ij->i", other, other).max())) * (1 + 1e-5),
+        radius=_farthest(other),
         log_norm=log_norm,
         norm_scale=norm_scale,
     )
+
+
+def frame_of_part(frame: Frame, known: Single, held: Single) -> Frame:
+    """Return the frame of a part of the stream: that of the whole, with its centroids where the part has rows.
+
+    Without the other centroids, what the whole knows and the part doesn't is far from every centroid of the part.
+
+    Args:
+        known: Rows of the part (m, d), float32, finite, that the whole's frame is fitted on.
+        held: Others (n, d).
+    """
+    other = held - frame.mean
+    nearest, _ = _nearest(known - frame.mean, frame.centroids)
+    counts = np.bincount(nearest, minlength=len(frame.centroids))
+    used = np.sort(np.argsort(-counts, kind="stable")[: max(2, int((counts >= ROWS_OF_PART).sum()))])
+    centroids = frame.centroids[used]
+    _, novel = _nearest(other, centroids)
+    log_norm, norm_scale = _norms(held)
+    watched = np.square(other @ frame.basis[frame.quadratic].T).mean(axis=0)
+    return replace(
+        frame,
+        # A part may have no variance where the whole has some.
+        variances=np.maximum(watched, DEAD_VARIANCE * frame.variances).astype(np.float32),
+        centroids=centroids,
+        merges=_tree(centroids.astype(np.float64), counts[used]),
+        edges=_edges(novel),
+        radius=_farthest(other),
+        log_norm=log_norm,
+        norm_scale=norm_scale,
+    )
+
+
+def _farthest(centred: Single) -> float:
+    return float(np.sqrt(np.einsum("ij,ij->i", centred, centred).max())) * (1 + 1e-5)
 
 
 def _spectrum(centred: Single) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -165,7 +202,7 @@ def _dead(unused: NDArray[np.float64], other: Single, floor: float) -> tuple[Sin
     return dead[:MAX_DEAD].astype(np.float32), len(dead)
 
 
-def _centroids(rows: Single, rng: np.random.Generator) -> NDArray[np.float16]:
+def _centroids(rows: Single, rng: np.random.Generator) -> NDArray[np.float16] | Single:
     """Return at most N_CLUSTERS centroids (k, d) by k-means++ and Lloyd's rounds; fewer where rows are few or alike."""
     n_clusters = max(2, min(N_CLUSTERS, len(rows) // ROWS_PER_CLUSTER))
     norms = np.einsum("ij,ij->i", rows, rows)
@@ -178,7 +215,12 @@ def _centroids(rows: Single, rng: np.random.Generator) -> NDArray[np.float16]:
         if not weights.any():
             break
         picked.append(int(rng.choice(len(rows), p=weights / weights.sum())))
-    return _lloyd(rows, rows[picked]).astype(np.float16)
+    return _halved(_lloyd(rows, rows[picked]))
+
+
+def _halved(centroids: Single) -> NDArray[np.float16] | Single:
+    low, high = HALF_RANGE
+    return centroids.astype(np.float16) if low < np.abs(centroids).max() < high else centroids
 
 
 def _lloyd(rows: Single, centroids: Single) -> Single:
@@ -192,7 +234,10 @@ def _lloyd(rows: Single, centroids: Single) -> Single:
         members = np.zeros((len(centroids), len(rows)), np.float32)
         members[nearest, np.arange(len(rows))] = 1
         centroids = np.where(counts[:, None] > 0, (members @ rows) / np.maximum(counts, 1)[:, None], centroids)
-    return centroids[np.bincount(before, minlength=len(centroids)) > 0]
+    # A cluster of fewer rows may have none in a baseline, and then each row of a window in it would look strange.
+    counts = np.bincount(before, minlength=len(centroids))
+    kept: Single = centroids[counts >= min(FEWEST_IN_CLUSTER, np.sort(counts)[-2])]
+    return kept
 
 
 def _nearest(rows: Single, centroids: NDArray[np.floating]) -> tuple[NDArray[np.int64], Single]:

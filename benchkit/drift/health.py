@@ -161,6 +161,15 @@ class Health:
         # The fullest of 64 equal buckets lies 2.4 standard deviations up, and above 5 once in 50,000 windows.
         return max(sampled, excess) if excess > 5 * float(others.std()) else sampled
 
+    @property
+    def again(self) -> float:
+        """Share of the good rows that are there more than once: about the share of new rows that would be there too.
+
+        Source: Good, "The population frequencies of species", Biometrika 40 (1953).
+        """
+        counts = self.hash_counts
+        return float(counts[counts > 1].sum() / counts.sum()) if len(counts) else 0.0
+
     def duplicates_in(self, rows: int) -> tuple[float, float]:
         """Share of rows that repeat another one, to be expected among `rows` of the good ones drawn at random.
 

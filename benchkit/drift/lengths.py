@@ -24,7 +24,7 @@ from benchkit.drift.statistics import Yardstick
 Doubles = NDArray[np.float64]
 Single = NDArray[np.float32]
 
-SMALLEST = 1e-24
+SMALLEST = np.finfo(np.float64).tiny
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,13 +12,15 @@ is both off and too small a yardstick, and where windows are as large as the bas
 lengths in hundreds of directions are corrected for that (lengths.py).
 
 Historical windows (days, sessions) differ by more than their rows' chance. Each drawn window then also gets the
-deviation of one of them, less what chance makes of it, with a scale drawn as uncertain as it is from m windows.
+deviation of one of about its length, less what chance makes of it (past.py), with a scale drawn as uncertain as it is
+from m windows.
 
 Statistics are combined as Σ weight · p^(-1/2), a soft minimum: as good as the minimum for a change that one statistic
 sees, better for one that several see (Vovk and Wang, "Combining p-values via averaging", Biometrika 107, 2020). A new
 domain is seen by novelty and by Mahalanobis, each about half as well as by both: the p-value of their product (Fisher)
 is one more term. The score's distribution comes from the same draws, so whatever dependence there is, is in it.
-Cost: draws · 630 rows · F multiplications; 2 to 4 CPU-seconds at F = 900. Source: Efron and Tibshirani (1993), ch. 16.
+Cost: draws · 630 rows · F multiplications; 2 to 4 CPU-seconds at F = 900, half as much again with a past.
+Source: Efron and Tibshirani (1993), ch. 16.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchkit.drift.lengths import Lengths
+from benchkit.drift.past import Between, Past
 from benchkit.drift.statistics import PAIR, PAIR_WEIGHT, STATISTICS, WEIGHTS, Scales, Yardstick
 
 Doubles = NDArray[np.float64]
@@ -37,11 +40,12 @@ Single = NDArray[np.float32]
 N_DRAWS = 4999  # p-values go down to 1/5000
 DRAWN_SIZES = (30, 100, 500)
 WINDOW_SIZES = (*DRAWN_SIZES, 2000, 10_000, 100_000, 1_000_000)
+RUN = 25  # rows: about a session, of which a baseline with a past is drawn
 LARGEST_SUM = 10_000  # rows; sums of more look the same
-MIN_GROUPS = 8
 SMALLEST = 1e-12
 SMALLEST_PRODUCT = 1e-300
 FARTHEST_DRAW = 30.0  # exponent of the tail; scores are kept as float32
+FIFTY = 50  # ranks that are all kept: p-values up to a hundredth
 TIE = 1e-6  # relative: sizes are kept as float32
 
 
@@ -79,6 +83,17 @@ class NullTable:
         table: Doubles = np.exp((1 - part) * below_ + part * above_)
         return table
 
+    def thinned(self, step: float) -> NullTable:
+        """Return the table with fewer ranks: beyond the first fifty, each about `step` times the one before.
+
+        Between two of them, a p-value is a straight line in the size: too large by up to log(step)²/8 of itself, where
+        sizes fall off exponentially, by a step where they have a gap. P-values up to a hundredth stay what they are.
+        """
+        last = self.ranks[-1]
+        aims = FIFTY * step ** np.arange(np.log(last / FIFTY) / np.log(step))
+        kept = np.unique(np.searchsorted(self.ranks, np.r_[:FIFTY, aims, last]))
+        return NullTable(self.window_sizes, self.ranks[kept], np.ascontiguousarray(self.values[:, :, kept]))
+
 
 def _p_value(ranks: NDArray[np.int64], row: Doubles, size: float, *, beyond: bool) -> float:
     """Return (1 + draws that are as large) / (1 + draws); past the largest draw that, or an exponential tail's.
@@ -110,13 +125,13 @@ def combine(p_values: Doubles) -> Doubles:
 
 
 def build_table(
-    yardstick: Yardstick, features: Single, offsets: Single | None, n_baseline: int, rng: np.random.Generator
+    yardstick: Yardstick, features: Single, past: Past | None, n_baseline: int, rng: np.random.Generator
 ) -> NullTable:
     """Return the table of drawn windows.
 
     Args:
         features: Of rows minus the baseline's means (N, F): of held rows, and of what might have been among them.
-        offsets: What historical windows differ by beyond chance (m, F), or None.
+        past: Historical windows of the held rows; None takes rows as independent.
         n_baseline: Rows that the baseline's means are of.
     """
     ranks = _kept_ranks(N_DRAWS)
@@ -126,7 +141,8 @@ def build_table(
     fourth = np.square(rows[:, yardstick.blocks[1]])
     columns = np.hstack([rows, fourth - fourth.mean(axis=0)])
     drawn = {n_rows: _drawn(columns, n_rows, rng) for n_rows in DRAWN_SIZES}
-    baselines, scales = _baselines(yardstick, drawn, n_baseline, rng)
+    of_runs = drawn if past is None else {DRAWN_SIZES[-1]: _drawn(columns, DRAWN_SIZES[-1], rng, run=RUN)}
+    baselines, scales = _baselines(yardstick, of_runs, n_baseline, rng)
     lengths = Lengths.of(yardstick, rows)
     levels = []
     for n_rows in WINDOW_SIZES:
@@ -134,11 +150,11 @@ def build_table(
             window = drawn[n_rows] if n_rows in drawn else _summed(drawn, n_rows, rng)
             window = window[:, : len(usual)]
         part = n_rows / (n_rows + n_baseline)
-        deviations = np.float32(np.sqrt(1 - part)) * window - np.float32(np.sqrt(part)) * baselines
-        differs = usual if offsets is None else usual + _between(offsets, rng)
+        differs, chance = (usual, 0.0) if past is None else _differing(past.between(n_rows), usual, rng)
+        deviations = np.float32(np.sqrt((1 - part) * (1 - chance))) * window - np.float32(np.sqrt(part)) * baselines
         deviations += np.float32(np.sqrt(n_rows * (1 - part))) * differs
         sizes = yardstick.sizes(deviations, scales)
-        if offsets is None:
+        if past is None:
             lengths.correct(sizes, n_rows, n_baseline)
         levels.append(_falling(sizes, ranks))
     return NullTable(np.array(WINDOW_SIZES, np.int64), ranks, np.array(levels, np.float32))
@@ -182,65 +198,31 @@ def _baselines(
     return baselines[:, : norm.stop], Scales(yardstick.smoothed(shares.clip(min=0)), spread)
 
 
-def _drawn(features: Single, n_rows: int, rng: np.random.Generator) -> Single:
-    """Return sums over rows drawn with replacement (N_DRAWS, F), divided by √n."""
+def _drawn(features: Single, n_rows: int, rng: np.random.Generator, *, run: int = 1) -> Single:
+    """Return sums over rows drawn with replacement (N_DRAWS, F), in runs of so many, divided by √n."""
     from scipy.sparse import csr_array
 
-    picked = rng.integers(len(features), size=N_DRAWS * n_rows)
+    run = min(run, len(features))
+    starts = rng.integers(len(features) - run + 1, size=(N_DRAWS, -(-n_rows // run), 1))
+    picked = (starts + np.arange(run)).reshape(N_DRAWS, -1)[:, :n_rows].ravel()
     ends = np.arange(0, len(picked) + 1, n_rows)
     draws = csr_array((np.ones(len(picked), np.float32), picked, ends), shape=(N_DRAWS, len(features)))
     return np.asarray(draws @ features, np.float32) / np.float32(np.sqrt(n_rows))
 
 
-def _between(offsets: Single, rng: np.random.Generator) -> Single:
-    """Return N_DRAWS deviations of windows: one of the historical ones each, by a scale known from m - 1 of them."""
-    m = len(offsets)
-    scale = np.sqrt((m - 1) / rng.chisquare(m - 1, size=(N_DRAWS, 1))) * np.sqrt(1 + 1 / m)
-    picked: Single = offsets[rng.integers(m, size=N_DRAWS)] * scale.astype(np.float32)
-    return picked
+def _differing(between: Between, usual: Single, rng: np.random.Generator) -> tuple[Single, float]:
+    """Return N_DRAWS means of windows, one of the historical ones each, and the share of chance that is in them.
 
-
-def between_windows(yardstick: Yardstick, features: Single, groups: NDArray[np.generic]) -> Single:
-    """Return what the mean features of historical windows differ by, beyond their rows' chance (m, F).
-
-    Each feature's deviations are shrunk so that their variance is that between windows: total minus sampling. Clusters
-    are shrunk by contrasts of their tree: a topic is many clusters, and what each differs by would drown in its chance.
-
-    Args:
-        features: Of rows minus the baseline's means (N, F).
-        groups: Window of each row (N,).
-
-    Raises:
-        ValueError: there are fewer than MIN_GROUPS windows of at least two rows.
+    Each has a scale as uncertain as it is from m - 1 of them.
     """
-    _, group, counts = np.unique(groups, return_inverse=True, return_counts=True)
-    enough = counts >= 2
-    if enough.sum() < MIN_GROUPS:
-        raise ValueError(
-            f"historical windows: {int(enough.sum())}, at least {MIN_GROUPS} of two rows are needed "
-            "to tell what windows differ by; leave `groups` out to take rows as independent"
-        )
-    members = np.zeros((len(counts), len(features)), np.float32)
-    members[group, np.arange(len(features))] = 1
-    deviations = ((members @ features)[enough] / counts[enough, None]).astype(np.float64)
-    deviations *= np.sqrt(len(deviations) / (len(deviations) - 1))  # they are from their own mean
-    each_row = np.mean(1 / counts[enough])
-    offsets = _shrunk(deviations, features.var(axis=0, dtype=np.float64) * each_row)
-    clusters = yardstick.blocks[2]
-    along = _shrunk(deviations[:, clusters] @ yardstick.contrasts, each_row)
-    offsets[:, clusters] = along @ yardstick.contrasts.T * yardstick.shares
-    return offsets.astype(np.float32)
-
-
-def _shrunk(deviations: Doubles, chance: Doubles | float) -> Doubles:
-    """Return deviations (m, f) with the variance that is more than chance, of each column; zero where there is none."""
-    total = np.square(deviations).mean(axis=0)
-    shrunk: Doubles = deviations * np.sqrt((1 - chance / np.maximum(total, SMALLEST)).clip(min=0))
-    return shrunk
+    m = between.n_apart
+    scale = np.sqrt((m - 1) / rng.chisquare(m - 1, size=(N_DRAWS, 1))) * np.sqrt(1 + 1 / m)
+    picked = between.offsets[rng.integers(len(between.offsets), size=N_DRAWS)]
+    return usual + picked * scale.astype(np.float32), between.chance
 
 
 def _kept_ranks(n_draws: int) -> NDArray[np.int64]:
-    return np.unique(np.r_[np.arange(50), np.geomspace(50, n_draws - 1, 150)].round().astype(np.int64))
+    return np.unique(np.r_[np.arange(FIFTY), np.geomspace(FIFTY, n_draws - 1, 150)].round().astype(np.int64))
 
 
 def _falling(sizes: Doubles, ranks: NDArray[np.int64]) -> Doubles:

@@ -10,7 +10,7 @@ Cost: 3 to 6 CPU-seconds for 20,000 rows of 768 dimensions, then one pass over t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from benchkit.drift.frame import Frame, fit_frame
 from benchkit.drift.measure_rows import MAX_NORM, measure_rows
-from benchkit.drift.null import NullTable, between_windows, build_table
+from benchkit.drift.null import NullTable, build_table
+from benchkit.drift.past import Past, PastRows
 from benchkit.drift.sketch import Sketch, empty_sketch, sketch_rows
 from benchkit.drift.statistics import Yardstick
 
@@ -117,14 +118,19 @@ def _plain(values: NDArray[np.generic]) -> Any:
 
 
 def fit(
-    vectors: NDArray[np.floating] | NDArray[np.int8], *, groups: NDArray[np.generic] | None = None, seed: int = 0
+    vectors: NDArray[np.floating] | NDArray[np.int8],
+    *,
+    groups: NDArray[np.generic] | None = None,
+    share: float = 1.0,
+    seed: int = 0,
 ) -> Reference:
     """Learn a baseline.
 
     Args:
         vectors: (N, d), N >= 100, finite; a memory map will do, rows are read once or twice.
         groups: Historical window of each row (N,), eight windows at least: then what windows differed by in the past
-            (weekdays, sessions) is no drift. None takes rows as independent.
+            (weekdays, sessions) is no drift. Rows are in order of their time. None takes them as independent.
+        share: Of the source's rows that these are a sample of.
         seed: Of the split into frame and baseline, and of the drawn windows.
 
     Raises:
@@ -132,20 +138,61 @@ def fit(
     """
     _check(vectors, groups)
     rng = np.random.default_rng(seed)
-    n_rows = len(vectors)
-    order = rng.permutation(n_rows)
-    n_frame = min(int(n_rows * FRAME_SHARE), MOST_ROWS)
-    of_frame, held = np.sort(order[:n_frame]), np.sort(order[n_frame : n_frame + MOST_ROWS])
+    of_frame, held = _split(len(vectors), groups, rng)
     held_rows = _take(vectors, held)
     frame = fit_frame(_take(vectors, of_frame), held_rows, rng)
+    thinned = share * len(held) / (len(vectors) - len(of_frame))
+    of_held = None if groups is None else PastRows(np.asarray(groups)[held], thinned)
+    rows = _without(vectors, of_frame)
+    return reference_in(frame, rows, held_rows, past=of_held, n_rows=len(vectors), rng=rng)
+
+
+def reference_in(
+    frame: Frame,
+    rows: Iterable[NDArray[np.generic]],
+    held: NDArray[np.float32],
+    *,
+    past: PastRows | None,
+    n_rows: int,
+    rng: np.random.Generator,
+) -> Reference:
+    """Return the baseline of rows in a frame that isn't fitted on them.
+
+    Args:
+        rows: All of them, in blocks: the sums.
+        held: Those that the null is drawn from (m, d); `past`: where these lie in it.
+        n_rows: How many rows the baseline is learnt from, with those of the frame.
+
+    Raises:
+        ValueError: the rows are in too few windows.
+    """
     baseline = empty_sketch(frame)
-    for part in _without(vectors, of_frame):
+    for part in rows:
         baseline = baseline + sketch_rows(frame, part)
-    features = _features(frame, held_rows)
+    features = _features(frame, held)
     yardstick = Yardstick(frame, baseline, features.var(axis=0, dtype=np.float64).astype(np.float32))
-    offsets = None if groups is None else between_windows(yardstick, features[:-1], np.asarray(groups)[held])
-    null = build_table(yardstick, features, offsets, baseline.rows, rng)
-    return Reference(n_rows, 0 if offsets is None else len(offsets), yardstick, null)
+    windows = None if past is None else Past.of(yardstick, features[:-1], past)
+    null = build_table(yardstick, features, windows, baseline.rows, rng)
+    return Reference(n_rows, 0 if windows is None else len(windows.windows), yardstick, null)
+
+
+def framed_rows(n_rows: int, seed: int, *, groups: NDArray[np.generic] | None = None) -> NDArray[np.bool_]:
+    """Return which of so many rows `fit` takes for the frame under a seed (n_rows,), given their historical windows."""
+    framed = np.zeros(n_rows, bool)
+    framed[_split(n_rows, groups, np.random.default_rng(seed))[0]] = True
+    return framed
+
+
+def _split(
+    n_rows: int, groups: NDArray[np.generic] | None, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows that the frame is fitted on, and those that the null is drawn from."""
+    order = rng.permutation(n_rows)
+    n_frame = min(int(n_rows * FRAME_SHARE), MOST_ROWS)
+    if groups is not None:
+        in_run = PastRows(groups).in_run(n_frame / n_rows, rng)[order]
+        order, n_frame = np.r_[order[in_run], order[~in_run]], int(in_run.sum())
+    return np.sort(order[:n_frame]), np.sort(order[n_frame : n_frame + MOST_ROWS])
 
 
 def assign(reference: Reference, vectors: NDArray[np.generic]) -> NDArray[np.int64]:

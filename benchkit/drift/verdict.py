@@ -6,6 +6,7 @@
 
   rows are broken                              pipeline   as the finding says
   canaries come back otherwise, nearly alike   numeric    by harm: info, or what is below
+                             each by itself    numeric    by harm: info, warn, critical (noise.py)
                              otherwise         model      by harm: info, warn, critical; warn where it isn't known
   rows look rounded, noisy, of another space   numeric    info where canaries show that harmless change, else as found
                                                or model
@@ -24,6 +25,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from benchkit.drift.canary_verdict import (
+    FIND_OUT,
+    RE_EMBED,
+    REBASELINE,
+    SAME_IDENTITY,
+    canary_advice,
+    canary_kind,
+    canary_sentence,
+    harm_severity,
+    has_harm,
+    is_moved,
+)
 from benchkit.types.drift import (
     DRIFT_SEVERITIES,
     ChangeKind,
@@ -36,18 +49,9 @@ from benchkit.types.drift import (
     StatisticResult,
 )
 
-SAME_IDENTITY = 1 - 1e-5  # storing MiniLM's vectors in bfloat16 gives 0.999999, another model 0.7 and less
-# Noise of a fifth of a vector's length gives 0.981 for every text; another prompt or model differs from text to text.
-NUMERIC_IDENTITY, NUMERIC_WORST = 0.97, 0.95
-# Noise of 4.5 % of a vector's length, which left 99 % of neighbours where they were.
-HARMLESS_IDENTITY = 0.999
-# Noise of a tenth of the length: less than that is not seen by statistics of a usual window, so data raised the alarm.
-EXPLAINS_ALARM = 0.995
 # Findings that statistics see; broken rows are left out of these, and half precision or fewer rows don't move any.
 MOVES_ROWS = frozenset({"norm", "duplicates", "constant", "dead_directions"})
 _SEGMENTS_NAMED = 5
-HARMLESS_LABEL_LOSS = 0.02  # of canaries; fewer are within what a hundred of them can tell
-CRITICAL_NDCG_LOSS = 0.05  # surely lost: more than usually lies between a small and a large model
 BASELINE_LOW_SHARE = 0.05  # queries under the baseline's own 5th percentile
 SCORE_ALPHA = 0.01
 CRITICAL_SCORE_GROWTH = 4  # times the policy's; by default a quarter of all queries then find next to nothing
@@ -55,12 +59,8 @@ CRITICAL_SCORE_GROWTH = 4  # times the policy's; by default a quarter of all que
 _NOTHING = "Nothing needs to be done."
 _MEND = "Mend the pipeline that writes these vectors, then check again."
 _MEND_INDEX = "Look at the index: documents may be missing from it or lie in it under another model's vectors."
-_REBASELINE = "Renew the baseline if this is how it is meant to stay."
 _LOOK = "Look at the texts of the changed clusters; if they are meant to come, renew the baseline."
 _SERVE = "Add documents for what is now asked, or compare models on these texts; then renew the baseline."
-_ROLL_BACK = "Roll back to the baseline's model, or re-embed the whole index with the new one and renew the baseline."
-_RE_EMBED = "Re-embed the index with the model that now runs, or roll it back; then renew the baseline."
-_FIND_OUT = "Compare the model that now runs with the baseline's on a set of canaries; roll back if it was not meant."
 _KIND_ORDER: Final[tuple[ChangeKind, ...]] = ("pipeline", "model", "numeric", "data", "none")
 
 
@@ -140,18 +140,18 @@ def _pipeline_claims(health: Sequence[HealthFinding]) -> Iterator[_Claim]:
 def _canary_claims(policy: DriftPolicy, harm: Harm) -> Iterator[_Claim]:
     if harm.identity is None or harm.identity >= SAME_IDENTITY:
         return
-    kind, severity = _canary_kind(policy, harm), _harm_severity(policy, harm)
-    sentence = _canary_sentence(policy, harm, kind, severity)
-    yield _Claim(kind, severity, sentence, _canary_advice(harm, severity), explains=True)
+    kind, severity = canary_kind(policy, harm), harm_severity(policy, harm)
+    sentence = canary_sentence(policy, harm, kind, severity)
+    yield _Claim(kind, severity, sentence, canary_advice(harm, severity), explains=True)
 
 
 def _numeric_claims(health: Sequence[HealthFinding], harm: Harm) -> Iterator[_Claim]:
     """Rows that look changed by arithmetic or a model; canaries that show such a change have measured what it does."""
-    measured = harm.identity is not None and harm.identity < SAME_IDENTITY and _has_harm(harm)
+    measured = harm.identity is not None and harm.identity < SAME_IDENTITY and has_harm(harm)
     for finding in health:
         if finding.kind in ("numeric", "model") and finding.severity != "ok":
             severity: DriftSeverity = "info" if measured else finding.severity
-            advice = _REBASELINE if severity == "info" else _FIND_OUT
+            advice = REBASELINE if severity == "info" else FIND_OUT
             yield _Claim(finding.kind, severity, finding.sentence, advice, finding.name in MOVES_ROWS)
 
 
@@ -160,7 +160,7 @@ def _data_claim(harm: Harm, alarm: str) -> _Claim:
     if harm.low_score_share is None:
         return _Claim("data", "warn", f"The data changed ({alarm}); no query scores tell whether it harms.", _LOOK)
     reason = f"The data changed ({alarm}), but queries find about as well as before: {_low_scores(harm)}."
-    return _Claim("data", "info", reason, _REBASELINE)
+    return _Claim("data", "info", reason, REBASELINE)
 
 
 def _segment_claims(segments: Sequence[SegmentResult]) -> Iterator[_Claim]:
@@ -180,10 +180,10 @@ def _score_claims(
     if harm.low_score_p >= level or growth <= policy.warn_score_drop:
         return
     # Another model has another scale of scores: lower ones warn (limits on scores break), but rankings tell harm.
-    is_critical = growth > CRITICAL_SCORE_GROWTH * policy.warn_score_drop and not _is_moved(harm)
+    is_critical = growth > CRITICAL_SCORE_GROWTH * policy.warn_score_drop and not is_moved(harm)
     severity: DriftSeverity = "critical" if is_critical else "warn"
     if cause is not None:
-        advice = _RE_EMBED if cause.severity == "info" else cause.advice
+        advice = RE_EMBED if cause.severity == "info" else cause.advice
         yield _Claim(cause.kind, severity, f"{cause.reason} Queries score lower: {_low_scores(harm)}.", advice)
     elif alarm:
         reason = f"The data changed ({alarm}) and queries find less: {_low_scores(harm)}."
@@ -227,106 +227,11 @@ def _lone_score_alpha(policy: DriftPolicy, *, is_watch: bool) -> float:
 
 def _cause(harm: Harm, claims: Sequence[_Claim]) -> _Claim | None:
     """The worst claim that is large enough to have raised an alarm without any change of data; None for none."""
-    causes = [claim for claim in claims if claim.explains and (claim.severity != "info" or _is_moved(harm))]
+    causes = [claim for claim in claims if claim.explains and (claim.severity != "info" or is_moved(harm))]
     return min(causes, key=_order, default=None)
 
 
-def _is_moved(harm: Harm) -> bool:
-    return harm.identity is not None and harm.identity < EXPLAINS_ALARM
-
-
-def _canary_kind(policy: DriftPolicy, harm: Harm) -> ChangeKind:
-    overlap = _overlap(harm)
-    alike = harm.identity is not None and harm.identity > NUMERIC_IDENTITY
-    return (
-        "numeric"
-        if alike and _is_everywhere_alike(harm) and (overlap is None or overlap >= policy.warn_overlap)
-        else "model"
-    )
-
-
-def _is_everywhere_alike(harm: Harm) -> bool:
-    return harm.worst_identity is None or harm.worst_identity > NUMERIC_WORST
-
-
-def _overlap(harm: Harm) -> float | None:
-    """Of neighbours, in the live index or in one built anew: the worse."""
-    return min((each for each in (harm.mixed_overlap_at_10, harm.overlap_at_10) if each is not None), default=None)
-
-
-def _has_harm(harm: Harm) -> bool:
-    """Whether the harm of another model was measured at all."""
-    return _overlap(harm) is not None or harm.ndcg_change_high is not None
-
-
-def _harm_severity(policy: DriftPolicy, harm: Harm) -> DriftSeverity:
-    by_overlap = _overlap_severity(policy, harm)
-    low, high = harm.ndcg_change_low, harm.ndcg_change_high
-    if low is None or high is None:
-        return by_overlap
-    if high < -CRITICAL_NDCG_LOSS:
-        return "critical"
-    if high < 0:
-        return max("warn", by_overlap, key=DRIFT_SEVERITIES.index)
-    # The interval excludes a loss that matters; a wider one leaves the word to the overlap.
-    return "info" if low > -CRITICAL_NDCG_LOSS else by_overlap
-
-
-def _overlap_severity(policy: DriftPolicy, harm: Harm) -> DriftSeverity:
-    overlap = _overlap(harm)
-    if overlap is None:
-        is_slight = harm.identity is not None and harm.identity >= HARMLESS_IDENTITY
-        return "info" if is_slight and _is_everywhere_alike(harm) else "warn"
-    if harm.mixed_overlap_at_10 is not None and harm.mixed_overlap_at_10 < policy.critical_overlap:
-        return "critical"
-    if overlap >= policy.warn_overlap or (overlap >= policy.critical_overlap and _keeps_labels(harm)):
-        return "info"
-    return "warn"
-
-
-def _keeps_labels(harm: Harm) -> bool:
-    """Whether nearest neighbours are as often of the same cluster as before: then other neighbours are as good.
-
-    A prefix that nobody meant, or noise, changes a sixth of the ten nearest and half a point of accuracy
-    (benchmarks/drift_harm.py): the overlap alone would warn of it.
-    """
-    now, before = harm.pseudo_label_accuracy, harm.pseudo_label_before
-    return now is not None and before is not None and before - now <= HARMLESS_LABEL_LOSS
-
-
 # ------------------------------------------------------------ words
-
-
-def _canary_sentence(policy: DriftPolicy, harm: Harm, kind: ChangeKind, severity: DriftSeverity) -> str:
-    what = "The arithmetic of the model changed" if kind == "numeric" else "Another model answers"
-    effect = {
-        "info": "without harm to retrieval",
-        "warn": "with harm to retrieval" if _has_harm(harm) else "and its effect on retrieval is not known",
-        "critical": "with great harm to retrieval",
-    }[severity]
-    return f"{what}, {effect}: {_figures(policy, harm)}."
-
-
-def _figures(policy: DriftPolicy, harm: Harm) -> str:
-    of = f" over {harm.n_canaries} canaries" if harm.n_canaries else ""
-    parts = [f"mean cosine to the stored vectors {harm.identity:.5f}{of}"]
-    if harm.mixed_overlap_at_10 is not None:
-        parts.append(f"{harm.mixed_overlap_at_10:.0%} of the ten nearest stay in the live index")
-    if harm.overlap_at_10 is not None:
-        parts.append(f"{harm.overlap_at_10:.0%} in one built anew")
-    if _overlap(harm) is not None:
-        parts.append(f"warning below {policy.warn_overlap:.0%}")
-    if harm.ndcg_change_low is not None and harm.ndcg_change_high is not None:
-        parts.append(f"change of nDCG@10 between {harm.ndcg_change_low:+.3f} and {harm.ndcg_change_high:+.3f}")
-    return ", ".join(parts)
-
-
-def _canary_advice(harm: Harm, severity: DriftSeverity) -> str:
-    if severity == "info":
-        return _REBASELINE
-    if severity == "critical":
-        return _ROLL_BACK
-    return _RE_EMBED if _has_harm(harm) else _FIND_OUT
 
 
 def _low_scores(harm: Harm) -> str:

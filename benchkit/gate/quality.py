@@ -140,6 +140,9 @@ class _Bench:
         return self._tested(known, {pair.task: self._of_task(pair) for pair in pairs})
 
     def _slice_evidence(self, target: Target) -> Evidence:
+        if target.untold:
+            known = Evidence(target)
+            return self._same(target, known) or replace(known, reason=words.untold(target.untold))
         cuts = [self._cut(target, self.pairs[task]) for task in target.tasks if self.pairs[task].has_items]
         counted = [cut for cut in cuts if cut.scores is not None]
         notes = tuple(reason for cut in cuts for reason in cut.left_out)

@@ -103,7 +103,11 @@ def _check_comparable(pair: Pair) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One thing that a rule asks for: the mean, a task, or a slice over its tasks."""
+    """One thing that a rule asks for: the mean, a task, or a slice over its tasks.
+
+    Attributes:
+        untold: Tasks of a slice of whose items nobody knows whether they are part of it.
+    """
 
     id: str
     on: str
@@ -111,6 +115,7 @@ class Target:
     rule: QualityRule
     tasks: tuple[str, ...]
     slice: tuple[str, str] | None = None
+    untold: tuple[str, ...] = ()
 
     @property
     def is_mean(self) -> bool:
@@ -181,19 +186,26 @@ def _slice_target(
 ) -> Target:
     key, value = split_slice(name)
     tags = {task: tags_of(candidate, baseline, task=task) for task in pairs}
-    # What isn't known of a task without a score could be anything, so that it counts as part of the slice.
+    # What isn't known of a task could be anything, so that it counts as part of the slice.
+    untold = tuple(task for task, pair in pairs.items() if _is_untold(pair, tags[task]))
     tasks = tuple(
-        task for task, pair in pairs.items() if has_slice(tags[task], key, value) or (pair.problem and not tags[task])
+        task
+        for task, pair in pairs.items()
+        if task in untold or has_slice(tags[task], key, value) or (pair.problem and not tags[task])
     )
     if not tasks:
         raise UsageError(f"quality rule on {rule.on!r} matches no item{_known(candidate, baseline, key, value)}")
-    return Target(f"quality/slice:{name}", name, name, rule, tasks, (key, value))
+    return Target(f"quality/slice:{name}", name, name, rule, tasks, (key, value), untold)
+
+
+def _is_untold(pair: Pair, tags: Mapping[str, object]) -> bool:
+    return not pair.problem and pair.has_items and any(f"{p.split}/{p.subset}" not in tags for p in pair.cells[0].items)
 
 
 def _known(candidate: Scored, baseline: Scored, key: str, value: str) -> str:
     slices = known_slices(candidate, baseline)
     if not slices:
-        return "; the scores hold no tags of their items: score both models again with data that has them"
+        return "; there are no scores of items, so no slices of them"
     wanted, there = (value, slices[key]) if key in slices else (key, tuple(slices))
     near = nearest(wanted, there)
     what = f"values of {key!r}" if key in slices else "tags"

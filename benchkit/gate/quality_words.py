@@ -74,6 +74,14 @@ def not_judged(name: str, scores: tuple[float, float] | None, reason: str) -> st
     return f"{_against(name, scores, _FEWEST_DIGITS)}: {change}, {reason}"
 
 
+def untold(tasks: Sequence[str]) -> str:
+    """Say why a slice can't be judged where the tags of items are not known, and what to do."""
+    return (
+        f"the tags of the items of {', '.join(tasks)} are not all kept, so nobody knows which belong to it; gate the "
+        "model itself, or write its scores with: benchkit baseline save FILE --model MODEL"
+    )
+
+
 def _against(name: str, scores: tuple[float, float], digits: int) -> str:
     return f"{name}: {_points(scores[0], digits)} against {_points(scores[1], digits)} points"
 

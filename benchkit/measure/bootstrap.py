@@ -9,7 +9,8 @@ and z are the 97.5 % points of Student's t with n - 1 degrees of freedom and of 
 percentile interval is too narrow for few items: the bootstrap's variance is too small by (n - 1) / n, and the normal
 shape forgets that the variance itself is estimated. Hesterberg corrects the percentiles for it; correcting the draws
 gives the same interval to first order, and keeps interval and p-value in step. Centring takes the bootstrap's bias out:
-the best threshold of a resample, say, flatters every model.
+the best threshold of a resample, say, flatters every model. A score that is a mean of its items has none, and the mean
+of all its resamples is known: it takes the place of mean(raw), and of the estimate as it was rounded.
 
 With strata, n / (n - 1) becomes n / (n - strata), with n - strata degrees of freedom; for strata of one size the first
 is exact. A stratum of one item always keeps that item and adds no spread.
@@ -60,10 +61,12 @@ class Draws:
     Attributes:
         estimate: The score on all items.
         values: The draws (B,); draw i of every model comes from the same resample.
+        origin: The draw that a resample of score 0 would be, estimate - f * mean(raw); None where it isn't known.
     """
 
     estimate: float
     values: Floats
+    origin: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +204,7 @@ def draw_scores(
     Args:
         items: The splits and subsets of the task.
         stream: Key of the task; the same for all models.
-        estimate: The task's score as it was reported, around which the draws are centred.
+        estimate: The task's score as it was reported.
         n_resamples: Number of draws B.
         seed: Of all random numbers, >= 0.
 
@@ -212,13 +215,18 @@ def draw_scores(
     if n_resamples < 1:
         raise ValueError(f"{stream}: needs one or more resamples, got {n_resamples}")
     scorers = [scorer(entry) for entry in items]
-    _check_estimate(items, scorers, estimate, stream)
-    deviations = np.zeros(n_resamples)
-    for entry, score in zip(items, scorers, strict=True):
+    own = [float(score(np.ones((1, entry.n_items), np.int64))[0]) for entry, score in zip(items, scorers, strict=True)]
+    _check_estimate(own, estimate, stream)
+    are_means = all(entry.kind == "mean" for entry in items)
+    deviations, centre = np.zeros(n_resamples), 0.0
+    for entry, score, whole in zip(items, scorers, own, strict=True):
         factor = _expansion(entry)
         raw = _raw_scores(entry, score, n_resamples, _seed_words(seed, stream, entry))
-        deviations += factor * (raw - raw.mean())
-    return Draws(estimate, estimate + deviations / len(items))
+        middle = whole if are_means else float(raw.mean())
+        deviations += factor * (raw - middle)
+        centre += factor * middle
+    around = float(np.mean(own)) if are_means else estimate
+    return Draws(estimate, around + deviations / len(items), around - centre / len(items))
 
 
 def _check_entries(items: Sequence[ItemScores], stream: str) -> None:
@@ -227,11 +235,8 @@ def _check_entries(items: Sequence[ItemScores], stream: str) -> None:
         raise ValueError(f"{stream}: needs each split and subset once, got {', '.join(keys) or 'none'}")
 
 
-def _check_estimate(
-    items: Sequence[ItemScores], scorers: Sequence[Callable[[Ints], Floats]], estimate: float, stream: str
-) -> None:
-    once_each = [score(np.ones((1, entry.n_items), np.int64)) for entry, score in zip(items, scorers, strict=True)]
-    recomputed = float(np.mean(once_each))
+def _check_estimate(own: Sequence[float], estimate: float, stream: str) -> None:
+    recomputed = float(np.mean(own))
     if not abs(recomputed - estimate) <= ESTIMATE_TOLERANCE:  # "not <=" also refuses nan
         raise ValueError(f"{stream}: the items give a score of {recomputed:.6f}, the task reported {estimate:.6f}")
 
@@ -299,7 +304,12 @@ def mean_draws(draws: Sequence[Draws]) -> Draws:
     sizes = sorted({len(one.values) for one in draws})
     if len(sizes) != 1:
         raise ValueError(f"the mean needs one or more tasks with equally many draws, got {sizes or 'none'}")
-    return Draws(float(np.mean([one.estimate for one in draws])), np.mean([one.values for one in draws], axis=0))
+    origins = [one.origin for one in draws if one.origin is not None]
+    return Draws(
+        float(np.mean([one.estimate for one in draws])),
+        np.mean([one.values for one in draws], axis=0),
+        float(np.mean(origins)) if len(origins) == len(draws) else None,
+    )
 
 
 # What the draws say
@@ -337,12 +347,8 @@ def paired(
     Raises:
         ValueError: not equally many draws.
     """
-    if len(candidate.values) != len(baseline.values):
-        raise ValueError(
-            f"paired draws should be equally many: candidate {len(candidate.values)}, baseline {len(baseline.values)}"
-        )
     delta = _without_rounding(np.array([candidate.estimate - baseline.estimate]))[0]
-    values = _without_rounding(candidate.values - baseline.values)
+    values = differences(candidate, baseline)
     fewer_side = min(np.count_nonzero(values <= 0), np.count_nonzero(values >= 0))
     p_value = min(1.0, 2 * (fewer_side + 1) / (len(values) + 1))
     if fewer_side == 0 and freedom is not None:
@@ -365,8 +371,28 @@ def _tail(delta: float, values: Floats, freedom: int) -> float:
     return max(2 * float(stdtr(freedom, -t)), 0.5**freedom)
 
 
-def _without_rounding(differences: Floats) -> Floats:
-    return np.where(np.abs(differences) <= ROUNDING, 0.0, differences)
+def differences(candidate: Draws, baseline: Draws) -> Floats:
+    """Return candidate minus baseline for each draw (B,); 0 where the two score the same on a resample.
+
+    Where few items tell two models apart, many resamples have none of them. Centring moves all of these to one side of
+    0, by the bias that one model has more than the other, and a difference on one of a thousand items would be
+    significant. No difference stays none.
+
+    Raises:
+        ValueError: not equally many draws.
+    """
+    if len(candidate.values) != len(baseline.values):
+        raise ValueError(
+            f"paired draws should be equally many: candidate {len(candidate.values)}, baseline {len(baseline.values)}"
+        )
+    found = candidate.values - baseline.values
+    if candidate.origin is not None and baseline.origin is not None:
+        found = np.where(np.abs(found - (candidate.origin - baseline.origin)) <= ROUNDING, 0.0, found)
+    return _without_rounding(found)
+
+
+def _without_rounding(values: Floats) -> Floats:
+    return np.where(np.abs(values) <= ROUNDING, 0.0, values)
 
 
 def check_paired(items_a: Sequence[ItemScores], items_b: Sequence[ItemScores]) -> None:

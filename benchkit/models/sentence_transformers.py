@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 from benchkit.embeddings.fingerprint import digest_json
 from benchkit.errors import ModelError
 from benchkit.models import catalog
-from benchkit.models.engine import Engine, choose_engine, engine_option, expected_engine, longest_input, tier_of
+from benchkit.models.engine import Choice, Engine, choose_engine, engine_option, expected_engine, longest_input, tier_of
 from benchkit.models.files import ModelFiles, content_digest, read_model
 from benchkit.models.hub import find_snapshot, read_origin
 from benchkit.models.names import is_directory
@@ -166,7 +166,7 @@ class SentenceTransformersHandle:
             if self.spec.max_seq_length is not None:
                 model.max_seq_length = self.spec.max_seq_length
             meta = _completed(self.meta, model)
-            choice = choose_engine(model, self.files, self.spec)
+            choice = _choose_engine(model, self.files, self.spec)
         engine = choice.engine
         # The vectors of a tier that was refused are the reference's.
         identity = self.reference if engine.name == "torch" else self.identity
@@ -383,6 +383,19 @@ def _load(directory: Path, device: str, *, trust_remote_code: bool) -> SentenceT
         raise ModelError(f"{directory}: can't be loaded: {type(exc).__name__}: {reason}") from exc
     # A static table keeps the type of its file otherwise.
     return model.float()
+
+
+def _choose_engine(model: SentenceTransformer, files: ModelFiles, spec: ModelSpec) -> Choice:
+    try:
+        return choose_engine(model, files, spec)
+    except (IndexError, RuntimeError) as exc:  # an engine is tried on texts as long as the model says it reads
+        longest = longest_input(model)
+        if longest is None or files.positions is None or longest <= files.positions:
+            raise
+        raise ModelError(
+            f"model {spec.label!r}: its files say that it reads {longest} tokens, but it fails on texts that long "
+            f"({exc}); set max_seq_length to what it was trained with, {files.positions} at most"
+        ) from exc
 
 
 def _completed(meta: ModelMeta, model: SentenceTransformer) -> ModelMeta:

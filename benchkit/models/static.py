@@ -24,6 +24,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,14 +105,24 @@ class StaticHandle:
         """Return the encoder; the first call on a machine makes the table, and two at once make it once.
 
         Raises:
-            ModelError: the source can't be loaded.
+            ModelError: the source can't be loaded, or the table can't be kept.
         """
         assert self.meta.dimension is not None
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.folder.with_suffix(".lock")):
+        with self._locked():
             if not _is_whole(self.folder):
                 _make(self.source, self.folder, dim=self.meta.dimension)
         return StaticEncoder(self.meta, self.folder)
+
+    def _locked(self) -> AbstractContextManager[object]:
+        """Take the lock of the folder; leaving the context gives it back."""
+        try:
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            return FileLock(self.folder.with_suffix(".lock")).acquire()
+        except OSError as exc:
+            raise ModelError(
+                f"{exc.filename or self.folder}: the table of {self.meta.name} can't be kept: {exc.strerror or exc}; "
+                "mend the rights of the folder or choose another with BENCHKIT_CACHE_DIR"
+            ) from exc
 
 
 class StaticEncoder:

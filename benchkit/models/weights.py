@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchkit.errors import ModelError
-from benchkit.models.files import ModelFiles, read_header
+from benchkit.models.files import ModelFiles
+from benchkit.models.safetensors_header import read_header
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

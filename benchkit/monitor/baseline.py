@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from benchkit.drift.canary_set import Canaries
 from benchkit.drift.health import Health
+from benchkit.drift.part import part_from_arrays, part_to_arrays
 from benchkit.drift.projection import Plane
 from benchkit.drift.reference import Reference
 from benchkit.drift.scores import ScoreBaseline
@@ -43,7 +44,7 @@ class Baseline:
         examples: A few texts of each cluster, where these were asked for.
         columns: How the columns of the source were named.
         segment_by: "segment", "role" or "".
-        segments: References of the largest segments.
+        segments: References of the largest segments, in the frame of the whole.
         rows_per_s: Usual volume; None where rows have no times.
         model_spec: Name under which the model can be loaded again; "" where nobody said.
         plane: How it is drawn; None of one that an older benchkit made.
@@ -75,8 +76,7 @@ class Baseline:
         share = window.health.share_in(self.health)
         if share is None or share < _OWN_SHARE:
             return None
-        repeated, _ = self.health.duplicates_in(self.health.good)
-        return share if share > repeated + _OWN_EXCESS else None
+        return share if share > self.health.again + _OWN_EXCESS else None
 
 
 def save_as(baseline: Baseline, folder: Path, *, replaces: bool = False) -> Baseline:
@@ -140,7 +140,7 @@ def _arrays(baseline: Baseline) -> dict[str, NDArray[Any]]:
         "canaries": {} if baseline.canaries is None else baseline.canaries.to_arrays(),
     }
     for place, reference in enumerate(baseline.segments.values()):
-        parts[f"segment/{place}"] = reference.to_arrays()
+        parts[f"segment/{place}"] = part_to_arrays(reference, baseline.reference)
     return {f"{name}/{key}": np.asarray(array) for name, part in parts.items() for key, array in part.items()}
 
 
@@ -148,10 +148,11 @@ def _from_kept(kept: KeptBaseline) -> Baseline:
     facts, arrays = kept.facts, kept.arrays
     scores, canaries = part_of(arrays, "scores"), part_of(arrays, "canaries")
     known = {entry.name for entry in fields(BaselineInfo)}
+    reference = Reference.from_arrays(part_of(arrays, "reference"))
     info = BaselineInfo(**{key: value for key, value in facts["info"].items() if key in known})
     return Baseline(
         info=replace(info, digest=kept.digest, bytes=kept.bytes),
-        reference=Reference.from_arrays(part_of(arrays, "reference")),
+        reference=reference,
         health=Health.from_arrays(part_of(arrays, "health")),
         scores=ScoreBaseline.from_arrays(scores) if scores else None,
         canaries=Canaries.from_arrays(canaries, facts["canary_texts"]) if canaries else None,
@@ -159,7 +160,7 @@ def _from_kept(kept: KeptBaseline) -> Baseline:
         columns=ColumnNames(**facts["columns"]),
         segment_by=facts["segment_by"],
         segments={
-            name: Reference.from_arrays(part_of(arrays, f"segment/{place}"))
+            name: part_from_arrays(reference, part_of(arrays, f"segment/{place}"))
             for place, name in enumerate(facts["segments"])
         },
         rows_per_s=facts["rows_per_s"],

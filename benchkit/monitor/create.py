@@ -10,6 +10,8 @@ next, and the null knows that: a Sunday is then no drift.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -17,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchkit.drift.canary_set import Canaries
+from benchkit.drift.part import fit_part
 from benchkit.drift.projection import plane_of
-from benchkit.drift.reference import Reference, assign, fit
+from benchkit.drift.reference import Reference, assign, fit, framed_rows
 from benchkit.drift.scores import FEWEST_SCORES, ScoreBaseline, score_baseline
 from benchkit.errors import SourceError, UsageError
 from benchkit.monitor.baseline import USUAL, Baseline
@@ -75,13 +78,15 @@ def create_baseline(source: Source, request: CreateRequest, *, model: LiveModel 
     for rows in encoded(source.read(), model, source.name):
         if len(rows):
             sample.add(rows, source.name)
-    rows = _checked(sample, source)
+    rows = _in_time(_checked(sample, source))
+    assert sample.health is not None
+    share = len(rows) / sample.health.good
     vectors = rows.vectors.astype(np.float32, copy=False)
     groups = past_windows(rows.times, request.history)
-    reference = _fitted(source.name, vectors, groups, request.seed)
+    with _refused_as(source.name):
+        reference = fit(vectors, groups=groups, share=share, seed=request.seed)
     clusters = assign(reference, vectors)
     canaries = _canaries(request, rows, clusters, reference, model)
-    assert sample.health is not None
     info = BaselineInfo(
         name=request.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -102,7 +107,7 @@ def create_baseline(source: Source, request: CreateRequest, *, model: LiveModel 
         examples=_examples(rows, clusters) if request.keep_texts else {},
         columns=request.columns,
         segment_by=request.segment_by,
-        segments=_segments(request, rows, groups),
+        segments=_segments(request, rows, groups, reference, share=share),
         rows_per_s=sample.rows_per_s,
         model_spec=model.spec if model else "",
         plane=plane_of(reference.frame, vectors),
@@ -118,6 +123,13 @@ def _checked(sample: RowSample, source: Source) -> Rows:
             f"{FEWEST_ROWS}, and a few thousand to see small changes"
         )
     return sample.rows()
+
+
+def _in_time(rows: Rows) -> Rows:
+    """Return rows in order of their time: those of a session stand together."""
+    if rows.times is None or np.isnat(rows.times).any():
+        return rows
+    return rows.take(np.argsort(rows.times, kind="stable"))
 
 
 def past_windows(times: NDArray[np.datetime64] | None, history: str) -> NDArray[np.int64] | None:
@@ -149,7 +161,9 @@ def past_windows(times: NDArray[np.datetime64] | None, history: str) -> NDArray[
     )
 
 
-def _segments(request: CreateRequest, rows: Rows, groups: NDArray[np.int64] | None) -> dict[str, Reference]:
+def _segments(
+    request: CreateRequest, rows: Rows, groups: NDArray[np.int64] | None, whole: Reference, *, share: float
+) -> dict[str, Reference]:
     if not request.segment_by:
         return {}
     places = segment_places(rows, request.segment_by)
@@ -158,26 +172,34 @@ def _segments(request: CreateRequest, rows: Rows, groups: NDArray[np.int64] | No
             f"--segment-by {request.segment_by}: the source has no such column; name it with "
             f"--{request.segment_by}-column"
         )
-    large = sorted((name for name in places if _can_be_judged(rows, places[name])), key=lambda name: -len(places[name]))
-    return {
-        name: _fitted(
-            f"the segment {name!r}",
-            rows.vectors[places[name]].astype(np.float32),
-            _enough(groups, places[name]),
-            request.seed,
-        )
-        for name in large[:SEGMENTS_KEPT]
-    }
+    framed = framed_rows(len(rows), request.seed, groups=groups)
+    judged = [name for name, own in places.items() if _can_be_judged(rows.vectors[own], framed[own])]
+    largest = sorted(judged, key=lambda name: -len(places[name]))[:SEGMENTS_KEPT]
+    found = {}
+    for name in largest:
+        own = places[name]
+        with _refused_as(f"the segment {name!r}"):
+            found[name] = fit_part(
+                whole,
+                rows.vectors[own],
+                is_framed=framed[own],
+                groups=_enough(groups, own),
+                share=share,
+                seed=request.seed,
+            )
+    return found
 
 
-def _can_be_judged(rows: Rows, places: NDArray[np.int64]) -> bool:
+def _can_be_judged(vectors: NDArray[np.generic], is_framed: NDArray[np.bool_]) -> bool:
     # A health check that sends one text for ever is no distribution.
-    return len(places) >= FEWEST_IN_SEGMENT and not (rows.vectors[places] == rows.vectors[places[0]]).all()
+    kept = vectors[~is_framed]
+    return len(vectors) >= FEWEST_IN_SEGMENT and len(kept) > 0 and not (kept == kept[0]).all()
 
 
-def _fitted(place: str, vectors: NDArray[np.float32], groups: NDArray[np.int64] | None, seed: int) -> Reference:
+@contextmanager
+def _refused_as(place: str) -> Iterator[None]:
     try:
-        return fit(vectors, groups=groups, seed=seed)
+        yield
     except ValueError as exc:
         raise SourceError(f"{place}: {exc}") from exc
 

@@ -41,6 +41,7 @@ from benchkit.types.comparison import (
     Environment,
     ModelSummary,
     PairResult,
+    Recommendation,
     ScoredCell,
     SuiteInfo,
 )
@@ -52,6 +53,9 @@ from benchkit.types.result import CellResult
 FEW_ITEMS = 50
 # Each holds a piece of the resamples.
 _MOST_THREADS = 8
+_UNFINISHED = Recommendation(
+    None, "the comparison was interrupted before every model was run on every task; the same command goes on from there"
+)
 
 CellDraws = Mapping[tuple[str, str], Draws]
 
@@ -111,6 +115,7 @@ def compare_cells(
     on_tasks = _compare_pairs(pairs, tasks, draws, by_place, settings)
     summary = _summaries(names, cells, tasks, draws, means, on_means)
     noted.extend(_contamination(models, tasks))
+    recommendation = recommend(models, summary, on_means, on_tasks, margin=settings.margin, cost=cost, budget=budget)
     return Comparison(
         suite=suite,
         environment=environment,
@@ -118,7 +123,7 @@ def compare_cells(
         cells=tuple(_scored(cell, draws) for cell in cells),
         summary=tuple(summary),
         pairs=(*on_means, *on_tasks),
-        recommendation=recommend(models, summary, on_means, on_tasks, margin=settings.margin, cost=cost, budget=budget),
+        recommendation=_UNFINISHED if interrupted else recommendation,
         baseline=settings.baseline,
         margin=settings.margin,
         n_resamples=settings.n_resamples,

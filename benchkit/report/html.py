@@ -18,6 +18,7 @@ from benchkit.report.charts.heat import HEAT, finite_score, heat_range, heat_ste
 from benchkit.report.charts.quality import quality_against, without_place
 from benchkit.report.charts.svg import svg_of_both_widths
 from benchkit.report.charts.tasks import task_map
+from benchkit.report.charts.variants import variants_note
 from benchkit.report.page import document, escape
 from benchkit.report.view import (
     WorstOfTask,
@@ -133,15 +134,17 @@ def _summary_row(
 
 def _quality_cost(comparison: Comparison) -> str:
     bars = "The diamond is the recommended model; bars are 95 % intervals"
+    note = variants_note(comparison.models)
+    joins = f" {note}" if note else ""
     latency = _figure(
         quality_against(comparison, "latency"),
         f"Up is better, left is faster. {bars}; a hollow mark breaks the budget. Left of and above the dashed steps "
-        "there is no model. A thin line joins variants of one model.",
+        f"there is no model.{joins}",
         without_place(comparison, "latency"),
     )
     size = _figure(
         quality_against(comparison, "bytes"),
-        f"Up is better, left is cheaper. {bars}; models of one size stand side by side.",
+        f"Up is better, left is cheaper. {bars}; models of one size stand side by side.{joins}",
         without_place(comparison, "bytes"),
     )
     return page.section("Quality and cost", latency, size) if latency or size else ""

@@ -289,7 +289,10 @@ def verdict_sentence(comparison: Comparison) -> str:
         return f"No recommendation: {reason or 'there is nothing to choose from'}."
     if len(comparison.models) == 1:
         return f"{_taken(comparison, model)}. There is no other model to compare it with."
-    return " ".join([f"Take {_taken(comparison, model)}.", *_against_others(comparison, model)])
+    taken, others = _taken(comparison, model), _against_others(comparison, model)
+    if not _is_tested(comparison, model):
+        return " ".join([f"The best here is {taken}.", *others, "Whether it holds for other data was not tested."])
+    return " ".join([f"Take {taken}.", *others])
 
 
 def why_sentence(comparison: Comparison) -> str:
@@ -329,6 +332,12 @@ def _against_baseline(comparison: Comparison, model: str) -> str:
     }[pair.verdict]
 
 
+def _is_tested(comparison: Comparison, model: str) -> bool:
+    """Tell whether a difference between the model and another one has an interval; a few items give none."""
+    pairs = (pair_between(comparison, model, meta.name) for meta in comparison.models if meta.name != model)
+    return any(pair is not None and pair.interval is not None for pair in pairs)
+
+
 def _in_brackets(interval: Interval | None) -> str:
     return f" (95 % interval {signed_span(interval)})" if interval else ""
 
@@ -354,7 +363,7 @@ def _found_sentences(found: dict[Verdict, list[PairResult]], margin: float) -> l
     if same := others.get("same"):
         said.append(f"{names(same)} {_be(same)} the same within {margin_words(margin)}.")
     if tied := others.get("inconclusive"):
-        said.append(f"{names(tied)} can't be told apart from it on this data.")
+        said.append(f"{names(tied)} can't be told apart from it on these data.")
     if beaten := others.get("better"):
         said.append(f"{names(beaten)} {_be(beaten)} worse.")
     return said

@@ -1,7 +1,7 @@
 """Bootstrap draws, kept under everything that decides them, so that an unchanged cell isn't resampled again.
 
     key = hash(item scores, stream, estimate, resamples, seed, library versions, sources of benchkit.measure)
-        └── <cache>/draws/<key>.draws: digest of key and values (16 bytes), values (float64)
+        └── <cache>/draws/<key>.draws: digest of key and the rest (16 bytes), origin and values (float64)
 
 A `DrawCache` is called like `draw_scores`, by several threads at once too, and answers with the same bytes. Files are
 written beside and renamed; one that is damaged, or that stands under another key, fails its digest and is drawn again.
@@ -31,7 +31,7 @@ from benchkit.runner.cell_cache import library_versions
 from benchkit.types.result import ItemScores
 
 # Change it when a file's layout changes; old files are then ignored.
-FORMAT = 1
+FORMAT = 2
 LIMIT_BYTES = 2**28  # 10,000 draws each for 3,300 cells
 _DIGEST_BYTES = 16
 
@@ -58,12 +58,12 @@ class DrawCache:
         if any(array.dtype.hasobject for entry in items for array in _arrays(entry)):
             return draw()  # the bytes of such an array are addresses, which say nothing of what it holds
         key = draws_key(items, stream=stream, estimate=estimate, n_resamples=n_resamples, seed=seed)
-        values = self._find(key, n_resamples)
-        if values is not None:
-            return Draws(estimate, values)
+        kept = self._find(key, n_resamples)
+        if kept is not None:
+            return Draws(estimate, kept[1:], float(kept[0]))
         draws = draw()
         with suppress(OSError):
-            self._keep(key, draws.values)
+            self._keep(key, np.concatenate([[draws.origin], draws.values]))
         return draws
 
     def shrink(self, max_bytes: int) -> int:
@@ -98,7 +98,7 @@ class DrawCache:
         except OSError:
             return None
         digest, values = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
-        if digest != _digest(key, values) or len(values) != 8 * n_resamples:
+        if digest != _digest(key, values) or len(values) != 8 * (n_resamples + 1):
             return None
         with suppress(OSError):  # of somebody else, or just removed by another process
             os.utime(path)

@@ -20,7 +20,8 @@ def pack_tags(tags: ItemTags) -> bytes:
     parts = {
         place: {key: _numbered(values) for key, values in columns.items()} for place, columns in tags.parts.items()
     }
-    content = json.dumps({"parts": parts, "left_out": tags.left_out}, separators=(",", ":"))
+    found = {"parts": parts, "left_out": tags.left_out, "alike": dict(tags.alike)}
+    content = json.dumps(found, separators=(",", ":"))
     return zlib.compress(content.encode("ascii"), _LEVEL)
 
 
@@ -36,7 +37,9 @@ def unpack_tags(content: bytes) -> ItemTags:
             place: {key: _values(column) for key, column in columns.items()}
             for place, columns in found["parts"].items()
         }
-        return ItemTags(parts, tuple(found["left_out"]))
+        return ItemTags(
+            parts, tuple(found["left_out"]), {str(key): str(value) for key, value in found["alike"].items()}
+        )
     except (zlib.error, AttributeError, KeyError, IndexError, TypeError, RecursionError) as exc:
         raise ValueError(f"no tags of a cell: {exc}") from exc
 

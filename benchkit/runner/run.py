@@ -297,8 +297,9 @@ def _cut_warning(read: ReadTexts | None, meta: ModelMeta) -> tuple[str, ...]:
     if read is None or not read.n_cut:
         return ()
     share = 100 * read.n_cut / read.n_texts
+    words = f"{share:.0f} %" if share >= 1 else "less than 1 %"
     sentence = (
-        f"{read.n_cut} of {read.n_texts} texts ({share:.0f} %) are longer than the {meta.max_seq_length} tokens that "
+        f"{read.n_cut} of {read.n_texts} texts ({words}) are longer than the {meta.max_seq_length} tokens that "
         "the model reads; the rest of them was cut off"
     )
     return (sentence,)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
 
 from benchkit.errors import SourceError
-from benchkit.sources.folder import FileEntry, Folder, identify, unread
+from benchkit.sources.folder import FileEntry, Folder, SourceAbsent, identify, unread
 from benchkit.sources.position import FinishedFiles, Mark, Position, parse_position, without_gone
 from benchkit.sources.raw import RawRows, Reader, Unfinished, rows_of
 from benchkit.sources.read_arrow import ArrowReader
@@ -36,6 +36,8 @@ _READERS: Mapping[str, Callable[..., Reader]] = {
 _GROWING = ("jsonl", "txt")
 # Formats whose end doesn't tell whether they are whole: left alone while they are young.
 _UNMARKED = ("jsonl.gz",)
+# How Arrow begins what S3 says, inside of whatever it was doing: the store failed and not the file.
+_OF_STORE = "AWS Error"
 
 
 @dataclass(slots=True)
@@ -106,7 +108,6 @@ class FileSource:
         return finished.find(FileEntry(mark.file, mark.size, mark.stamp)) is not None
 
     def _read_file(self, entry: FileEntry, position: Position, batch_rows: int) -> Iterator[tuple[Rows, Position]]:
-        place = self._place(entry.name)
         if entry.format in _UNMARKED and self._is_young(entry):
             return
         mark = self._mark(entry, position)
@@ -114,10 +115,25 @@ class FileSource:
             with closing(self._open(entry)) as file:
                 yield from self._rows(entry, file, mark, position, batch_rows)
         except Unfinished as exc:
+            self._check_not_replaced(entry)
             if not self._is_young(entry):
                 raise SourceError(str(exc)) from exc
         except OSError as exc:
-            raise unread(place, exc) from exc
+            self._check_not_replaced(entry)
+            raise unread(self._place(entry.name), exc) from exc
+        except SourceError as exc:
+            self._check_not_replaced(entry)
+            raise (SourceAbsent(str(exc), is_empty=False) if _OF_STORE in str(exc) else exc) from exc.__cause__
+
+    def _check_not_replaced(self, entry: FileEntry) -> None:
+        """Raise where what can't be read in a store are parts of two versions; a local file that is open stays one."""
+        if self.folder.is_local:
+            return
+        now = self.folder.entry(entry.name)
+        if now is None:
+            raise SourceError(f"{self._place(entry.name)}: vanished while it was read")
+        if entry.format not in _GROWING and (now.stamp, now.size) != (entry.stamp, entry.size):
+            raise SourceError(f"{self._place(entry.name)}: was replaced while it was read")
 
     def _rows(
         self, entry: FileEntry, file: BinaryIO, mark: Mark, position: Position, batch_rows: int
@@ -128,7 +144,7 @@ class FileSource:
         for raw, is_last in _with_last(reader.batches(batch_rows)):
             dimension = self.dimension if position.dimension is None else position.dimension
             rows = rows_of(raw, dimension=dimension, place=place, first_row=mark.row)
-            self._check_unchanged(entry, is_growing=is_growing, is_last=is_last)
+            self._check_unchanged(entry, digest, is_last=is_last)
             if is_growing:
                 digest = identify(self.folder, entry, raw.byte)
             mark = Mark(entry.name, mark.row + len(rows), entry.size, entry.stamp, digest, raw.line, raw.byte)
@@ -178,17 +194,26 @@ class FileSource:
             raise SourceError(f"{place}: its content was replaced after {mark.row} rows of it had been read")
         return mark
 
-    def _check_unchanged(self, entry: FileEntry, *, is_growing: bool, is_last: bool) -> None:
+    def _check_unchanged(self, entry: FileEntry, digest: str, *, is_last: bool) -> None:
+        """Raise where a file isn't the one that was begun.
+
+        Args:
+            digest: Of a file that doesn't grow, as it was at its first row; "" of one that does.
+        """
         if not (self.folder.is_local or is_last):
             return  # each look is a request to the store
         now = self.folder.entry(entry.name)
         if now is None and not self.folder.is_local:
             raise SourceError(f"{self._place(entry.name)}: vanished while it was read")
         # A local file that is gone is still there for who has it open.
-        if now is not None and (
-            now.size < entry.size if is_growing else now.stamp != entry.stamp or now.size != entry.size
-        ):
+        if now is not None and (self._is_other(now, entry, digest) if digest else now.size < entry.size):
             raise SourceError(f"{self._place(entry.name)}: was replaced while it was read")
+
+    def _is_other(self, now: FileEntry, entry: FileEntry, digest: str) -> bool:
+        if (now.stamp, now.size) != (entry.stamp, entry.size):
+            return True
+        # A store may tell times in seconds.
+        return not self.folder.is_local and identify(self.folder, entry) != digest
 
     def _open(self, entry: FileEntry) -> BinaryIO:
         return self.folder.open(entry.name)

@@ -1,4 +1,4 @@
-"""The files of a source: on this machine, or in an object store that fsspec knows.
+"""The files of a source: on this machine, in S3 (s3.py), or in another object store that fsspec knows.
 
     "logs" · "logs/2026-*/*.parquet" · "s3://bucket/logs" · "memory://logs" ──> FileEntry (name, size, stamp), sorted
 
@@ -42,10 +42,8 @@ _UNFINISHED = (".tmp", ".temp", ".part", ".partial", ".inprogress", ".crdownload
 # What identifies a file besides its size: both ends, as the footer or header of each format changes with its content.
 _END_BYTES = 4096
 DIGEST_BYTES = 9
-_WILD = re.compile(r"[*?\[]")
+WILD = re.compile(r"[*?\[]")
 _PACKAGES = {
-    "s3": "s3fs",
-    "s3a": "s3fs",
     "gs": "gcsfs",
     "gcs": "gcsfs",
     "az": "adlfs",
@@ -114,13 +112,13 @@ class Folder(Protocol):
         """Open a file; the caller closes it.
 
         Raises:
-            OSError: it can't be read.
+            OSError, SourceError: it can't be read.
         """
         ...
 
 
 def open_folder(spec: str) -> Folder:
-    """Return the place that a path, glob or URL means; its files aren't looked at yet.
+    """Return the place that a path, glob or URL other than of S3 means; its files aren't looked at yet.
 
     Raises:
         UsageError: a URL whose kind isn't known or needs a package that isn't installed.
@@ -139,7 +137,7 @@ class LocalFolder:
         self.shown = shown_place(spec)
         self._path = Path(spec).expanduser()
         # A name with a bracket that is there is no pattern.
-        self._is_glob = bool(_WILD.search(spec)) and not self._path.exists()
+        self._is_glob = bool(WILD.search(spec)) and not self._path.exists()
         self._root = _fixed_part(self._path) if self._is_glob else self._path
 
     def entries(self) -> list[FileEntry]:
@@ -184,7 +182,7 @@ class RemoteFolder:
     def __init__(self, url: str) -> None:
         self.shown = shown_place(url)
         self._system, self._path = _filesystem(url, self.shown)
-        self._is_glob = bool(_WILD.search(self._path))
+        self._is_glob = bool(WILD.search(self._path))
         self._root = self._path
 
     def entries(self) -> list[FileEntry]:
@@ -209,7 +207,7 @@ class RemoteFolder:
 
     def _listed(self) -> list[FileEntry]:
         if self._is_glob:
-            self._root = _WILD.split(self._path)[0].rpartition("/")[0]
+            self._root = WILD.split(self._path)[0].rpartition("/")[0]
             infos = self._system.glob(self._path, detail=True)
         else:
             infos = self._system.find(self._path, detail=True)
@@ -218,7 +216,7 @@ class RemoteFolder:
             for path, info in infos.items()
             if info.get("type", "file") == "file"
         }
-        names = _chosen(known, self.shown, is_chosen=False)
+        names = chosen(known, self.shown, is_chosen=False)
         return [_remote_entry(name, known[name]) for name in names]
 
 
@@ -237,6 +235,11 @@ def identify(folder: Folder, entry: FileEntry, upto: int | None = None) -> str:
     except OSError as exc:
         raise unread(f"{folder.shown}: {shown(entry.name)}", exc) from exc
     return hashlib.blake2b(b"%d:" % length + head + tail, digest_size=DIGEST_BYTES).hexdigest()
+
+
+def is_text(name: str) -> bool:
+    """Return whether a file is read line by line."""
+    return FORMATS.get(_suffix(name)) in ("jsonl", "jsonl.gz", "txt")
 
 
 def natural_order(name: str) -> tuple[object, ...]:
@@ -265,12 +268,17 @@ def unread(place: str, error: OSError) -> SourceError:
 
 
 def _readable(names: Iterable[str], folder: Folder, *, is_chosen: bool) -> list[FileEntry]:
-    entries = (folder.entry(name) for name in _chosen(names, folder.shown, is_chosen=is_chosen))
+    entries = (folder.entry(name) for name in chosen(names, folder.shown, is_chosen=is_chosen))
     return [entry for entry in entries if entry is not None]  # a file may go between the listing and this
 
 
-def _chosen(names: Iterable[str], where: str, *, is_chosen: bool) -> list[str]:
-    """Return the names that are read, in order; `is_chosen` is a file that its user named."""
+def chosen(names: Iterable[str], where: str, *, is_chosen: bool) -> list[str]:
+    """Return the names that are read, in order; `is_chosen` is a file that its user named.
+
+    Raises:
+        SourceAbsent: none of them is.
+        SourceError: the file that its user named is of another kind.
+    """
     present = [name for name in names if is_chosen or _is_finished(name)]
     known = [name for name in present if _suffix(name) in FORMATS]
     with_vectors = [name for name in known if _suffix(name) != ".txt"]
@@ -295,7 +303,7 @@ def _suffix(name: str) -> str:
 def _fixed_part(pattern: Path) -> Path:
     fixed = Path(pattern.anchor)
     for part in pattern.parts[len(fixed.parts) : -1]:
-        if _WILD.search(part):
+        if WILD.search(part):
             break
         fixed /= part
     return fixed

@@ -8,6 +8,7 @@ from __future__ import annotations
 from benchkit.errors import UsageError
 from benchkit.sources.files import FileSource
 from benchkit.sources.folder import open_folder
+from benchkit.sources.s3 import S3Folder
 from benchkit.sources.vectors import MAX_DIMENSION
 from benchkit.sources.words import shown_place
 from benchkit.types.drift import ColumnNames, Source
@@ -57,7 +58,7 @@ def open_source(
         from benchkit.sources.milvus import open_milvus
 
         return open_milvus(spec, columns=columns, dimension=dimension)
-    folder = open_folder(spec)
+    folder = S3Folder(spec) if scheme in ("s3", "s3a") else open_folder(spec)
     return FileSource(
         folder=folder,
         name=folder.shown,

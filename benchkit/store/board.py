@@ -134,13 +134,14 @@ class Board:
         return None if kept is None else tuple(item for item in kept if item.task == task)
 
     def item_tags(self, key: str, task: str) -> KeptTags | None:
-        """Return the tags of the items of a task; None where a result keeps none.
+        """Return the tags that cut the items of a task into slices; None where a result keeps none.
 
         Raises:
             KeyError: no comparison is listed under this key.
             UsageError: their file can't be read; says why.
         """
-        return next(iter(self._companion(key, TAGS, partial(read_tags, task=task)) or ()), None)
+        kept = self._companion(key, TAGS, partial(read_tags, task=task)) or ()
+        return next((one for one in kept if one.tags.has_slices), None)
 
     def _companion(self, key: str, name: str, read: Callable[[Path], Table]) -> Table | None:
         """Return what a file beside a result holds; None where an older benchkit made the result without it."""

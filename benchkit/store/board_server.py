@@ -42,7 +42,7 @@ from benchkit.store.board_tracked import (
     Tracked,
     VersionFacts,
 )
-from benchkit.store.registry import _asking, _pages
+from benchkit.store.registry import asking, pages
 from benchkit.store.uri import Tracking, _environment
 
 PATIENCE_S = 5.0
@@ -113,16 +113,16 @@ class ServerRuns:
 
 @contextmanager
 def _briefly(tracking: Tracking) -> Iterator[Any]:
-    with _environment(_SHORT), _asking(tracking) as client:
+    with _environment(_SHORT), asking(tracking) as client:
         yield client
 
 
 def _from_server(tracking: Tracking) -> Tracked:
     with _briefly(tracking) as client:
-        found = _pages(partial(_experiments, client), f"name LIKE '{schema.experiment_name('')}%'")
+        found = pages(partial(_experiments, client), f"name LIKE '{schema.experiment_name('')}%'")
         names = {experiment.name: experiment.experiment_id for experiment in found}
-        versions = _pages(client.search_model_versions, f"name LIKE '{REGISTERED}%'")
-        models = _pages(client.search_registered_models, f"name LIKE '{REGISTERED}%'")
+        versions = pages(client.search_model_versions, f"name LIKE '{REGISTERED}%'")
+        models = pages(client.search_registered_models, f"name LIKE '{REGISTERED}%'")
         comparisons = _runs(client, list(names.values()), schema.COMPARE)
         gates = _runs(client, list(names.values()), schema.GATE)
         return Tracked(

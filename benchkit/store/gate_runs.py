@@ -1,7 +1,7 @@
 """The record of gates in MLflow: one run for each, in the experiment benchkit/<suite>/gate.
 
     gate (the JSON form) ── checked ── log_gate ──> a run: verdict and models as tags, changes as metrics, gate.json
-    suite, model ── find_gates ──> GateRefs, the newest first ── what a promotion rests on (registry.py)
+    suite, model ── find_gates ──> GateRefs, the newest first ── what a promotion rests on (promotion.py)
 
 A gate is logged once: its `gate_id` names it, and a second call returns where the first one is. Only a run that is
 finished counts, so that what Ctrl-C or a dead server cut off is no gate.
@@ -21,7 +21,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from benchkit.errors import UsageError
-from benchkit.store import schema
+from benchkit.store import gate_schema, schema
 from benchkit.store.mlflow_store import _abandon, _address, _experiment
 from benchkit.store.uri import Tracking, locate, prepare_tracking, speaking
 from benchkit.types.gate import GateVerdict, OnInconclusive, RuleGroup, RuleVerdict
@@ -203,14 +203,14 @@ def _log(client: Any, experiment_id: str, gate: dict[str, Any], artifacts: Seque
         run = client.create_run(
             experiment_id,
             start_time=schema.started_ms(gate),
-            tags={**schema.gate_tags(gate), schema.ATTEMPT: attempt},
-            run_name=schema.gate_name(gate),
+            tags={**gate_schema.gate_tags(gate), schema.ATTEMPT: attempt},
+            run_name=gate_schema.gate_name(gate),
         )
         run_id: str = run.info.run_id
         client.log_batch(
             run_id,
-            metrics=[Metric(row.name, row.value, ended, step=0) for row in schema.gate_metrics(gate)],
-            params=[Param(key, value) for key, value in schema.gate_params(gate).items()],
+            metrics=[Metric(row.name, row.value, ended, step=0) for row in gate_schema.gate_metrics(gate)],
+            params=[Param(key, value) for key, value in gate_schema.gate_params(gate).items()],
             synchronous=True,
         )
         for path in artifacts:

@@ -3,7 +3,7 @@
     report (the JSON form) ──┬─ parent_* ──────> one run for the comparison
                              ├─ candidate_* ───> one run below it, and one logged model, for each model
                              └─ data_sets ─────> one input for each task
-    gate (the JSON form) ───── gate_* ─────────> one run
+    gate (the JSON form) ───── gate_schema.py ─> one run
     suite ──────────────────── registered_model_name, CHAMPION ──> the alias that gates compare with
 
 Pure: no MLflow, no clock. docs/tracking.md lists the same names for people. A report that was
@@ -74,7 +74,6 @@ MAX_NAME = 250
 MAX_SUITE = 200  # in names; leaves room for what stands before and behind it
 MAX_LABEL = 500
 MAX_REASON = 4000  # of 5000 that the tags of older registries hold
-MAX_GATE_METRICS = 60  # more of them in a run make MLflow's pages slow; gate.json has every number
 MAX_PARAM = 6000
 MAX_TAG = 8000
 MAX_DATA_SET_NAME = 500
@@ -101,7 +100,6 @@ _SIZES = ("dimension", "bytes_per_vector", "parameters", "memory_bytes")
 _SETTINGS = ("baseline", "margin", "n_resamples", "seed")
 # Of the session that measured the costs.
 _SESSION = ("level", "device", "measured_at", "tolerance", "unstable")
-_RULE_VERDICTS = ("pass", "inconclusive", "fail", "error", "skipped")
 # They turn the order of the text around them, so that it doesn't read as what it is.
 _TURNING = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C])
 
@@ -132,7 +130,7 @@ class MetricRow:
     data_set: DataSet | None = None
 
 
-_Row = tuple[Parts, object, DataSet | None]
+Row = tuple[Parts, object, DataSet | None]
 
 
 def experiment_name(suite: str) -> str:
@@ -212,10 +210,10 @@ def parent_tags(report: Report) -> dict[str, str]:
         SUITE_DIGEST: suite["digest"],
         "benchkit.schema_version": str(report["schema_version"]),
         STARTED: report["started"],
-        MODELS: _list_that_fits([model["name"] for model in report["models"]]),
+        MODELS: list_that_fits([model["name"] for model in report["models"]]),
         RECOMMENDATION: recommendation["model"] or "",
-        "benchkit.limited": _yes_no(suite["limited"]),
-        "benchkit.interrupted": _yes_no(report["interrupted"]),
+        "benchkit.limited": yes_no(suite["limited"]),
+        "benchkit.interrupted": yes_no(report["interrupted"]),
         "mlflow.note.content": _note(report),
         "mlflow.source.name": "benchkit",
         "mlflow.source.type": "LOCAL",
@@ -232,7 +230,7 @@ def parent_params(report: Report) -> dict[str, str]:
     values |= {("cost", name): session[name] for name in _SESSION if session}
     # "version/torch" is a group and a name
     values |= {("env", *key.split("/")): value for key, value in report["environment"].items()}
-    return _params(values)
+    return params_of(values)
 
 
 def parent_metrics(report: Report) -> list[MetricRow]:
@@ -246,7 +244,7 @@ def parent_metrics(report: Report) -> list[MetricRow]:
     }
     for row in report["summary"]:
         values |= {(f"mean{end}", row["model"]): value for end, value in _with_interval(row, row["mean_score"])}
-    return _metrics([(parts, value, None) for parts, value in values.items()])
+    return finite_metrics([(parts, value, None) for parts, value in values.items()])
 
 
 def candidate_tags(report: Report, model: Mapping[str, Any], parent_run: str) -> dict[str, str]:
@@ -256,8 +254,8 @@ def candidate_tags(report: Report, model: Mapping[str, Any], parent_run: str) ->
         PARENT_RUN: parent_run,
         SUITE: report["suite"]["name"],
         "benchkit.model": model["name"],
-        "benchkit.recommended": _yes_no(model["name"] == report["recommendation"]["model"]),
-        "benchkit.pareto": _yes_no(model["name"] in report["pareto"]) if report.get("pareto") else "",
+        "benchkit.recommended": yes_no(model["name"] == report["recommendation"]["model"]),
+        "benchkit.pareto": yes_no(model["name"] in report["pareto"]) if report.get("pareto") else "",
         "benchkit.missing": ", ".join(summary["missing"]),
         "benchkit.notes": "\n".join(model["notes"]),
         "mlflow.source.name": "benchkit",
@@ -267,11 +265,11 @@ def candidate_tags(report: Report, model: Mapping[str, Any], parent_run: str) ->
 
 
 def candidate_params(model: Mapping[str, Any]) -> dict[str, str]:
-    return _params({(name,): model.get(name) for name in _MODEL_PARAMS})
+    return params_of({(name,): model.get(name) for name in _MODEL_PARAMS})
 
 
 def logged_model_params(model: Mapping[str, Any]) -> dict[str, str]:
-    return _params({(name,): model[name] for name in _LOGGED_MODEL_PARAMS})
+    return params_of({(name,): model[name] for name in _LOGGED_MODEL_PARAMS})
 
 
 def candidate_metrics(report: Report, model: Mapping[str, Any]) -> list[MetricRow]:
@@ -285,69 +283,13 @@ def candidate_metrics(report: Report, model: Mapping[str, Any]) -> list[MetricRo
     for figure in report.get("cost", []):
         if figure["model"] == name:
             rows += _cost(figure)
-    return _metrics(rows)
+    return finite_metrics(rows)
 
 
 def data_sets(report: Report) -> list[DataSet]:
     """Return the rows that were scored, once for each task."""
     found = {data.name: data for cell in reversed(report["cells"]) if (data := _data_set(cell)) is not None}
     return list(reversed(found.values()))
-
-
-def gate_name(gate: Report) -> str:
-    return cut(clean(f"{gate['candidate']['name']} against {gate['baseline']['name']}"), MAX_NAME)
-
-
-def gate_tags(gate: Report) -> dict[str, str]:
-    """Return what a gate said of which two models; `benchkit.content` is what a promotion finds it by."""
-    candidate, baseline = gate["candidate"], gate["baseline"]
-    failed = [rule["id"] for rule in gate["rules"] if rule["verdict"] in ("fail", "error")]
-    tags = {
-        KIND: GATE,
-        GATE_ID: gate["gate_id"],
-        VERDICT: gate["verdict"],
-        SUITE: suite_label(gate["suite"]["name"]),
-        SUITE_DIGEST: clean(gate["suite"]["digest"], MAX_LABEL),
-        STARTED: gate["started"],
-        CANDIDATE_LABEL: clean(candidate["name"], MAX_LABEL) or "?",
-        CANDIDATE_ID: clean(candidate["id"], MAX_LABEL),
-        FINGERPRINT: clean(candidate["fingerprint"], MAX_LABEL) or "?",
-        CONTENT: content_key(*(candidate[fact] for fact in ("fingerprint", "dimension", "precision", "similarity"))),
-        BASELINE: clean(baseline["name"], MAX_LABEL) or "?",
-        BASELINE_FINGERPRINT: clean(baseline["fingerprint"], MAX_LABEL) or "?",
-        POLICY: clean(gate["policy"]["source"]),
-        REPORT_ONLY: _yes_no(gate["report_only"]),
-        ON_INCONCLUSIVE: gate["on_inconclusive"],
-        FAILED_RULES: _list_that_fits([clean(name, MAX_LABEL) for name in failed]) if failed else "",
-        "benchkit.identical": _yes_no(gate["identical"]),
-        "mlflow.note.content": f"{gate['verdict'].upper()}: {gate_name(gate)}",
-        "mlflow.source.name": "benchkit",
-        "mlflow.source.type": "LOCAL",
-    }
-    return {key: cut(value, MAX_TAG) for key, value in tags.items() if value}
-
-
-def gate_params(gate: Report) -> dict[str, str]:
-    values: dict[Parts, object] = {
-        (side, fact): gate[side][fact]
-        for side in ("candidate", "baseline")
-        for fact in ("name", "id", "fingerprint", "dimension", "precision")
-    }
-    values |= {(f"{side}_source",): gate[f"{side}_source"] for side in ("candidate", "baseline")}
-    values |= {("policy",): gate["policy"]["source"], ("on_inconclusive",): gate["on_inconclusive"]}
-    return {name: line for name, text in _params(values).items() if (line := clean(text))}
-
-
-def gate_metrics(gate: Report) -> list[MetricRow]:
-    """Return the numbers of a gate, at most 60: those that decided first, intervals last."""
-    count = Counter(rule["verdict"] for rule in gate["rules"])
-    rows: list[_Row] = [(("gate", f"rules_{verdict}"), count[verdict], None) for verdict in _RULE_VERDICTS]
-    rows += [(("gate", name), gate[name], None) for name in ("exit_code", "seconds")]
-    ranked = sorted(gate["rules"], key=_weight)
-    rows += [(("quality", f"mean{end}"), value, None) for end, value in _gated_mean(ranked)]
-    rows += [(_rule_parts(rule), rule["change"], None) for rule in ranked]
-    rows += [(_rule_parts(rule, f".ci_{end}"), rule[end], None) for rule in ranked for end in ("low", "high")]
-    return _metrics(rows)[:MAX_GATE_METRICS]
 
 
 def logged_model_name(label: str) -> str:
@@ -383,22 +325,6 @@ def _suite_part(suite: str) -> str:
     return _distinct(_part(label), (label,), alone=False)
 
 
-def _weight(rule: Mapping[str, Any]) -> tuple[bool, bool, bool]:
-    """Order rules by what a person looks for: the mean, what failed, costs; then tasks and slices as they stand."""
-    return rule["id"] != "quality/mean", rule["verdict"] not in ("fail", "error"), rule["group"] != "cost"
-
-
-def _gated_mean(rules: Sequence[Mapping[str, Any]]) -> list[tuple[str, object]]:
-    found = [rule for rule in rules if rule["id"] == "quality/mean"]
-    return [(end, rule[side]) for rule in found for end, side in (("", "candidate"), (".baseline", "baseline"))]
-
-
-def _rule_parts(rule: Mapping[str, Any], end: str = "") -> Parts:
-    # "quality/task:a/b" is a group and a name
-    change = "ratio" if rule["group"] == "cost" else "change"
-    return ("gate", *rule["id"].split("/", 1), change + end)
-
-
 def _part(text: str) -> str:
     # MLflow's "letters" are Python's \w, which lacks the combining marks that NFC joins to their letter.
     text = unicodedata.normalize("NFC", text).replace("@", "_at_")
@@ -417,7 +343,8 @@ def _with_digest(text: str, limit: int, *, of: str | None = None) -> str:
     return f"{text[: limit - 9]}-{digest}"
 
 
-def _params(values: Mapping[Parts, object]) -> dict[str, str]:
+def params_of(values: Mapping[Parts, object]) -> dict[str, str]:
+    """Return parameters under names that MLflow takes; what isn't known is left out."""
     names = unique_names(values)
     return {names[parts]: cut(text, MAX_PARAM) for parts, value in values.items() if (text := _text(value))}
 
@@ -426,11 +353,11 @@ def _text(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
-        return _yes_no(value)
+        return yes_no(value)
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def _metrics(rows: Sequence[_Row]) -> list[MetricRow]:
+def finite_metrics(rows: Sequence[Row]) -> list[MetricRow]:
     """Return the rows whose number is there and finite: MLflow would store infinity as 1.8e308."""
     names = unique_names(parts for parts, *_ in rows)
     return [
@@ -444,20 +371,20 @@ def _with_interval(row: Mapping[str, Any], value: object) -> list[tuple[str, obj
     return [("", value), (".ci_low", row["ci_low"]), (".ci_high", row["ci_high"])]
 
 
-def _quality(summary: Mapping[str, Any]) -> list[_Row]:
+def _quality(summary: Mapping[str, Any]) -> list[Row]:
     values = {f"mean{end}": value for end, value in _with_interval(summary, summary["mean_score"])}
     values |= {"rank_low": summary["rank_low"], "rank_high": summary["rank_high"]}
-    rows: list[_Row] = [(("quality", name), value, None) for name, value in values.items()]
+    rows: list[Row] = [(("quality", name), value, None) for name, value in values.items()]
     return rows + [(("quality", "type", kind), value, None) for kind, value in summary["by_type"].items()]
 
 
-def _task(cell: Mapping[str, Any]) -> list[_Row]:
+def _task(cell: Mapping[str, Any]) -> list[Row]:
     metric = cell["main_metric"] or "main_score"
     values = [*_with_interval(cell, cell["main_score"]), (".n_items", cell["n_items"])]
     return [(("task", cell["task"], metric + end), value, _data_set(cell)) for end, value in values]
 
 
-def _cost(figure: Mapping[str, Any]) -> list[_Row]:
+def _cost(figure: Mapping[str, Any]) -> list[Row]:
     *groups, metric = figure["metric"].split("/")
     return [((*groups, metric + end), value, None) for end, value in _with_interval(figure, figure["value"])]
 
@@ -483,7 +410,7 @@ def _note(report: Report) -> str:
     return f"Recommended: **{recommendation['model']}**: {recommendation['reason']}."
 
 
-def _list_that_fits(names: Sequence[str]) -> str:
+def list_that_fits(names: Sequence[str]) -> str:
     """Return a JSON list that a tag can hold; where it's too long, the last names go and "..." stands for them."""
     kept = list(names)
     while len(text := json.dumps(kept if len(kept) == len(names) else [*kept, "..."], ensure_ascii=False)) > MAX_TAG:
@@ -491,5 +418,5 @@ def _list_that_fits(names: Sequence[str]) -> str:
     return text
 
 
-def _yes_no(value: bool) -> str:
+def yes_no(value: bool) -> str:
     return "yes" if value else "no"

@@ -6,6 +6,7 @@ One row for each task, split and subset:
 
     task, place   text
     left_out      list of text: why keys of the task are not here
+    alike         list of {key, value}: what the task says of all its items alike
     items         list of text: names of the items
     tags          list of {key, values: list of text, one for each item}
 """
@@ -19,7 +20,7 @@ from typing import Any
 from benchkit.store.companion import read_rows, utf8, write_rows
 from benchkit.types.tags import ItemTags, KeptTags
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _VERSION_KEY = b"benchkit.tags.schema_version"
 
 
@@ -53,11 +54,13 @@ def _schema() -> Any:
     import pyarrow as pa
 
     tag = pa.struct([("key", pa.string()), ("values", pa.list_(pa.string()))])
+    fact = pa.struct([("key", pa.string()), ("value", pa.string())])
     return pa.schema(
         [
             ("task", pa.string()),
             ("place", pa.string()),
             ("left_out", pa.list_(pa.string())),
+            ("alike", pa.list_(fact)),
             ("items", pa.list_(pa.string())),
             ("tags", pa.list_(tag)),
         ],
@@ -71,6 +74,7 @@ def _rows(task: KeptTags) -> list[dict[str, object]]:
             "task": utf8(task.task),
             "place": utf8(place),
             "left_out": list(map(utf8, task.tags.left_out)),
+            "alike": [{"key": utf8(key), "value": utf8(value)} for key, value in task.tags.alike.items()],
             "items": list(map(utf8, items)),
             "tags": [
                 {"key": utf8(key), "values": list(map(utf8, values))}
@@ -84,4 +88,5 @@ def _rows(task: KeptTags) -> list[dict[str, object]]:
 def _task(name: str, rows: Sequence[dict[str, Any]]) -> KeptTags:
     items = {row["place"]: tuple(row["items"]) for row in rows}
     parts = {row["place"]: {tag["key"]: tuple(tag["values"]) for tag in row["tags"]} for row in rows if row["tags"]}
-    return KeptTags(name, items, ItemTags(parts, tuple(rows[0]["left_out"])))
+    alike = {fact["key"]: fact["value"] for fact in rows[0]["alike"]}
+    return KeptTags(name, items, ItemTags(parts, tuple(rows[0]["left_out"]), alike))

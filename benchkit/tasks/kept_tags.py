@@ -1,6 +1,7 @@
 """Which tags of a task's items are kept with its scores: those that cut them into slices, and not too many.
 
-    item_tags ── without what is the same for all items, or too much ──> ItemTags, with a sentence on what is left out
+    item_tags ──┬── what differs among the items, if it is not too much ──> parts, else a sentence in left_out
+                └── what is the same for all of them ─────────────────────> alike
 
 Task, type, split and subset are told beside the scores already.
 """
@@ -31,9 +32,12 @@ def tags_to_keep(opened: OpenedTask, items: Sequence[ItemScores]) -> ItemTags:
 
 
 def bounded(parts: Mapping[str, Tags]) -> ItemTags:
-    """Return the first `MOST_KEYS` keys, by name, that have 2 to `MOST_VALUES` values over all parts."""
+    """Return the first `MOST_KEYS` keys, by name, that cut the items of all parts into slices, and what all have alike.
+
+    A key with one value cuts them where some items have none. One with more than `MOST_VALUES` is left out.
+    """
     values = {key: found for key, found in available_tags(parts.values()).items() if key not in _TOLD_ELSEWHERE}
-    cutting = {key: found for key, found in values.items() if len(found) > 1}
+    cutting = {key: found for key, found in values.items() if len(found) + _is_absent_somewhere(parts, key) > 1}
     many = {key: len(found) for key, found in cutting.items() if len(found) > MOST_VALUES}
     fit = [key for key in cutting if key not in many]
     left_out = [f"{key} has {n} values, and at most {MOST_VALUES} are kept" for key, n in many.items()]
@@ -42,4 +46,9 @@ def bounded(parts: Mapping[str, Tags]) -> ItemTags:
         place: {key: tuple(map(str, tags[key].tolist())) for key in fit[:MOST_KEYS] if key in tags}
         for place, tags in parts.items()
     }
-    return ItemTags(kept if fit else {}, tuple(left_out))
+    alike = {key: found[0] for key, found in values.items() if found and key not in cutting}
+    return ItemTags(kept if fit else {}, tuple(left_out), alike)
+
+
+def _is_absent_somewhere(parts: Mapping[str, Tags], key: str) -> bool:
+    return any(key not in tags or bool((tags[key] == "").any()) for tags in parts.values())

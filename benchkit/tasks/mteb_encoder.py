@@ -49,11 +49,24 @@ def role_of(prompt_type: Any) -> Role | None:
 
 
 class _MtebModel:
-    """What MTEB asks of every model: a name and two similarities."""
+    """What MTEB asks of every model: a name and two similarities.
+
+    Attributes:
+        n_texts: Texts that MTEB handed over to be encoded so far; those that are read for calibration are not among
+            them.
+        n_zero: Those of them whose vector is zero throughout.
+    """
 
     def __init__(self, name: str, similarity: Similarity) -> None:
+        self.n_texts = 0
+        self.n_zero = 0
         self._similarity: Similarity = similarity
         self._name = name
+
+    def _count(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        self.n_texts += len(vectors)
+        self.n_zero += len(vectors) - int(np.count_nonzero(vectors.any(axis=1)))
+        return vectors
 
     @property
     def mteb_model_meta(self) -> Any:
@@ -78,15 +91,10 @@ class _MtebModel:
 
 
 class MtebEncoder(_MtebModel):
-    """MTEB's EncoderProtocol over an `Encoder`; retrieval scores of int8 and binary variants are exact integers.
-
-    Attributes:
-        n_texts: Texts that MTEB handed over so far; those that are read for calibration are not among them.
-    """
+    """MTEB's EncoderProtocol over an `Encoder`; retrieval scores of int8 and binary variants are exact integers."""
 
     def __init__(self, encoder: Encoder, view: VariantView, threads: ScoringThreads | None = None) -> None:
         super().__init__(encoder.meta.name, encoder.meta.similarity)
-        self.n_texts = 0
         self._encoder = encoder
         self._view = view
         self._threads = threads
@@ -101,10 +109,8 @@ class MtebEncoder(_MtebModel):
         prompt_type: Any = None,
         **_: Any,
     ) -> NDArray[np.float32]:
-        texts = texts_of(inputs)
-        self.n_texts += len(texts)
-        vectors = self.vectors(texts, task_metadata=task_metadata, role=role_of(prompt_type))
-        return self._view.apply(vectors, subset=hf_subset)
+        vectors = self.vectors(texts_of(inputs), task_metadata=task_metadata, role=role_of(prompt_type))
+        return self._view.apply(self._count(vectors), subset=hf_subset)
 
     def vectors(self, texts: Sequence[str], *, task_metadata: Any, role: Role | None) -> NDArray[np.float32]:
         """Return fp32 vectors (n, full dimension), before truncation and quantisation."""
@@ -132,7 +138,7 @@ class LexicalEncoder(_MtebModel):
         matrix = cast("csr_array", self._model.encode_sparse(texts_of(inputs), role=role_of(prompt_type)))
         if matrix.shape[1] > _DENSE_LIMIT:
             raise ValueError(f"{matrix.shape[1]} different words are too many for a dense matrix; set max_features")
-        return np.asarray(matrix.toarray(), dtype=np.float32)
+        return self._count(np.asarray(matrix.toarray(), dtype=np.float32))
 
 
 class LexicalSearch(_MtebModel):

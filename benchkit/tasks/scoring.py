@@ -127,14 +127,25 @@ def _evaluated(opened: OpenedTask, model: Encoder | CorpusFitted, variant: Varia
         if isinstance(model, CorpusFitted):
             raw, n_texts = _evaluate_lexical(opened, task, model), 0
         else:
-            raw, n_texts = _evaluate_dense(opened, task, model, variant, threads)
+            raw, adapter = _evaluate_dense(opened, task, model, variant, threads)
+            n_texts = adapter.n_texts
+            heard.extend(_about_zeros(adapter))
     return _Evaluated(task, raw, n_texts, tuple(dict.fromkeys(heard)))
+
+
+def _about_zeros(adapter: MtebEncoder) -> Iterator[str]:
+    """Tell of texts without a direction: MTEB gives their cosine a value all the same."""
+    if adapter.n_zero:
+        yield (
+            f"{adapter.n_zero} of {adapter.n_texts} texts have a vector of zeros (no word that the model knows); a "
+            f"cosine with one is not defined, and the score takes MTEB's value for it: 0 in searches, 0.5 in pairs"
+        )
 
 
 def _evaluate_dense(
     opened: OpenedTask, task: Any, model: Encoder, variant: Variant, threads: ScoringThreads | None
-) -> tuple[Any, int]:
-    """Return MTEB's scores and the number of texts that it handed over."""
+) -> tuple[Any, MtebEncoder]:
+    """Return MTEB's scores and the adapter that it called."""
     adapter = MtebEncoder(model, VariantView(variant, model.meta), threads)
     searches = opened.type in _SEARCH_TYPES
     if variant.precision == "int8" and searches:
@@ -143,7 +154,7 @@ def _evaluate_dense(
     # A task that leaves out the first document found needs them in the order of MTEB's own search.
     own = searches and not getattr(task, "skip_first_result", False)
     scores = _evaluate(task, search_over(adapter) if own else adapter)
-    return scores, adapter.n_texts
+    return scores, adapter
 
 
 def _evaluate_lexical(opened: OpenedTask, task: Any, model: CorpusFitted) -> Any:

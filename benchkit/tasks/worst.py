@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from benchkit.tasks.answers import Ranked, cut, labelled
+from benchkit.tasks.answers import labelled
 from benchkit.tasks.items import item_kind
 from benchkit.tasks.parts import iter_parts
+from benchkit.tasks.ranked import Ranked, cut
 from benchkit.types.result import WorstItem
 
 SHOWN = 10

@@ -280,6 +280,8 @@ class Harm:
         n_canaries: Texts that were embedded again; 0 where there are none.
         identity: Mean cosine of a canary's vector now and in the baseline; 1 is the same model.
         worst_identity: The smallest of these.
+        is_noise: Whether canaries changed independently of those like them and about equally much, as vectors do that
+            are rounded or noisy; None where none changed or they are too few to tell.
         overlap_at_10: Share of the ten nearest stored canaries that stay, all vectors new.
         mixed_overlap_at_10: The same for new vectors searched among the stored ones: the live index.
         top1_agreement: Share of canaries whose nearest neighbour stays, new vectors among the stored ones.
@@ -307,6 +309,7 @@ class Harm:
     low_score_share: float | None = None
     low_score_p: float | None = None
     worst: tuple[CanaryChange, ...] = ()
+    is_noise: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

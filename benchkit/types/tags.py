@@ -13,10 +13,18 @@ class ItemTags:
     Attributes:
         parts: By "split/subset": for each key one text for each item, in the order of its scores; "" for none.
         left_out: Why some keys are not here, a sentence each.
+        alike: The keys that say the same of all items, with what they say: no slice of this task alone, but part of
+            one over several tasks.
     """
 
     parts: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+    alike: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def has_slices(self) -> bool:
+        """Whether any key cuts the items into slices, or would if it were here."""
+        return bool(self.parts or self.left_out)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from benchkit.report.view import reference, summaries
 from benchkit.types.board import ComparisonRow
 from benchkit.types.comparison import Comparison
 from dashboards import place
+from dashboards.asked import Asked, tell
 from dashboards.bar import chosen
 from dashboards.choices import box, comparison_box, part
 from dashboards.compared import FIRST_COMMANDS, LONG_COLUMNS, Picked, link, model_table, picked, quality_chart, warned
@@ -76,6 +77,7 @@ def _forest(limited: Comparison) -> None:
     asked = chosen().against
     against = asked if asked in names else reference(limited) or names[0]
     st.subheader("Which differences are sure?", anchor=False)
+    tell(Asked("model", asked, names, against))
     said = labels(names, _NAME)
     box("Compare with", names, against, field="against", key="compare-against", said=said.__getitem__)
     drawn = forest(limited, baseline=against)

@@ -18,6 +18,7 @@ from benchkit.types.board import ComparisonRow
 from benchkit.types.comparison import Comparison
 from benchkit.types.cost import CostReport, CostSamples
 from dashboards import board, place
+from dashboards.asked import Asked, missing_sentence, tell
 from dashboards.bar import chosen
 from dashboards.choices import box, comparison_box, keeps, part, row_words
 from dashboards.compared import Picked, when
@@ -106,9 +107,8 @@ def _found() -> tuple[Picked | None, CostReport | None]:
         place.empty(what, COMMANDS)
         return None, None
     row = next((row for row in rows if row.key == filters.comparison), rows[-1])
-    note = ""
-    if row.key != filters.comparison is not None:
-        note = "The comparison that was asked for has no costs, or is not of this choice; this is the newest one with."
+    newest = f"the newest with costs, of {when(row.started)}"
+    note = missing_sentence([Asked("comparison", filters.comparison, {row.key for row in rows}, newest)])
     found = Picked(row, board.comparison_of(row.key), rows, note)
     if found.comparison.cost is None:
         comparison_box(found, key="cost-comparison")
@@ -139,8 +139,7 @@ def _other_run(found: Picked) -> None:
     """Place another run beside this one: what differs between their machines."""
     others = {row.key: row for row in reversed(found.rows) if row.key != found.row.key}
     asked = chosen().other
-    if asked is not None and asked not in others:
-        place.sentence("The other run that was asked for is not of this choice.", "info")
+    tell(Asked("other run", asked, others))
     if not others:
         return
     said = {_NONE: "choose another run", **row_words(list(others.values()))}

@@ -21,6 +21,7 @@ from benchkit.report.charts.drift import PICKED, canary_quality, evidence, timel
 from benchkit.report.production_words import production
 from benchkit.types.board import CheckRow, Mark
 from dashboards import board, place
+from dashboards.asked import Asked, tell
 from dashboards.bar import choose, chosen
 from dashboards.choices import part
 from dashboards.drift_rows import span_words, verdict_words, window_row
@@ -70,6 +71,7 @@ def show() -> None:
         return
     watch = _asked(found, filters)
     _pick_watch(found, watch)
+    tell(Asked("baseline", filters.baseline, {other.info.name for other in found}, watch.info.name))
     if watch.is_gone:
         name = plain(watch.info.name, _NAME)
         place.sentence(f"The baseline {name} was deleted or can't be read; what was checked stays.", "info")
@@ -142,11 +144,11 @@ def _pick_window(watch: Watch, filters: Filters) -> CheckRow:
     """Return the window that is opened: just clicked on, asked for, or the newest."""
     by_key = {row.key: row for row in reversed(watch.rows)}
     key = picked(_TABLE, list(by_key), filters.window)
-    if filters.window not in (None, key) and filters.window not in by_key:
-        place.sentence("The window that was asked for is not of this choice; this is the newest one.", "info")
+    shown = by_key[key]
+    tell(Asked("window", filters.window, by_key, f"the newest, {span_words(shown.start, shown.end, shown.source)}"))
     if key != (filters.window if filters.window in by_key else watch.rows[-1].key):
         choose(baseline=watch.info.name, window=key)
-    return by_key[key]
+    return shown
 
 
 # ---------------------------------------------------------------- the answer, and all windows

@@ -18,6 +18,7 @@ from benchkit.report import words
 from benchkit.report.charts.history import gate_margins, happenings
 from benchkit.types.board import ChampionRow, CheckRow, GateRow
 from dashboards import board, place
+from dashboards.asked import Asked, tell
 from dashboards.bar import choose, chosen
 from dashboards.drift_rows import is_alarm, span_words
 from dashboards.filters import Filters, to_query
@@ -90,6 +91,7 @@ def _lists(gates: Sequence[GateRow], champions: Sequence[ChampionRow], alarms: S
     }
     asked = chosen().decided
     st.session_state[_TABS] = titles.get(asked or "", titles["gates"])
+    tell(Asked("list", asked, titles, st.session_state[_TABS]))
     names = {title: name for name, title in titles.items()}
 
     def keep() -> None:
@@ -132,9 +134,9 @@ def _show_gates(gates: Sequence[GateRow], filters: Filters) -> None:
         return
     by_key = {row.key: row for row in reversed(gates)}
     key = picked(_GATES, list(by_key), filters.gate)
-    if filters.gate not in (None, key) and filters.gate not in by_key:
-        place.sentence("The gate that was asked for is not of this choice; this is the newest one.", "info")
-    if key != (filters.gate if filters.gate in by_key else gates[-1].key):
+    newest = gates[-1]
+    tell(Asked("gate", filters.gate, by_key, f"the newest, of {newest.candidate} against {newest.baseline}"))
+    if key != (filters.gate if filters.gate in by_key else newest.key):
         choose(gate=key)
     place.chart(gate_margins(gates), key="history-margins", absent="No gate judged the mean of all tasks.")
     alt = "Gates, the newest first; a row opens its gate"

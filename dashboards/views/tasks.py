@@ -17,6 +17,7 @@ from benchkit.report.charts.tasks import task_map
 from benchkit.report.view import reference, summaries, task_names
 from benchkit.types.comparison import Comparison
 from dashboards import item_view, place, tag_view
+from dashboards.asked import Asked, tell
 from dashboards.bar import choose, chosen
 from dashboards.choices import box, comparison_box, part
 from dashboards.compared import FIRST_COMMANDS, Picked, picked, warned
@@ -45,9 +46,14 @@ def show() -> None:
         place.sentence("This comparison has no task that was run.", "info")
         return
     first, second = two_models(comparison, models)
+    filters = chosen()
+    task = filters.task if filters.task in tasks else tasks[0]
+    tell(
+        Asked("task", filters.task, tasks, task),
+        Asked("model", filters.model, models, first),
+        Asked("model", filters.against, models, second or ""),
+    )
     _map(comparison, second or models[0])
-    asked = chosen().task
-    task = asked if asked in tasks else tasks[0]
     _task(found, tasks, task)
     _two(found, models, (first, second), task)
     _origins(comparison)

@@ -173,7 +173,7 @@ FORCED = ["baseline", "promote", "./tiny", "--suite", "words.yaml", "--force", "
 @pytest.mark.slow
 @pytest.mark.parametrize("end", ["interrupt", "kill"])
 def test_a_promotion_that_ends_before_the_alias_moves_leaves_the_champion(end: str, made: Path) -> None:
-    with start_benchkit(FORCED, made, pause=Pause("benchkit.store.registry:_move")) as running:
+    with start_benchkit(FORCED, made, pause=Pause("benchkit.store.promotion:_move")) as running:
         running.wait_for_pause()
         if end == "kill":
             running.kill()

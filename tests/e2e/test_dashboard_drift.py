@@ -69,24 +69,13 @@ def click_row(seen: View, table: str, row: int, *, until: Callable[[], bool]) ->
         grid.scroll_into_view_if_needed()
         grid.click(position={"x": 16, "y": FIRST_ROW_PX + ROW_PX * row})
 
-    again_until(seen, click, until)
+    seen.again_until(click, until)
 
 
 def click_critical(seen: View, *, until: Callable[[], bool]) -> None:
     """Click on the mark of the critical window in the time line."""
     marks = seen.page.locator("[class*='st-key-drift-timeline'] path[aria-roledescription='point']")
-    again_until(seen, marks.and_(seen.page.locator("[aria-label*='CRITICAL']")).click, until)
-
-
-def again_until(seen: View, click: Callable[[], None], until: Callable[[], bool]) -> None:
-    """Click until the page has heard it: what is drawn looks ready before it listens."""
-    for _ in range(5):
-        click()
-        for _ in range(6):
-            seen.settle()
-            if until():
-                return
-            seen.page.wait_for_timeout(500)
+    seen.again_until(marks.and_(seen.page.locator("[aria-label*='CRITICAL']")).click, until)
 
 
 def rows_of(text: str) -> list[dict[str, str]]:
@@ -132,13 +121,11 @@ def test_a_row_of_the_table_opens_its_window_and_the_buttons_and_the_way_back_go
         assert "Window 2026-11-10 00:00 to 2026-11-10 23:00" in seen.text()
 
         seen.page.get_by_role("button", name="Next").click()
-        seen.settle()
-        assert window_of(seen) == str(keys[-2])
+        seen.page.wait_for_url(re.compile(rf"window={keys[-2]}\b"))
         assert report_of(seen)["window"]["number"] == 11
 
         seen.page.get_by_role("button", name="Previous").click()
-        seen.settle()
-        assert window_of(seen) == str(keys[-3])
+        seen.page.wait_for_url(re.compile(rf"window={keys[-3]}\b"))
 
         seen.page.go_back()
         seen.page.wait_for_function(f"location.search.includes('window={keys[-2]}')")
@@ -206,6 +193,7 @@ def test_an_alarm_leads_to_its_window(browser: Browser, dashboard: Dashboard, st
     with view(browser, dashboard) as seen:
         seen.open("history")
         seen.page.get_by_role("tab", name="Drift alarms (2)").click()
+        seen.settle()
         seen.page.get_by_role("link", name="Open the window").click()
         seen.page.wait_for_url(re.compile("/drift"))
         seen.settle()

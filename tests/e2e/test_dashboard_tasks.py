@@ -11,7 +11,6 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,22 +22,30 @@ import pytest
 from benchkit.report.charts.base import DARK, LIGHT
 from benchkit.report.json_form import render_json
 from benchkit.store.cost_samples import write_cost_samples
-from benchkit.store.items import write_items
+from benchkit.store.items import read_items, write_items
+from benchkit.store.tags import read_tags, write_tags
 from benchkit.types.comparison import Comparison
 from benchkit.types.cost import CostSamples, Sample
 from benchkit.types.result import CellResult, ItemScores
+from benchkit.types.tags import ItemTags, KeptTags
 from tests.e2e.browser import Dashboard, View, browsing, served, view
 
 TASK = "XQuADRetrieval"
 SIZES = ((390, 844), (1280, 800), (1920, 1080))
 
 
-def kept(project: Path, comparison: Comparison, *, values: dict[str, list[float]]) -> Path:
+def kept(
+    project: Path,
+    comparison: Comparison,
+    *,
+    values: dict[str, list[float]],
+    names_of_items: tuple[str, ...] = ("q7", "q8", "q9"),
+) -> Path:
     """Put a finished comparison with its items and timed calls where benchkit keeps them."""
     folder = project / "mlruns" / "results" / "20261121T120000-both"
     folder.mkdir(parents=True)
     names = [meta.name for meta in comparison.models]
-    items = np.array(["q7", "q8", "q9"])
+    items = np.array(names_of_items)
     cells = [
         CellResult(name, TASK, "Retrieval", "ok", items=(_part(items, scores),)) for name, scores in values.items()
     ]
@@ -99,9 +106,8 @@ def test_a_click_on_the_map_opens_its_task_and_its_model(dashboard: Dashboard) -
     with browsing() as browser, view(browser, dashboard) as seen:
         seen.open("tasks")
         chart = seen.page.locator('[data-testid="stVegaLiteChart"]').first
-        chart.locator('path[aria-label^="tfidf on STSBenchmark"]').click(force=True)
-        seen.page.wait_for_url(re.compile("task=STSBenchmark"))
-        seen.settle()
+        cell = chart.locator('path[aria-label^="tfidf on STSBenchmark"]')
+        seen.again_until(lambda: cell.click(force=True), lambda: "task=STSBenchmark" in seen.page.url)
         assert "model=tfidf" in seen.page.url
         assert seen.page.get_by_role("combobox", name="Task", exact=True).input_value() == "STSBenchmark"
         # The mark of the click stays, and another choice counts all the same.
@@ -111,24 +117,19 @@ def test_a_click_on_the_map_opens_its_task_and_its_model(dashboard: Dashboard) -
 
 def test_two_answers_to_a_picked_item_stand_side_by_side(dashboard: Dashboard) -> None:
     with browsing() as browser, view(browser, dashboard) as seen:
-        from playwright.sync_api import TimeoutError as TooSlow  # it is there: without it, `browsing` skips the test
-
         seen.open(f"tasks?task={TASK}&model=minilm&against=tfidf")
         item = seen.page.locator(".st-key-tasks-item")
         assert "Item q9" in item.inner_text(), "on which the two differ most"
         assert "嵌入模型把文本变成向量" in item.inner_text()
         grid = seen.page.locator('.st-key-tasks-items [data-testid="stDataFrame"]')
-        # The box of the third row; cells are drawn and are no elements. A table moves as long as the charts above it
-        # are drawn, and a click may come before it listens: the place is looked up anew each time.
-        for _ in range(10):
+        # The box of the third row; cells are drawn and are no elements.
+        third = {"x": 16, "y": 35 + 2 * 35 + 17}
+
+        def click() -> None:
             grid.scroll_into_view_if_needed()
-            grid.click(position={"x": 16, "y": 35 + 2 * 35 + 17})
-            seen.settle()
-            with suppress(TooSlow):
-                item.get_by_text("Item q7").wait_for(timeout=3000)
-                break
-        item.get_by_text("Item q7").wait_for()
-        seen.settle()
+            grid.click(position=third)
+
+        seen.again_until(click, lambda: "Item q7" in item.inner_text())
         assert "item=q7" in seen.page.url
         left, right = item.locator('[data-testid="stColumn"]').all_inner_texts()
         assert "minilm: 0.000" in left
@@ -148,6 +149,51 @@ def test_scores_of_a_task_are_downloaded_as_the_report_has_them(dashboard: Dashb
     assert float(found["minilm"]["low"]) == cells["minilm"]["ci_low"]
 
 
+def sliced(folder: Path, tag: str) -> dict[tuple[str, str], float]:
+    """Return the points of each model on each value of a tag, from the files beside the result alone."""
+    (tags,) = read_tags(folder / "tags.parquet")
+    ((part, named),) = tags.tags.parts.items()
+    value_of = dict(zip(tags.items[part], named[tag], strict=True))
+    found: dict[tuple[str, str], list[float]] = {}
+    for (model, _), (scores,) in read_items(folder / "items.parquet").items():
+        for item, score in zip(scores.items, scores.columns["value"], strict=True):
+            found.setdefault((model, value_of[item]), []).append(score)
+    return {place: 100 * sum(scores) / len(scores) for place, scores in found.items()}
+
+
+def test_a_task_is_cut_by_a_tag_and_a_mark_says_the_score_of_its_items(tmp_path: Path) -> None:
+    items = tuple(f"q{number}" for number in range(9))
+    values = {"minilm": [0.0, 1.0, 0.2131, 0.5, 1.0, 0.0, 0.3869, 1.0, 0.0], "tfidf": [0.0, 0.5, 1.0] * 3}
+    folder = kept(tmp_path, comparisons.small(), values=values, names_of_items=items)
+    topics = ("heating", "billing", "heating", "heating", "billing", "heating", "billing", "billing", "heating")
+    tags = ItemTags({"test/default": {"topic": topics}}, ())
+    write_tags(folder / "tags.parquet", [KeptTags(TASK, {"test/default": items}, tags)])
+    expected = sliced(folder, "topic")
+    assert len({round(points, 1) for points in expected.values()}) == len(expected), "none is taken for another"
+
+    with served(tmp_path) as running, browsing() as browser, view(browser, running) as seen:
+        seen.open(f"tasks?task={TASK}&model=tfidf&against=minilm")
+        control = seen.page.locator(".st-key-tasks-slices-by")
+        assert control.get_by_role("radio", name="by split and subset").is_checked()
+        control.get_by_role("radio", name="by topic").click()
+        seen.page.wait_for_url(re.compile("slices=topic"))
+        for (model, topic), points in expected.items():
+            mark = seen.page.locator(f'path[aria-label^="{model} on {topic}: {points:.1f}"]')
+            mark.wait_for()
+        seen.settle()
+        # The last one as a reader sees it: the words beside the pointer.
+        mark.hover()
+        tooltip = seen.page.locator("#vg-tooltip-element")
+        tooltip.get_by_text(f"{model} on {topic}: {points:.1f}").wait_for()
+
+        table = rows(seen.download(seen.page.locator(".st-key-tasks-tag-rows-csv button")))
+    assert {(row["model"], row["slice"]): float(row["points"]) for row in table} == pytest.approx(expected)
+    changes = {row["slice"]: float(row["change"]) for row in table if row["model"] == "tfidf"}
+    assert changes == {
+        topic: pytest.approx(expected["tfidf", topic] - expected["minilm", topic]) for topic in ("heating", "billing")
+    }
+
+
 # ---------------------------------------------------------------- cost
 
 
@@ -160,10 +206,10 @@ def test_the_slider_of_documents_changes_the_sizes_and_the_address(dashboard: Da
         seen.page.get_by_role("radio", name="index size").click()
         slider = seen.page.locator(".st-key-cost-documents").get_by_role("slider")
         charts.and_(seen.page.locator('[aria-label*="minilm: 1.43 GiB"]')).wait_for()
-        slider.focus()
-        seen.page.keyboard.press("ArrowRight")
+        seen.settle()
+        slider.press("ArrowRight")
         charts.and_(seen.page.locator('[aria-label*="minilm: 2.86 GiB"]')).wait_for()
-        assert "documents=2000000" in seen.page.url
+        seen.page.wait_for_url(re.compile("documents=2000000"))
         assert "costs=index" in seen.page.url
 
 

@@ -115,6 +115,11 @@ def titled_above(**axis: Any) -> dict[str, Any]:
     return {**axis, "titleAngle": 0, "titleAnchor": "end", "titleAlign": "left", "titleX": -30, "titleY": -12}
 
 
+def legend_columns(px: int, least: int) -> dict[str, str]:
+    """Return as many columns of a legend as a plane has room for, each of so many px."""
+    return {"expr": f"max({least}, floor(width / {px}))"}
+
+
 def style_of(names: Sequence[str], name: str) -> tuple[str, str]:
     """Return the colour and the shape of one of several names: the same on every chart that has the same names.
 

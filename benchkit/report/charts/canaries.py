@@ -24,6 +24,7 @@ _CANARY_SERIES = (
 )
 _CANARY_PX = 220
 _ROOM = "\u00a0" * 4  # behind a name at the right edge, for fonts that are wider than the one it was measured in
+_BESIDE = 90.0  # px of these names
 _MANY = 600  # points from which on they are smaller
 
 
@@ -41,7 +42,11 @@ def canary_quality(rows: Sequence[CheckRow], marks: Sequence[Mark] = ()) -> Char
         if (value := getattr(row, field)) is not None
     ]
     low = min(0.0, *(row["value"] for row in drawn))  # a cosine may be below 0
-    layers = [*mark_layers(mark_rows(axis, marks)), *_series_layers(axis, drawn, low), _ends_layer(drawn, low)]
+    layers = [
+        *mark_layers(mark_rows(axis, marks, beside=_BESIDE)),
+        *_series_layers(axis, drawn, low),
+        _ends_layer(drawn, low),
+    ]
     said = "; ".join(f"{row['what']} {_digits(row['value'])}" for row in _last_of_each(drawn))
     alt = f"{words.counted(len(measured), 'window')}; the last values are: {said}. Fewer low scores are better."
     return chart("drift-canaries", "Canaries and retrieval scores", alt, rows=drawn, height=_CANARY_PX, layer=layers)

@@ -114,13 +114,13 @@ def _gate_layer(axis: TimeAxis, y: Mapping[str, Any], rows: Sequence[Row]) -> di
     styles = [style for style in VERDICT_STYLES.values() if style[0] in found]
     return {
         "mark": {"type": "point", "filled": True, "size": 35 if len(rows) > _MANY else 90, "opacity": 1},
-        "encoding": {"x": axis.x(), "y": dict(y), **_looks(styles, "verdict", 4), **base.SAID},
+        "encoding": {"x": axis.x(), "y": dict(y), **_looks(styles, "verdict"), **base.SAID},
     }
 
 
-def _looks(styles: Sequence[tuple[str, str, str]], field: str, columns: int) -> dict[str, Any]:
+def _looks(styles: Sequence[tuple[str, str, str]], field: str) -> dict[str, Any]:
     """Return shape and colour by word."""
-    said = {"field": field, "legend": {**LEGEND, "columns": columns}}
+    said = {"field": field, "legend": {**LEGEND, "columns": base.legend_columns(140, 2)}}
     names = [word for word, _, _ in styles]
     return {
         "shape": {**said, "scale": {"domain": names, "range": [shape for _, shape, _ in styles]}},
@@ -150,7 +150,7 @@ def happenings(gates: Sequence[GateRow], champions: Sequence[ChampionRow], check
         "scale": {"domain": list(_LANES)},
         "axis": {"title": None, "labelLimit": 0, "grid": True},
     }
-    looks = _looks([style for style in _happening_styles() if style[0] in present], "what", 2)
+    looks = _looks([style for style in _happening_styles() if style[0] in present], "what")
     counted = ", ".join(words.counted(sum(row["lane"] == lane for row in drawn), lane[:-1]) for lane in _LANES)
     last = max(zip(axis.places, drawn, strict=True), key=lambda row: row[0])[1]
     return chart(

@@ -10,6 +10,7 @@ is linear in the width, so it is open at every width between. Heights are pixels
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ LINE = 14.0  # px from one line of text to the next
 _GAP, _FAR = 9.0, 16.0  # px from a mark to its label, beside it and where a line leads to it
 _SAID = 120  # characters of a name in words
 _READ = 1000  # characters of either end of a text that are looked at: a name of a megabyte takes no time
+# What a variant is called says itself which of its parts is which.
+_VARIANT_KEY = re.compile("(?<=[@,])(dim|precision)=")
 _SHIFTS = tuple(side * LINE * step for step in range(1, 9) for side in (-1, 1))
 
 
@@ -130,7 +133,7 @@ def labels(names: Iterable[str], limit: int, *, taken: Iterable[str] = ()) -> di
         taken: Texts that no name may get.
 
     >>> labels(["minilm", "a-rather-long-name@dim=128", "a-rather-new-name@dim=128"], 16).values()
-    dict_values(['minilm', 'a-rathe…@dim=128', 'a-rat…im=128 (2)'])
+    dict_values(['minilm', 'a-rathe…name@128', 'a-rat…me@128 (2)'])
     """
     found: dict[str, str] = {}
     known = set(taken)
@@ -150,8 +153,15 @@ def brief(text: str) -> str:
 
 
 def short(name: str, limit: int) -> str:
-    """Return a name of the data that fits; both ends stay, since variants of one model differ at the end."""
+    """Return a name of the data that fits; both ends stay, since variants of one model differ at the end.
+
+    >>> short("minilm@dim=128,precision=int8", 17)
+    'minilm@128,int8'
+    """
     flat = words.plain(name if len(name) <= 2 * _READ else name[:_READ] + name[-_READ:])
+    if cells(flat) <= limit:
+        return flat
+    flat = _VARIANT_KEY.sub("", flat)
     if cells(flat) <= limit:
         return flat
     half = limit // 2

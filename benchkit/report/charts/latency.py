@@ -29,6 +29,7 @@ DECADE = 10.0  # from this ratio of the largest to the smallest on, an axis is l
 _DRAWN = 200  # calls of a model
 _PLANE_PX = 300
 _MOST_TICKS = 8
+_ROOM = 1.04  # beyond the largest value, whose mark has a size
 
 
 def latency_cdf(samples: CostSamples, cost: CostReport | None = None) -> Chart | None:
@@ -237,9 +238,13 @@ def latency_by_length(samples: CostSamples) -> Chart | None:
     look = model_look(samples.order, shared)
     field, title = ("tokens", "tokens of the text") if tokens else ("position", "place of the text in its source")
     shown = [row for row in rows if row[field] is not None]
-    times = [row["ms"] for row in shown]
+    times, places = [row["ms"] for row in shown], [row[field] for row in shown]
     encoding = {
-        "x": {"field": field, "type": "quantitative", **span_axis([row[field] for row in shown], title=title)},
+        "x": {
+            "field": field,
+            "type": "quantitative",
+            **span_axis([*places, _ROOM * max(places)], title=title),
+        },
         "y": {"field": "ms", "type": "quantitative", **span_axis(times, title="wall time (ms)")},
         **look.encoding("color", "shape"),
         **base.SAID,

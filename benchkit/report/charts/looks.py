@@ -73,7 +73,11 @@ class Look:
         """Return the encodings of a model by colour and shape."""
         ranges = {"color": self.colours, "shape": self.shapes}
         is_wide = any(cells(label) > LABEL_CELLS for label in self.labels)
-        legend = {**LEGEND, "columns": 1 if is_wide else 2, "labelLimit": 0}
+        legend = {
+            **LEGEND,
+            "columns": base.legend_columns(320, 1) if is_wide else base.legend_columns(170, 2),
+            "labelLimit": 0,
+        }
         return {
             channel: {
                 "field": "label",

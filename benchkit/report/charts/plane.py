@@ -8,7 +8,6 @@ Marks stand at their cost; models of one cost stand side by side, `aside` px apa
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,9 @@ from typing import Any
 from benchkit.report.charts.base import BLUE, GREY, HOLLOW, ORANGE, SAID, titled_above
 from benchkit.report.charts.costscale import Scale
 from benchkit.report.charts.labels import FONT, Anchor, Box, Edge, labels, placed
+from benchkit.report.charts.variants import variant_layers
 from benchkit.types.comparison import Interval
+from benchkit.types.model import Precision
 
 HEIGHT = 360
 _LABEL_CELLS = 17  # of a name: it fits beside a mark in the middle of a window of 390 px
@@ -35,6 +36,8 @@ class Dot:
 
     model: str
     origin: str
+    dimension: int | None
+    precision: Precision
     mean: float
     interval: Interval | None
     cost: float
@@ -85,7 +88,7 @@ def layers(plane: Plane, scale: Scale, dots: Sequence[Dot], limit: float | None)
     """Return what is drawn, the hindmost first; the top-level rows are those of the dots."""
     return [
         *_limit(plane, scale, limit),
-        *_variants(dots),
+        *variant_layers(dots),
         *_front(plane, dots),
         *_whiskers(),
         *_points(),
@@ -142,22 +145,6 @@ def _limit(plane: Plane, scale: Scale, limit: float | None) -> list[dict[str, An
     ]
 
 
-def _variants(dots: Sequence[Dot]) -> list[dict[str, Any]]:
-    """Return thin lines between models of one origin."""
-    families: dict[str, list[Dot]] = defaultdict(list)
-    for dot in dots:
-        families[dot.origin].append(dot)
-    values = [
-        {"family": place, "cost": dot.cost, "mean": dot.mean, "aside": dot.aside}
-        for place, family in enumerate(families.values())
-        for dot in sorted(family, key=lambda dot: dot.cost)
-        if len(family) > 1
-    ]
-    mark = {"type": "line", "strokeWidth": 1, "color": GREY, "xOffset": _BESIDE, "aria": False}
-    encoding = {"detail": {"field": "family"}, "order": {"field": "cost", "type": "quantitative"}}
-    return [{"data": {"values": values}, "mark": mark, "encoding": encoding}] if values else []
-
-
 def _front(plane: Plane, dots: Sequence[Dot]) -> list[dict[str, Any]]:
     """Return the steps of the front: from each of its models to the right, then up to the next one."""
     on = sorted((dot.cost, dot.mean, dot.aside) for dot in dots if dot.on_front)
@@ -187,7 +174,7 @@ def _whiskers() -> list[dict[str, Any]]:
         },
         {
             "transform": known[1:],
-            "mark": bar,
+            "mark": {**bar, "xOffset": _BESIDE, "x2Offset": _BESIDE},
             "encoding": {"x": {"field": "cost_low"}, "x2": {"field": "cost_high"}},
         },
     ]
@@ -261,7 +248,8 @@ def _covered(plane: Plane, dot: Dot) -> list[Box]:
         top, bottom = plane.px(dot.interval.high), plane.px(dot.interval.low)
         found.append(Box(Edge(share, aside - 3), top, Edge(share, aside + 3), bottom))
     if dot.ends:
-        found.append(Box(Edge(plane.share(dot.ends.low)), y - 3, Edge(plane.share(dot.ends.high)), y + 3))
+        low, high = (Edge(plane.share(end), aside) for end in (dot.ends.low, dot.ends.high))
+        found.append(Box(low, y - 3, high, y + 3))
     return found
 
 

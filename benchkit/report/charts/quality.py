@@ -4,8 +4,8 @@
                ── quality_against ──> points on a logarithmic cost axis, bars both ways, the front, the limit
                ── without_place ────> the models that have no such point, and why
 
-The chosen model is a diamond with a bold label; a model that breaks the budget is hollow; models of one origin (other
-dimension or precision) are joined by a thin line. Budget and choice are arguments, so that a slider redraws all of it.
+The chosen model is a diamond with a bold label; a model that breaks the budget is hollow; variants of one model (other
+dimension or precision) are joined by thin lines. Budget and choice are arguments, so that a slider redraws all of it.
 """
 
 from __future__ import annotations
@@ -104,6 +104,8 @@ def _dots(comparison: Comparison, cost: CostAxis, budget: Budget, choice: str | 
         Dot(
             model=row.model,
             origin=metas[row.model].id,
+            dimension=metas[row.model].dimension,
+            precision=metas[row.model].precision,
             mean=_points_of(row.mean_score or 0.0),
             interval=row.interval and Interval(_points_of(row.interval.low), _points_of(row.interval.high)),
             cost=costs[row.model][0],

@@ -16,7 +16,7 @@ from typing import Any
 
 from benchkit.measure.tag_slices import SliceScore
 from benchkit.report import words
-from benchkit.report.charts.base import SAID, Chart, Row, chart, style_of
+from benchkit.report.charts.base import SAID, Chart, Row, chart, legend_columns, style_of
 from benchkit.report.charts.heat import GAIN, LOSS, OPEN, Cell, difference_cells, score_cells
 from benchkit.report.charts.labels import CELL, FONT, NARROW, brief, cells, labels
 from benchkit.report.view import summaries
@@ -238,7 +238,7 @@ def _slice_encoding(
     shown: Sequence[str],
     looks: Sequence[tuple[str, str]],
 ) -> Mapping[str, Any]:
-    legend = {"orient": "bottom", "columns": 2, "title": None, "labelLimit": 0}
+    legend = {"orient": "bottom", "columns": legend_columns(170, 2), "title": None, "labelLimit": 0}
     scale = {"domain": list(shown)}
     return {
         "x": {

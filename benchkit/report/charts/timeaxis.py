@@ -17,12 +17,13 @@ from typing import Any
 
 from benchkit.report import words
 from benchkit.report.charts.base import GREY, SAID, Row
-from benchkit.report.charts.labels import LINE, Box, Edge, cells, short
+from benchkit.report.charts.labels import LINE, NARROW, Box, Edge, cells, short
 from benchkit.types.board import CheckRow, Mark, MarkKind
 
 TEXT_SHOWN = 200  # characters of a text of the data in a tooltip
 BAND_OPACITY = 0.18  # of a grey that both grounds show through
 _LABEL_CELLS, _CELL = 22, 6.6  # of a mark, and px of one of them at 11 px
+_APART, _ABOVE = 6.0, 5  # px between two of them, and above the plane: what lies on its upper edge has a size
 _MARK_LINES = 4
 _DASHES: dict[MarkKind, list[int]] = {"champion": [1, 0], "model": [6, 3], "baseline": [2, 2]}
 _HALF_DAY = 12 * 3600.0
@@ -192,24 +193,29 @@ def band_label(level: float, said: str, *, is_below: bool) -> dict[str, Any]:
 # --- marks
 
 
-def mark_rows(axis: TimeAxis, marks: Iterable[Mark]) -> list[Row]:
+def mark_rows(axis: TimeAxis, marks: Iterable[Mark], *, beside: float = 0.0) -> list[Row]:
     """Return what is drawn of the marks between the ends of the axis; none where it has no times.
 
     Labels stand above the plane in up to four lines, each on the side of its rule that has more room. One that has
     room on none of the lines is in the tooltip of its rule only.
+
+    Args:
+        beside: px that words on the right take away from the plane.
     """
     known = [(at, mark) for mark in marks if (at := moment(mark.at)) is not None]
     inside = sorted(
         (row for row in known if axis.has_times and axis.low <= row[0] <= axis.high), key=lambda row: row[0]
     )
     taken: list[Box] = []
-    return [_mark_row(axis, at, mark, taken) for at, mark in inside]
+    # A label takes a larger share of a plane that is narrower than the narrowest one.
+    cell = _CELL * NARROW / (NARROW - beside)
+    return [_mark_row(axis, at, mark, taken, cell) for at, mark in inside]
 
 
-def _mark_row(axis: TimeAxis, at: float, mark: Mark, taken: list[Box]) -> Row:
+def _mark_row(axis: TimeAxis, at: float, mark: Mark, taken: list[Box], cell: float) -> Row:
     label, share = short(mark.label, _LABEL_CELLS), axis.share(at)
     is_left = share > 0.5  # of its rule
-    line = _free_line(label, share, is_left, taken)
+    line = _free_line(cells(label) * cell + _APART, share, is_left, taken)
     return {
         "at": axis.value(at),
         "what": mark.kind,
@@ -220,8 +226,7 @@ def _mark_row(axis: TimeAxis, at: float, mark: Mark, taken: list[Box]) -> Row:
     }
 
 
-def _free_line(label: str, share: float, is_left: bool, taken: list[Box]) -> int | None:
-    width = cells(label) * _CELL + 6
+def _free_line(width: float, share: float, is_left: bool, taken: list[Box]) -> int | None:
     left, right = (-width, 0.0) if is_left else (0.0, width)
     for line in range(_MARK_LINES):
         box = Box(Edge(share, left), line * LINE, Edge(share, right), (line + 1) * LINE)
@@ -253,7 +258,7 @@ def _label_layers(rows: Sequence[Row], line: int, side: str) -> list[dict[str, A
         "align": "right" if side == "left" else "left",
         "baseline": "bottom",
         "dx": -3 if side == "left" else 3,
-        "dy": -LINE * line - 2,
+        "dy": -LINE * line - _ABOVE,
         "fontSize": 11,
         "aria": False,
     }

@@ -38,12 +38,13 @@ def scored(*tasks: str, tags: dict[tuple[str, str], dict[str, np.ndarray]] | Non
 
 def test_rules_that_match_nothing_are_told_with_their_lines(tmp_path: Path) -> None:
     rules = (QualityRule("mean", 0.1), QualityRule("task:b*", 0.1), QualityRule("slice:x=1", 0.1))
+    looked_up = scored("alike", tags={("alike", "test/default"): {}})
     file = tmp_path / "rules.yaml"
     text = "".join(f"    - {{on: '{rule.on}', margin: 0.1}}\n" for rule in rules)
     for head, place in (("gate:\n  quality:\n", "gate.quality"), ("quality:\n", "quality")):
         file.write_text(f"# rules\n{head}{text}")
         with pytest.raises(SuiteError) as caught:
-            check_rules(Policy(rules, source=str(file)), scored("alike"), scored("alike"))
+            check_rules(Policy(rules, source=str(file)), looked_up, looked_up)
         first, second = str(caught.value).splitlines()
         line = 2 + head.count("\n")
         assert first.startswith(f"{file}:{line + 1}: {place}[1].on: quality rule on 'task:b*' matches no task")

@@ -41,7 +41,8 @@ def test_the_first_cell_of_a_task_that_has_tags_tells_them(tmp_path: Path) -> No
         for opened in ready.tasks:
             tags = of_faq[planned.spec.label] if opened.name == "faq" else ItemTags()
             CellCache(tmp_path).put(key_of(planned, opened, "cpu"), cell("m", "t"), tags=tags)
-    assert kept_tags(cells, ready) == (KeptTags("faq", {"test/default": ("q0", "q1")}, TOPIC),)
+    items = {"test/default": ("q0", "q1")}
+    assert kept_tags(cells, ready) == (KeptTags("none", items, ItemTags()), KeptTags("faq", items, TOPIC))
 
 
 def test_cells_without_tags_or_without_items_have_none(tmp_path: Path) -> None:

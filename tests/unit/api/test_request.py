@@ -104,8 +104,13 @@ def test_a_task_named_beside_its_benchmark_is_refused(project: Path) -> None:
     (project / "own.yaml").write_text(
         'name: own\ntasks:\n  - {name: STSBenchmark}\n  - {benchmark: "MTEB(eng, v2)", types: [STS]}\n'
     )
-    with pytest.raises(SuiteError, match="task 'STSBenchmark' is in the suite twice"):
+    with pytest.raises(SuiteError) as caught:
         prepare(ask(project))
+    file = project / "own.yaml"
+    assert str(caught.value) == (
+        f"{file}:4: tasks[1]: task 'STSBenchmark' is in the suite twice: in this benchmark and by name at {file}:3 "
+        "(tasks[0]); leave one out with `exclude:`"
+    )
 
 
 def test_a_benchmark_brings_its_tasks_with_their_own_splits_and_subsets(project: Path) -> None:

@@ -61,8 +61,8 @@ def test_info_counts_resampled_scores_clear_removes_them_and_prune_gives_them_th
     assert "resampled scores of 0 cells, 0 B" in run("info")
     draws = keep_draws(own_cache)
     assert "resampled scores of 1 cells, 3.9 KiB" in run("info")
-    assert run("prune", "--max-size", "4016").endswith("removed 0 B\n")
-    assert run("prune", "--max-size", "4015").endswith("removed 3.9 KiB\n")
+    assert run("prune", "--max-size", "4024").endswith("removed 0 B\n")
+    assert run("prune", "--max-size", "4023").endswith("removed 3.9 KiB\n")
     keep_draws(own_cache)
     assert len(list(draws.folder.iterdir())) == 1
     run("clear", "--yes")

@@ -57,5 +57,8 @@ def test_a_model_whose_code_may_not_run_and_one_of_the_registry_are_shown_too() 
 def test_a_name_that_nobody_knows_is_still_refused() -> None:
     with pytest.raises(ModelError, match=r"no model named 'mpnt'\. Did you mean 'mpnet'\?"):
         show("mpnt")
-    with pytest.raises(ModelError, match="nobody/nothing: offline, and it isn't in the hub's cache"):
+    with pytest.raises(
+        ModelError,
+        match="nobody/nothing: no such folder, and as a name on the hub: offline, and it isn't in the hub's cache",
+    ):
         show("nobody/nothing")

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from benchkit.cost import load
-from benchkit.cost.load import THREAD_NAME, measure_load, run_load
+from benchkit.cost.load import measure_load
+from benchkit.cost.load_run import THREAD_NAME, run_load
 from benchkit.errors import BenchkitError, UsageError
 from benchkit.measure.open_loop import Floats, capacity, poisson_schedule, single_server_latencies, summarise
 from benchkit.types.cost import TextSource

@@ -76,31 +76,3 @@ def test_a_choice_goes_along_to_the_next_page(project: Path) -> None:
     assert not shown.exception
     assert shown.selectbox(key="bar-span").value == "30d"
     assert shown.query_params == {"span": "30d", "task": "found"}
-
-
-def test_a_login_that_cannot_be_read_opens_nothing(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    secrets = project / "secrets.toml"
-    secrets.write_text("[auth\n")
-    usual = st.get_option("secrets.files")
-    st.config.set_option("secrets.files", [str(secrets)])
-    try:
-        shown = AppTest.from_file(str(APP), default_timeout=30).run()
-    finally:
-        st.config.set_option("secrets.files", usual)
-    assert [error.value.replace("\\", "") for error in shown.error] == [
-        "secrets.toml can't be read, so that nobody can log in: mend it."
-    ]
-    assert not shown.selectbox
-
-
-def test_nothing_is_shown_before_a_login_where_one_is_configured(project: Path) -> None:
-    shown = AppTest.from_file(str(APP), default_timeout=30)
-    shown.secrets["auth"] = {"redirect_uri": "http://127.0.0.1:8501/oauth2callback"}
-    shown.user = {"is_logged_in": False}
-    shown.run()
-    assert [button.label for button in shown.button] == ["Log in"]
-    assert not shown.dataframe
-    assert not shown.selectbox
-    shown.user = {"is_logged_in": True}
-    shown.run()
-    assert shown.dataframe or shown.selectbox

@@ -255,7 +255,7 @@ def test_a_link_shows_the_other_run_and_one_that_is_not_there_is_said(keep: Keep
     for asked in ("../../etc/passwd", "one"):
         lost = page(other=asked)
         assert lost.selectbox(key="cost-other").value == ""
-        assert "The other run that was asked for is not of this choice." in said(lost)
+        assert f"Not found here: other run {asked!r} (so nothing of it is shown)." in said(lost)
 
 
 def test_a_part_of_the_page_is_in_the_address_and_one_that_is_not_there_is_the_usual_one(keep: Keep) -> None:
@@ -309,7 +309,7 @@ def test_a_comparison_without_costs_is_not_taken_for_one_with(keep: Keep) -> Non
     keep(replace(comparisons.small(), started="2026-06-01T00:00:00Z"), "newer", None)
     shown = page(comparison="newer")
     assert shown.selectbox(key="cost-comparison").value == "one"
-    assert "The comparison that was asked for has no costs" in said(shown)
+    assert "Not found here: comparison 'newer' (shown instead: the newest with costs, of " in said(shown)
 
 
 def test_names_and_texts_that_try_to_be_more_stay_texts(keep: Keep) -> None:

@@ -161,7 +161,9 @@ def test_without_a_choice_the_newest_window_is_open_and_the_address_stays_open(m
 def test_a_window_that_is_not_there_is_said_and_the_newest_is_shown(mlruns: Path) -> None:
     keep(mlruns, *boards.windows("ok"))
     page = shown(window="77")
-    assert "The window that was asked for is not of this choice; this is the newest one." in sentences(page)
+    assert "Not found here: window 77 (shown instead: the newest, 2026-11-01 00:00 to 2026-11-01 23:00)." in sentences(
+        page
+    )
     assert "Window 2026-11-01 00:00 to 2026-11-01 23:00" in sentences(page)
 
 

@@ -165,13 +165,21 @@ def test_the_newest_gate_is_open_with_every_part_of_it(mlruns: Path) -> None:
     assert list(slices["interval"]) == ["-15.00 to -7.00", ""], "no interval is no interval"
 
 
+def test_where_two_models_of_one_name_come_from_is_said_once(mlruns: Path) -> None:
+    report = gates.passed()
+    keep(mlruns, replace(report, baseline=replace(report.baseline, name=report.candidate.name)))
+    about = next(said for said in sentences(shown()) if " against " in said and "the rules are those of" in said)
+    assert about.count(f"({report.candidate_source})") == 1
+    assert about.count(f"({report.baseline_source})") == 1
+
+
 def test_the_gate_that_is_asked_for_is_opened_and_one_that_is_not_there_is_said(mlruns: Path) -> None:
     keep(mlruns, gates.passed(), gates.failed())
     text = sentences(shown(gate="g1"))
     assert gate_words.headline(gates.passed()) in text
     assert any(said.startswith("the suite has 500 items") for said in text), "its warning"
     text = sentences(shown(gate="../../etc/passwd"))
-    assert "The gate that was asked for is not of this choice; this is the newest one." in text
+    assert "Not found here: gate '../../etc/passwd' (shown instead: the newest, of minilm-v2 against minilm)." in text
     assert gate_words.headline(gates.failed()) in text
 
 

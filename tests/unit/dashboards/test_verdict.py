@@ -148,7 +148,7 @@ def test_the_newest_comparison_is_shown_unless_another_is_asked_for(mlruns: Path
     ]
     gone = shown(comparison="../../etc/passwd")
     assert "over minilm" in headline(gone)
-    assert "The comparison that was asked for is not of this choice; this is the newest one." in [
+    assert ("Not found here: comparison '../../etc/passwd' (shown instead: the newest, of 2026-11-21 12:00 UTC).") in [
         read(box.value) for box in gone.info
     ]
 

@@ -97,3 +97,19 @@ def test_the_tree_goes_by_directions_and_not_by_places():
 def test_a_cluster_in_the_middle_has_a_place_in_the_tree():
     merges = _tree(np.array([[0.0, 0.0], [3.0, 0.0], [3.0, 0.1]]), np.ones(3, np.int64))
     assert merges.tolist() == [[1, 2], [0, 1]]
+
+
+def test_a_centre_of_fewer_than_five_rows_is_left_out():
+    """A baseline may have no row there, and then one row of a window would look strange."""
+    rows = clouds(2000, 12)
+    rows[:3] += 50 * np.eye(12, dtype=np.float32)[:3]
+    frame = fit_frame(rows[:500], rows[500:], np.random.default_rng(0))
+    assert np.linalg.norm(frame.centroids.astype(float), axis=1).max() < 10
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e-3, 1.0, 1e3, 1e9])
+def test_centres_have_the_digits_of_the_rows_whatever_the_unit(scale):
+    """A float16 has none below 6e-8, and ends at 65,504."""
+    rows = clouds(400, 6)
+    usual, scaled = frame_of(rows), frame_of(rows * np.float32(scale))
+    assert np.abs(scaled.centroids.astype(float) / scale - usual.centroids).max() < 0.01

@@ -197,3 +197,15 @@ def test_sketches_of_another_reference_are_refused(reference):
     other = fit(np.random.default_rng(0).normal(size=(200, 3)))
     with pytest.raises(ValueError, match="the sketch is of another reference"):
         judge(reference, sketch(other, np.zeros((40, 3))))
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1e-3, 1e3, 1e8])
+def test_the_unit_of_all_vectors_changes_nothing(scale):
+    rng = np.random.default_rng(4)
+    rows, window = topics(rng, 1200), topics(rng, 300)
+    usual = judge(fit(rows), sketch(fit(rows), window))
+    by = np.float32(scale)
+    scaled = judge(fit(rows * by), sketch(fit(rows * by), window * by))
+    assert scaled.p_value == pytest.approx(usual.p_value, abs=0.01)
+    for before, after in zip(usual.statistics, scaled.statistics, strict=True):
+        assert after.p_value == pytest.approx(before.p_value, abs=0.02), before.name

@@ -33,6 +33,7 @@ TAIL = StatisticResult("novelty", 5.0, 1e-6, effect=0.05)
 SAME = Harm(n_canaries=100, identity=1.0, worst_identity=1.0, overlap_at_10=1.0, mixed_overlap_at_10=1.0)
 BF16 = replace(SAME, identity=0.99998, worst_identity=0.9999, overlap_at_10=1.0, mixed_overlap_at_10=0.999)
 NOISE = replace(SAME, identity=0.981, worst_identity=0.9798, overlap_at_10=0.93, mixed_overlap_at_10=0.95)
+FEW_DIMENSIONS = replace(SAME, identity=0.959, worst_identity=0.92, overlap_at_10=0.69, mixed_overlap_at_10=0.77)
 HALF_FLEET = replace(SAME, identity=0.98, worst_identity=0.3, overlap_at_10=0.97, mixed_overlap_at_10=0.97)
 PREFIX = replace(SAME, identity=0.9, worst_identity=0.8, overlap_at_10=0.86, mixed_overlap_at_10=0.85)
 SWAPPED = replace(SAME, identity=0.02, worst_identity=-0.1, overlap_at_10=0.5, mixed_overlap_at_10=0.01)
@@ -84,6 +85,11 @@ def verdict(*, health=(), p=0.5, evidence=None, harm=None, statistics=(), is_wat
         ([], 0.5, PREFIX, "model", "warn", "Re-embed"),
         ([], 0.5, replace(NOISE, mixed_overlap_at_10=0.89), "model", "warn", "Re-embed"),
         ([], 0.5, replace(NOISE, overlap_at_10=0.89), "model", "warn", "Re-embed"),
+        # noise of few dimensions loses neighbours, and is noise
+        ([], 0.5, replace(FEW_DIMENSIONS, is_noise=True), "numeric", "warn", "Re-embed"),
+        ([], 1e-9, replace(FEW_DIMENSIONS, is_noise=True), "numeric", "warn", "Re-embed"),
+        ([], 0.5, replace(FEW_DIMENSIONS, is_noise=False), "model", "warn", "Re-embed"),
+        ([], 0.5, replace(NOISE, is_noise=False), "numeric", "info", "Renew"),
         ([], 0.5, SWAPPED, "model", "critical", "Roll back"),
         ([], 1e-9, SWAPPED, "model", "critical", "Roll back"),
         ([], 0.5, FIVE_TEXTS, "model", "warn", "Compare the model"),

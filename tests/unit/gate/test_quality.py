@@ -40,6 +40,7 @@ def scored(
     *cells: CellResult, of: str = "candidate", tags: Mapping[str, object] | None = None, **meta: object
 ) -> Scored:
     facts = {"name": of, "id": of, "revision": None, "fingerprint": of, "dimension": 4} | meta
+    looked_up = {} if tags is None else {(one.task, PLACE): {} for one in cells if one.items}
     return Scored(
         model=ModelMeta(**facts),  # type: ignore[arg-type]
         asked_as=of,
@@ -48,7 +49,7 @@ def scored(
         environment=Environment({}),
         created="",
         source="just measured",
-        tags={(task, PLACE): {"lang": np.asarray(values)} for task, values in (tags or {}).items()},
+        tags=looked_up | {(task, PLACE): {"lang": np.asarray(values)} for task, values in (tags or {}).items()},
         n_resamples=RESAMPLES,
     )
 
@@ -468,9 +469,31 @@ def test_a_question_mark_before_a_star_is_no_cover():
     assert set(judged(cells, cells, QualityRule("task:?", 0.1), EACH)) == {"quality/task:A", "quality/task:AB"}
 
 
-def test_a_slice_without_any_tags_says_how_to_get_them():
-    with pytest.raises(UsageError, match="matches no item; the scores hold no tags of their items: score both models"):
-        judged([cell("T", values(0))], [cell("T", values(0))], ZH)
+def test_a_slice_of_scores_without_items_is_refused():
+    blank = replace(cell("T", values(0)), items=())
+    with pytest.raises(UsageError, match="matches no item; there are no scores of items, so no slices of them"):
+        judged([blank], [blank], ZH)
+
+
+def test_a_slice_is_not_judged_where_the_tags_of_a_task_are_not_known():
+    base = values(0)
+    known = {("A", PLACE): {"lang": np.array(["zh"] * len(base))}}
+    cells = [cell("A", base * 0.5), cell("B", base)], [cell("A", base), cell("B", base)]
+    new, old = (replace(scored(*own, of=of), tags=known) for own, of in zip(cells, ("new", "old"), strict=True))
+    (result,) = judge_quality(new, old, (ZH,)).results
+    assert (result.verdict, result.change) == ("inconclusive", None)
+    assert result.sentence == (
+        "lang=zh: the tags of the items of B are not all kept, so nobody knows which belong to it; gate the model "
+        "itself, or write its scores with: benchkit baseline save FILE --model MODEL"
+    )
+    told = replace(old, tags={("B", PLACE): {}})
+    assert judge_quality(new, told, (ZH,)).results[0].verdict == "fail", "one of the two models knows them"
+
+
+def test_a_slice_whose_items_nobody_knows_passes_for_a_model_of_the_same_content():
+    one = scored(cell("T", values(0)), fingerprint="f")
+    (result,) = judge_quality(one, one, (ZH,)).results
+    assert (result.verdict, result.change) == ("pass", 0.0)
 
 
 @pytest.mark.parametrize("margin", [0.0, -0.1, math.nan, math.inf])

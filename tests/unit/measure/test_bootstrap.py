@@ -14,6 +14,7 @@ from benchkit.measure.bootstrap import (
     Draws,
     KeptCounts,
     check_paired,
+    differences,
     draw_scores,
     interval,
     mean_draws,
@@ -82,9 +83,21 @@ def test_resampling_without_items_or_with_half_named_strata_is_refused(n_items, 
 # Draws
 
 
-def test_draws_are_centred_on_the_estimate():
-    draws = draw_mean([0.0, 0.3, 1.0, 0.2], estimate=0.375004)  # as rounded by whoever reported it
-    assert draws.values.mean() == pytest.approx(0.375004, abs=1e-12)
+def test_draws_of_a_mean_are_centred_on_that_of_the_items():
+    draws = draw_mean([0.0, 0.3, 1.0, 0.2], estimate=0.375004, n_resamples=40_000)  # as rounded by whoever reported it
+    assert draws.estimate == 0.375004
+    assert draws.values.mean() == pytest.approx(0.375, abs=4 * draws.values.std() / 200)
+    # The resample of one item four times lies where it does for each seed.
+    assert draws.values.min() == pytest.approx(0.375 + expansion(4) * (0.0 - 0.375), abs=1e-12)
+
+
+def test_draws_of_any_other_score_are_centred_on_the_estimate():
+    predicted = np.random.default_rng(0).normal(size=20)
+    columns = {"predicted": predicted, "gold": np.exp(predicted) + np.linspace(0, 1, 20)}
+    items = ItemScores("test", "default", "correlation", "spearman", np.arange(20).astype(str), columns)
+    estimate = float(weighted_scores(items, np.ones((1, 20), np.int64))[0]) + 5e-5
+    draws = draw_scores([items], stream="task", estimate=estimate, n_resamples=1000, seed=1)
+    assert draws.values.mean() == pytest.approx(estimate, abs=1e-12)
 
 
 def test_draws_spread_like_the_unbiased_standard_error_times_t_over_z():
@@ -138,7 +151,7 @@ def test_the_stream_is_pinned():
     # A change here changes the intervals of all stored results: say so in the changelog.
     draws = draw_mean([0.0, 1.0, 2.0, 4.0], n_resamples=5, seed=7)
     raw = (draws.values - 1.75) / expansion(4)
-    np.testing.assert_allclose(raw, [1.4, -1.1, -0.35, -0.1, 0.15], atol=1e-9)
+    np.testing.assert_allclose(raw, [1.25, -1.25, -0.5, -0.25, 0.0], atol=1e-9)
 
 
 def test_all_models_see_the_same_resamples():
@@ -388,6 +401,59 @@ def test_a_p_value_below_the_level_means_an_interval_on_one_side_of_zero():
                 significant += 1
                 assert result.interval.low > 0 or result.interval.high < 0
     assert significant > 100
+
+
+@pytest.mark.parametrize("n_items", [1000, 3000])
+def test_resamples_that_miss_every_difference_speak_against_one_whatever_the_seed(n_items: int) -> None:
+    better, worse = np.ones(n_items), np.ones(n_items)
+    better[50:100] = worse[50:100] = 0
+    worse[:4] = 0  # all that tells the two apart
+    # Scores as reported, to five digits: less than that decides on which side of 0 "no difference" lies.
+    a, b = (
+        [draw_mean(values, estimate=round(values.mean(), 5), n_resamples=4000, seed=seed) for seed in range(8)]
+        for values in (better, worse)
+    )
+    expected = 2 * (1 - 4 / n_items) ** n_items  # each of them misses the four
+    for candidate, baseline in zip(a, b, strict=True):
+        assert paired(candidate, baseline).p_value == pytest.approx(expected, rel=0.5)
+
+
+@pytest.mark.parametrize("n_tasks", [1, 2])
+def test_scores_that_are_no_means_and_differ_on_one_item_are_the_same_whatever_the_seed(n_tasks: int) -> None:
+    """A third of the resamples miss the item; the bias of f1, which the two models share, doesn't count for either."""
+    gold = np.arange(300)
+    worse = gold.copy()
+    worse[50:110] = 0
+    better, alike = worse.copy(), {"gold": gold, "predicted": worse}
+    better[105] = 105
+    for seed in range(6):
+        a, b = (
+            mean_draws(
+                [
+                    draw_of({"gold": gold, "predicted": predicted}, stream="differs", seed=seed),
+                    *(draw_of(alike, stream=f"alike-{n}", seed=seed) for n in range(1, n_tasks)),
+                ]
+            )
+            for predicted in (better, worse)
+        )
+        assert np.mean(differences(a, b) == 0) == pytest.approx((1 - 1 / 300) ** 300, abs=0.05)
+        found = paired(a, b)
+        assert found.delta > 0
+        assert found.p_value == pytest.approx(2 * (1 - 1 / 300) ** 300, rel=0.15)
+        assert found.interval.low <= 0 < found.interval.high
+
+
+def draw_of(columns: dict[str, np.ndarray], *, stream: str, seed: int) -> Draws:
+    items = ItemScores("test", "default", "bitext", "f1", np.arange(len(columns["gold"])).astype(str), columns)
+    estimate = float(weighted_scores(items, np.ones((1, items.n_items), np.int64))[0])
+    return draw_scores([items], stream=stream, estimate=estimate, n_resamples=1000, seed=seed)
+
+
+def test_no_difference_by_hand() -> None:
+    # Both centred on their own means: the second draw scored 0.5 and 0.5, the third 0.9 and 0.7.
+    a, b = Draws(0.7, np.array([0.71, 0.53, 0.93]), origin=0.03), Draws(0.6, np.array([0.61, 0.51, 0.71]), origin=0.01)
+    assert differences(a, b).tolist() == pytest.approx([0.1, 0.0, 0.22])
+    assert differences(a, Draws(b.estimate, b.values)).tolist() == pytest.approx([0.1, 0.02, 0.22]), "nothing is known"
 
 
 def test_pairing_takes_the_spread_of_the_items_out():

@@ -243,6 +243,12 @@ def test_offline_and_not_in_the_cache_says_how_to_fetch_it(local: Hub) -> None:
     assert local.server.requests == []
 
 
+def test_what_may_be_meant_as_a_folder_is_told_that_there_is_none(local: Hub) -> None:
+    assert refused("models/mpnet", offline=True).startswith(
+        "models/mpnet: no such folder, and as a name on the hub: offline, and it isn't in the hub's cache"
+    )
+
+
 def test_huggingface_hub_s_own_offline_switch_is_heeded(local: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     from huggingface_hub import constants
 

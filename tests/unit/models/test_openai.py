@@ -19,7 +19,8 @@ import pytest
 from openai_server import OpenAIServer, hashed_vectors, minilm_vectors
 
 from benchkit.errors import CellFailed, ModelError
-from benchkit.models.openai import PROBE_TEXTS, OpenAIEncoder, OpenAIHandle, Timing, open_model, probe_digest
+from benchkit.models.openai import PROBE_TEXTS, OpenAIEncoder, OpenAIHandle, open_model, probe_digest
+from benchkit.models.openai_client import Timing
 from benchkit.types.model import Encoder, ModelHandle, ModelSpec, OpenContext
 
 ONLINE = OpenContext(device="cpu", offline=False, cache_dir=Path("unused"))

@@ -15,7 +15,8 @@ from torch import nn
 
 from benchkit.models.layer import Activation
 from benchkit.models.linear import Kernel, PlainLinear, pick_kernel
-from benchkit.models.packed import Group, Packed, Unsupported, pool, positions, read_network
+from benchkit.models.network import Unsupported, read_network
+from benchkit.models.packed import Group, Packed, pool, positions
 
 VOCABULARY, HIDDEN, LONGEST = 40, 32, 24
 PADDING_ID = 1

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from benchkit.models.hub import packaged_minilm
 from benchkit.models.linear import Kernel, PlainLinear
-from benchkit.models.packed import Network, Packed, pool, read_network
+from benchkit.models.network import Network, read_network
+from benchkit.models.packed import Packed, pool
 from benchkit.models.parity import BOUNDS, Bound, Parity, check_parity, compare, score_difference
 from benchkit.models.probes import PAIRS, SHORT, long_text, prompted
 from benchkit.models.tokens import TokenIds

@@ -23,6 +23,7 @@ from benchkit.embeddings.encoder import CachedEncoder
 from benchkit.embeddings.store import VectorStore
 from benchkit.errors import ModelError
 from benchkit.models import catalog
+from benchkit.models.files import read_model
 from benchkit.models.hub import packaged_minilm
 from benchkit.models.names import parse_model
 from benchkit.models.sentence_transformers import (
@@ -300,6 +301,19 @@ def test_the_longest_input_can_be_set(bert: Path, context: OpenContext) -> None:
     model = reference(bert)
     model.max_seq_length = 8
     assert_same_vectors(short.load(), model)
+
+
+def test_a_model_that_has_no_place_for_the_tokens_it_says_it_reads_is_told_how_many_it_has(
+    bert: Path, tmp_path: Path, context: OpenContext
+) -> None:
+    overstated = shutil.copytree(bert, tmp_path / "overstated")
+    positions = read_model(bert).positions
+    assert positions is not None
+    (overstated / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": positions + 2}))
+    with pytest.raises(ModelError, match=rf"reads {positions + 2} tokens.*max_seq_length.*, {positions} at most"):
+        open_model(spec_of(overstated), context).load()
+    mended = open_model(spec_of(overstated, max_seq_length=positions), context).load()
+    assert mended.encode(["word " * (positions + 2)]).shape == (1, mended.meta.dimension)
 
 
 def test_tokens_are_counted_before_truncation_with_the_special_ones(bert: Path, context: OpenContext) -> None:

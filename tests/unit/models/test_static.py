@@ -261,6 +261,13 @@ def test_a_failure_leaves_nothing_behind(made: static.StaticHandle, tmp_path: Pa
 # ---------------------------------------------------------------- refusals
 
 
+def test_a_cache_that_cannot_be_written_is_told_with_what_to_do(made: static.StaticHandle, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    handle = dataclasses.replace(made, folder=tmp_path / "cache" / "static" / "table")
+    with pytest.raises(ModelError, match=r"cache/static: the table of .* can't be kept: Not a directory; .*CACHE_DIR"):
+        handle.load()
+
+
 def test_weights_that_are_missing_in_the_file_are_refused(bert: Path, tmp_path: Path) -> None:
     import shutil
 

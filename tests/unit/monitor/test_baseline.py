@@ -15,7 +15,14 @@ from benchkit.monitor import baseline as baselines
 from benchkit.monitor.baseline import Baseline, load, save_as
 from benchkit.monitor.canary_texts import CanaryTexts
 from benchkit.monitor.create import CreateRequest, create_baseline
-from benchkit.store.drift_baseline import delete_baseline, list_baselines, load_baseline, path_of, save_baseline
+from benchkit.store.drift_baseline import (
+    FORM_VERSION,
+    delete_baseline,
+    list_baselines,
+    load_baseline,
+    path_of,
+    save_baseline,
+)
 from benchkit.types.drift import ColumnNames, Rows
 
 N = 700
@@ -165,7 +172,7 @@ def test_a_newer_file_is_not_comparable(plain: Baseline, tmp_path: Path, monkeyp
     monkeypatch.setattr(drift_baseline, "FORM_VERSION", 9)
     save_as(plain, tmp_path)
     monkeypatch.undo()
-    with pytest.raises(NotComparable, match=r"form 9, and this benchkit reads form 3; renew it: .* renew plain"):
+    with pytest.raises(NotComparable, match=rf"form 9, and this benchkit reads form {FORM_VERSION}; renew it: .*plain"):
         load(tmp_path, "plain")
 
 

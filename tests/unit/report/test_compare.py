@@ -40,6 +40,7 @@ def run(
     *,
     cost: CostReport | None = None,
     budget: Budget | None = None,
+    interrupted: bool = False,
     **options: object,
 ) -> Comparison:
     settings = Settings(baseline=None, margin=0.01, n_resamples=2000, seed=1)
@@ -53,6 +54,7 @@ def run(
         seconds=1.0,
         cost=cost,
         budget=budget,
+        interrupted=interrupted,
     )
 
 
@@ -176,6 +178,15 @@ def test_recommendation(verdict: str, sizes: tuple[int, int | None], choice: str
 
 def test_nothing_is_recommended_when_no_model_has_a_mean() -> None:
     assert recommend([meta("a")], [summary("a", None)], []).model is None
+
+
+def test_nothing_is_recommended_from_the_part_that_was_finished_before_an_interruption() -> None:
+    cells = [*shifted("good", 0.1), *shifted("weak", 0.0)[:1]]
+    whole, cut = (run(cells, [meta("good"), meta("weak")], interrupted=cut) for cut in (False, True))
+    assert whole.recommendation.model == "good"
+    assert cut.recommendation.model is None
+    assert cut.recommendation.reason.startswith("the comparison was interrupted")
+    assert cut.summary == whole.summary
 
 
 def test_a_task_on_which_another_model_is_better_is_named_beside_the_recommendation() -> None:

@@ -189,7 +189,7 @@ def test_the_verdict_says_no_more_of_a_model_than_its_pair(to_tfidf: Verdict, to
         "better": ("is worse.", "are worse."),
         "worse": ("is better:",),
         "same": ("is the same within ±1.0 points.", "are the same within ±1.0 points."),
-        "inconclusive": ("can't be told apart from it on this data.",),
+        "inconclusive": ("can't be told apart from it on these data.",),
     }
     for verdict, phrases in claims.items():
         found = [sentence for sentence in _sentences(said) if any(phrase in sentence for phrase in phrases)]
@@ -206,7 +206,7 @@ def test_ties_are_named_together() -> None:
     comparison = three(("inconclusive", "inconclusive", "better"))
     assert (
         words.verdict_sentence(comparison)
-        == f"{TAKE}, {SIZE} mpnet and tfidf can't be told apart from it on this data."
+        == f"{TAKE}, {SIZE} mpnet and tfidf can't be told apart from it on these data."
     )
 
 
@@ -224,14 +224,26 @@ def test_a_baseline_without_a_score_is_not_compared() -> None:
     comparison = three(baseline="tfidf")
     lost = tuple(replace(found, delta=None, interval=None, verdict="inconclusive") for found in comparison.pairs)
     said = words.verdict_sentence(replace(comparison, pairs=lost))
-    assert f"{TAKE}, not compared with tfidf, {SIZE}" in said
+    best = TAKE.replace("Take", "The best here is")
+    assert f"{best}, not compared with tfidf, {SIZE}" in said
+    assert said.endswith("Whether it holds for other data was not tested.")
     assert "told apart" not in said
+
+
+def test_differences_without_intervals_are_no_reason_to_take_a_model() -> None:
+    comparison = three(baseline="tfidf")
+    few = tuple(replace(found, interval=None, p_value=None, verdict="inconclusive") for found in comparison.pairs)
+    said = words.verdict_sentence(replace(comparison, pairs=few))
+    assert said.startswith("The best here is minilm")
+    assert "not told apart from tfidf" in said
+    one = tuple(replace(found, interval=None) if found.task != "*" else found for found in comparison.pairs)
+    assert words.verdict_sentence(replace(comparison, pairs=one)).startswith("Take minilm")
 
 
 def test_the_baseline_may_itself_be_the_one_to_take() -> None:
     comparison = three(("better", "inconclusive", "better"), baseline="minilm")
     assert words.verdict_sentence(comparison) == (
-        f"{TAKE}, {SIZE} mpnet can't be told apart from it on this data. tfidf is worse."
+        f"{TAKE}, {SIZE} mpnet can't be told apart from it on these data. tfidf is worse."
     )
 
 

@@ -12,11 +12,13 @@ import pytest
 from fakes import Handle, HashingEncoder
 from own_data import jsonl, sts
 
+from benchkit.embeddings.fingerprint import KEY_BYTES
+from benchkit.embeddings.lengths import ReadTexts
 from benchkit.embeddings.store import VectorStore
 from benchkit.errors import ModelError
 from benchkit.runner.cell_cache import CellCache
 from benchkit.runner.progress import Silent
-from benchkit.runner.run import PlannedModel, Runner, key_of
+from benchkit.runner.run import PlannedModel, Runner, _cut_warning, key_of
 from benchkit.tasks.kept_tags import tags_to_keep
 from benchkit.tasks.opened import OpenedTask, open_task
 from benchkit.types.model import ModelMeta, ModelSpec, Variant
@@ -84,7 +86,7 @@ def test_a_finished_cell_keeps_the_tags_of_its_items_looked_up_once_a_task(
     models = [planned(HashingEncoder()), planned(HashingEncoder(name="other", seed=1))]
     run(tmp_path, models, [opened])
     kept = [CellCache(tmp_path / "cache").tags(key_of(model, opened, "cpu")) for model in models]
-    assert kept == [ItemTags({"test/default": {"topic": ("a", "b") * 30}})] * 2
+    assert kept == [ItemTags({"test/default": {"topic": ("a", "b") * 30}}, alike={"lang": "en"})] * 2
     assert looked_up == ["s"]
 
 
@@ -142,6 +144,14 @@ def test_cut_texts_are_named_in_a_warning_and_counted_once(tmp_path: Path) -> No
     )
     assert [cell.warnings for cell in cells] == [(sentence,)] * 2
     assert sorted(encoder.counted) == texts
+
+
+def test_one_cut_text_of_many_is_not_called_0_per_cent() -> None:
+    read = ReadTexts()
+    keys = np.random.default_rng(0).integers(0, 256, (368, KEY_BYTES), dtype=np.uint8)
+    read.add(keys, np.arange(368) == 7)
+    (sentence,) = _cut_warning(read, replace(HashingEncoder().meta, max_seq_length=256))
+    assert sentence.startswith("1 of 368 texts (less than 1 %) are longer than the 256 tokens")
 
 
 def test_the_warning_is_the_same_on_known_vectors(tmp_path: Path) -> None:

@@ -440,8 +440,8 @@ def test_a_kind_of_store_that_is_not_known_or_not_installed_is_refused() -> None
 
 def test_a_store_whose_package_is_missing_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(url: str) -> None:
-        raise ImportError("Install s3fs to access S3")
+        raise ImportError("Install gcsfs to access Google Storage")
 
     monkeypatch.setattr("fsspec.core.url_to_fs", missing)
-    with pytest.raises(UsageError, match=r"s3://\*\*\*@bucket|pip install s3fs"):
-        open_source("s3://key:secret@bucket/x")
+    with pytest.raises(UsageError, match=r"gs://key:\*\*\*@bucket/x: needs .*pip install gcsfs"):
+        open_source("gs://key:secret@bucket/x")

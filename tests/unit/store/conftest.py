@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from champions import NOON, SUITE, Promote, facts, ref
 
 from benchkit.report.json_form import to_dict
+from benchkit.store import promotion
+from benchkit.store.registry import Champion
 from benchkit.store.uri import prepare_tracking
 from benchkit.types.comparison import (
     Comparison,
@@ -136,3 +140,26 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Sequence[Path]:
     for name, text in (("result.json", "{}"), ("report.md", "# 结果")):
         (folder / name).write_text(text, encoding="utf-8")
     return [folder / "result.json", folder / "report.md"]
+
+
+@pytest.fixture
+def promote(tmp_path: Path, tracking_uri: str) -> Promote:
+    """Return a function that promotes a model by its name, with a gate that passed."""
+
+    def call(name: str, **changes: Any) -> Champion:
+        file = tmp_path / f"{name}.json"
+        file.write_text(json.dumps({"model": name}))
+        given: dict[str, Any] = {
+            "tracking_uri": tracking_uri,
+            "suite": SUITE,
+            "scored_file": file,
+            "model": facts(name),
+            "gate": ref(name),
+            "reason": f"{name} is better",
+            "by": "ana",
+            "forced": False,
+            "when": NOON,
+        }
+        return promotion.promote(**{**given, **changes})
+
+    return call

@@ -24,7 +24,7 @@ from benchkit.api.record import write_json
 from benchkit.errors import UsageError
 from benchkit.report.gate_json import gate_to_dict
 from benchkit.report.json_form import from_dict
-from benchkit.store import registry, schema
+from benchkit.store import promotion, registry, schema
 from benchkit.store.board import Board, open_board
 from benchkit.store.cost_samples import write_cost_samples
 from benchkit.store.gate_runs import ModelFacts, log_gate
@@ -216,7 +216,7 @@ def test_a_gate_whose_file_is_lost_is_listed_from_its_run_without_a_margin(
 def test_champions_are_those_that_the_registry_tells(board: Board, tracking_uri: str, tmp_path: Path) -> None:
     (tmp_path / "scored.json").write_text("{}")
     for number, name in enumerate(("minilm", "bge", "<b>e5</b>")):
-        registry.promote(
+        promotion.promote(
             tracking_uri=tracking_uri,
             suite="support",
             scored_file=tmp_path / "scored.json",
@@ -249,7 +249,7 @@ def test_a_version_that_never_was_champion_is_not_listed_and_a_chain_of_previous
 ) -> None:
     (tmp_path / "scored.json").write_text("{}")
     for name in ("minilm", "bge", "e5"):
-        registry.promote(
+        promotion.promote(
             tracking_uri=tracking_uri,
             suite="support",
             scored_file=tmp_path / "scored.json",

@@ -25,7 +25,7 @@ from benchkit.api.record import write_json
 from benchkit.errors import UsageError
 from benchkit.report.drift_json import drift_to_dict
 from benchkit.report.gate_json import gate_to_dict
-from benchkit.store import board_server, registry
+from benchkit.store import board_server, promotion, registry
 from benchkit.store.board import open_board
 from benchkit.store.board_artifacts import begun, meaning
 from benchkit.store.board_mlflow import open_tracked, without_secrets
@@ -73,7 +73,7 @@ def test_a_server_is_read_like_a_file_and_its_end_is_told_while_the_rows_stay(
         logged = log_comparison(make_report(), tracking_uri=uri, artifacts=[tmp_path / "result.json"])
         log_gate(gate_to_dict(gates.failed()), tracking_uri=uri, artifacts=[tmp_path / "gate.json"])
         for name in ("minilm", "bge"):
-            registry.promote(
+            promotion.promote(
                 tracking_uri=uri,
                 suite="support",
                 scored_file=tmp_path / "scored.json",

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from benchkit.errors import UsageError
 from benchkit.report.gate_json import gate_to_dict
-from benchkit.store import schema
+from benchkit.store import gate_schema, schema
 from benchkit.store.gate_runs import GateRef, ModelFacts, find_gates, log_gate, recent_gates
 from benchkit.store.uri import TrackingError, locate, speaking
 from benchkit.types.gate import GateReport
@@ -273,7 +273,7 @@ def test_names_without_limits_are_cut_and_letters_of_every_script_stay(tracking_
 def test_of_many_rules_the_mean_the_failed_ones_and_the_costs_are_kept() -> None:
     tasks = [rule(f"quality/task:T{n}", "fail" if n == 99 else "pass", change=n / 100, low=0.0) for n in range(100)]
     rules = [*tasks, rule("cost/peak_memory", change=1.2), rule("quality/mean", change=-0.01, low=-0.02, high=0.0)]
-    names = [row.name for row in schema.gate_metrics(gate(rules=rules))]
+    names = [row.name for row in gate_schema.gate_metrics(gate(rules=rules))]
 
     assert len(names) == len(set(names)) == 60
     decisive = {"gate/quality/mean/change", "gate/quality/task_T99/change", "gate/cost/peak_memory/ratio"}
@@ -284,13 +284,13 @@ def test_of_many_rules_the_mean_the_failed_ones_and_the_costs_are_kept() -> None
 
 def test_numbers_that_are_absent_or_not_finite_are_left_out() -> None:
     bad = [rule("quality/mean", "error", change=float("nan"), low=float("-inf"), high=None)]
-    names = {row.name for row in schema.gate_metrics(gate(rules=bad))}
+    names = {row.name for row in gate_schema.gate_metrics(gate(rules=bad))}
     assert {name for name in names if name.startswith(("gate/quality", "quality"))} == set()
 
 
 def test_rules_whose_names_would_fall_together_stay_apart() -> None:
     rules = [rule(f"quality/task:{name}", change=0.1) for name in ("a=b", "a,b", "a_b", "a/b")]
-    names = [row.name for row in schema.gate_metrics(gate(rules=rules)) if row.value == 0.1]
+    names = [row.name for row in gate_schema.gate_metrics(gate(rules=rules)) if row.value == 0.1]
     assert len(set(names)) == len(names) == 4
 
 

@@ -13,8 +13,9 @@ from fakes import HashingEncoder
 from own_data import bitext, jsonl, retrieval, sentences, tsv, write_all
 
 from benchkit.models.lexical import open_bm25
-from benchkit.tasks.answers import NEIGHBOURS, TEXT_LENGTH, answers, cut
+from benchkit.tasks.answers import answers
 from benchkit.tasks.opened import OpenedTask, open_task
+from benchkit.tasks.ranked import NEIGHBOURS, TEXT_LENGTH, cut
 from benchkit.tasks.scoring import answer_items, score_task
 from benchkit.types.answer import ItemAnswer
 from benchkit.types.gate import Neighbour

@@ -17,6 +17,8 @@ from benchkit.types.task import TaskSpec
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
+LANGUAGE = {"lang": "en"}
+
 
 def texts(*values: str) -> np.ndarray:
     return np.array(values, dtype=np.str_)
@@ -28,17 +30,23 @@ def test_a_further_column_of_own_data_is_kept_in_the_order_of_the_items(tmp_path
     jsonl(path, [{**row, "topic": "ab"[number % 2]} for number, row in enumerate(rows)])
     opened = open_task(TaskSpec(name="s", type="STS", data=path), cache_dir=tmp_path, offline=True)
     part = ItemScores("test", "default", "mean", "m", texts("3", "0", "2"), {"value": np.zeros(3)})
-    assert tags_to_keep(opened, [part]) == ItemTags({"test/default": {"topic": ("b", "a", "a")}})
+    assert tags_to_keep(opened, [part]) == ItemTags({"test/default": {"topic": ("b", "a", "a")}}, alike=LANGUAGE)
     assert tags_to_keep(opened, []) == ItemTags()
 
 
-def test_what_is_the_same_for_all_items_or_told_elsewhere_is_not_kept() -> None:
-    same = {"task": texts("t", "t"), "type": texts("STS", "STS"), "lang": texts("en", "en"), "once": texts("x", "")}
+def test_what_is_the_same_for_all_items_is_kept_once_and_what_is_told_elsewhere_is_not() -> None:
+    same = {"task": texts("t", "t"), "type": texts("STS", "STS"), "lang": texts("en", "en"), "no": texts("", "")}
     parts = {
         "test/en": {**same, "split": texts("test", "test"), "subset": texts("en", "en")},
         "dev/de": {**same, "split": texts("dev", "dev"), "subset": texts("de", "de")},
     }
-    assert bounded(parts) == ItemTags()
+    assert bounded(parts) == ItemTags(alike={"lang": "en"})
+
+
+def test_a_value_that_some_items_have_cuts_them_as_two_values_do() -> None:
+    assert bounded({"p": {"vip": texts("x", "")}}).parts == {"p": {"vip": ("x", "")}}
+    whole, absent = {"vip": texts("x"), "all": texts("y")}, {"all": texts("y")}
+    assert bounded({"p": whole, "q": absent}) == ItemTags({"p": {"vip": ("x",)}, "q": {}}, alike={"all": "y"})
 
 
 def test_a_language_that_differs_from_subset_to_subset_is_kept() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fakes import HashingEncoder, MtebTwin
+from numpy.typing import NDArray
 from own_data import write_all
 
 from benchkit.errors import CellFailed, SuiteError
@@ -53,6 +54,23 @@ def test_score_is_that_of_plain_mteb(kind: str, data: dict[str, Path], tmp_path:
     task = opened(data, kind, tmp_path)
     score = score_task(task, HashingEncoder(), FLOAT)
     assert score.main_score == pytest.approx(plain_mteb(task, HashingEncoder()), abs=1e-6)
+
+
+def without_third(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.where(np.arange(len(vectors))[:, None] % 3 == 0, np.float32(0), vectors)
+
+
+@pytest.mark.parametrize("kind", ["STS", "Retrieval"])
+@pytest.mark.parametrize("variant", [FLOAT, Variant(precision="binary", truncate_dim=16)])
+def test_texts_without_a_direction_are_told(kind: str, variant: Variant, data: dict[str, Path], tmp_path: Path) -> None:
+    task = opened(data, kind, tmp_path)
+    score = score_task(task, HashingEncoder(spoil=without_third), variant)
+    (said,) = score.warnings
+    n_zero = int(said.split()[0])
+    assert said.startswith(f"{n_zero} of {score.n_texts} texts have a vector of zeros")
+    # Every third of each call, of which there are two: texts and texts, or queries and documents.
+    assert score.n_texts / 3 <= n_zero <= score.n_texts / 3 + 2
+    assert score_task(task, HashingEncoder(), variant).warnings == ()
 
 
 @pytest.mark.parametrize("kind", TASK_TYPES)

@@ -14,7 +14,7 @@ LONG = "sentence-transformers/paraphrase-multilingual-mpnet-base-v2@dim=128,prec
 
 def test_a_long_name_is_cut_in_the_middle() -> None:
     assert short("a" * 30, 30) == "a" * 30
-    assert short(LONG, 30) == "sentence-trans…,precision=int8"
+    assert short(LONG, 30) == "sentence-trans…ase-v2@128,int8"
     assert cells(short("很长的中文模型名称" * 5, 30)) <= 30
     assert cells("中a") == 3
 

@@ -93,6 +93,14 @@ def test_labels_go_up_a_line_where_they_would_touch_and_to_the_side_that_has_roo
     assert all(layer["mark"]["aria"] is False for layer in mark_layers(found) if layer["mark"]["type"] == "text")
 
 
+def test_labels_have_less_room_where_words_stand_beside_the_plane() -> None:
+    axis = time_axis([("2026-11-01",), ("2026-11-11",)])
+    # 79 px of a label fit between them in the narrowest plane, of 280 px, and don't in one of 160.
+    marks = [Mark(f"2026-11-{day:02d}T12:00:00Z", "a promotion", "champion") for day in (1, 5)]
+    assert [row["line"] for row in mark_rows(axis, marks)] == [0, 0]
+    assert [row["line"] for row in mark_rows(axis, marks, beside=120.0)] == [0, 1]
+
+
 def test_of_very_many_marks_all_have_a_rule_and_some_a_label() -> None:
     axis = time_axis([("2026-11-01",), ("2026-11-02",)])
     found = mark_rows(axis, [Mark("2026-11-01T12:00:00Z", f"mark {place}", "model") for place in range(20)])
