@@ -8,7 +8,7 @@
         scored       classification: labels and predictions of each experiment, as they were scored
 
 The subclass changes no number: it calls MTEB's own method and keeps the arguments. It also hands MTEB's scorers plain
-lists of labels and texts (columns.py).
+lists of labels and texts (columns.py), and leaves out scores that nobody reads (abstention.py, `_accuracy`).
 """
 
 from __future__ import annotations
@@ -101,6 +101,8 @@ class _Recording:
             return super()._calculate_scores(truth, predicted, *rest)  # type: ignore[misc]
         labels = truth[:]  # a lazy column becomes a list at once, an array stays one
         self._scored_now.append((labels, predicted))
+        if self.metadata.type == "Classification" and self.metadata.main_score == "accuracy":  # type: ignore[attr-defined]
+            return _accuracy(labels, predicted)
         return super()._calculate_scores(labels, predicted, *rest)  # type: ignore[misc]
 
     def _evaluate_subset(self, model: Any, data_split: Any, **options: Any) -> Any:
@@ -114,6 +116,13 @@ class _Recording:
 
     def _undersample_data(self, dataset: Any, experiment_num: int, idxs: list[int] | None = None) -> Any:
         return super()._undersample_data(ColumnsInMemory.of(dataset), experiment_num, idxs)  # type: ignore[misc]
+
+
+def _accuracy(truth: Any, predicted: Any) -> dict[str, float]:
+    """Return the main score alone: F1, precision and recall take as long as the fit, and nobody reads them."""
+    from sklearn.metrics import accuracy_score
+
+    return {"accuracy": accuracy_score(truth, predicted)}
 
 
 @contextmanager
