@@ -242,7 +242,7 @@ def _quiet(
     policy: DriftPolicy, p_value: float | None, evidence: Evidence | None, harm: Harm, *, is_watch: bool
 ) -> Conclusion:
     if p_value is None:
-        reason = "Nothing is wrong with the rows; they are too few for a test of drift."
+        reason = "Nothing is wrong with the rows themselves; whether they drift was not tested."
     elif is_watch and evidence is not None and not evidence.windows:
         ended = "the alarm has ended after windows in a row that look fine, and the evidence starts from nothing"
         reason = f"No change beyond chance: {ended}; p = {p_value:.2g} of this one alone."

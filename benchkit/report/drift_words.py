@@ -49,6 +49,8 @@ def _change(report: DriftReport) -> str:
     is_unsure = report.kind == "none" and report.evidence is not None
     if is_unsure and report.p_value is not None and report.p_value <= report.policy.false_alarms:
         return "this window differs, and no change is sure as yet"
+    if report.kind == "none" and report.p_value is None:
+        return "nothing is wrong with the rows, and drift was not tested"
     return KIND_WORDS[report.kind]
 
 

@@ -197,7 +197,7 @@ def test_the_policy_s_thresholds_are_used():
     ("options", "reason"),
     [
         ({"p": 0.5}, "No change beyond chance: p = 0.5, alarm at 0.01."),
-        ({"p": None}, "Nothing is wrong with the rows; they are too few for a test of drift."),
+        ({"p": None}, "Nothing is wrong with the rows themselves; whether they drift was not tested."),
         (
             {"p": 0.5, "harm": SAME},
             "No change beyond chance: p = 0.5, alarm at 0.01. The model is the same: mean cosine of canaries 1.00000.",

@@ -55,7 +55,8 @@ def test_a_window_that_differs_while_its_watch_waits_is_not_called_unchanged() -
 
 def test_what_a_window_lacks_is_left_out_of_the_headline() -> None:
     assert headline(drift_reports.bare()) == (
-        'OK: no change was found (12 rows of rows.parquet, against the baseline "support")'
+        "OK: nothing is wrong with the rows, and drift was not tested "
+        '(12 rows of rows.parquet, against the baseline "support")'
     )
     one = replace(drift_reports.bare(), window=WindowInfo("x", 1))
     assert "(1 row of x," in headline(one)
