@@ -345,7 +345,7 @@ def _cost_rule(metric: str, ratio: float) -> RuleResult:
 
 
 def check_of(seed: int, number: int, n_windows: int, baseline: BaselineInfo) -> DriftReport:
-    """Return the check of one day; from nine tenths of the windows on, the data have changed."""
+    """Return the check of one day, made since the baseline was; the data of the last tenth of the days have changed."""
     rng = np.random.default_rng([seed, 3, number])
     since = number - (n_windows - max(1, n_windows // 10))
     p_value = float(rng.uniform(0.02, 1)) if since < 0 else 1e-4
@@ -370,7 +370,7 @@ def check_of(seed: int, number: int, n_windows: int, baseline: BaselineInfo) -> 
         advice="Look at the new questions, and renew the baseline." if is_alarm else "Nothing needs to be done.",
         breaks_policy=is_alarm,
         p_value=p_value,
-        checked_at=(day + WINDOW + timedelta(minutes=1)).isoformat(),
+        checked_at=(datetime.fromisoformat(baseline.created) + timedelta(seconds=number)).isoformat(),
         statistics=tuple(
             StatisticResult(name, float(rng.random()), min(1.0, p_value * factor), 0.04, "of the distance between rows")
             for name, factor in (("centroid", 1.1), ("ridge_mahalanobis", 1.4), ("novelty", 2.0))

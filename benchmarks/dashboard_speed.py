@@ -9,6 +9,7 @@
     resident memory of the server after all of it                     at most 600 MiB
 
 An interaction is timed in the browser, from the key or the click until the page's script has run and a frame was drawn.
+A run that begins and ends between two of the page's updates never shows there; its WebSocket's frames tell that it was.
 Needs Debian's Chromium and Playwright.
 """
 
@@ -38,12 +39,17 @@ PARTS = {
     "Drift": ("evidence", "all windows", "canaries"),
 }
 FIRST_S, INTERACTION_S, MEMORY_MIB = 2.5, 0.3, 600
-# Starts the clock at the next key or click, and stops it when the script has run and the frame is drawn.
+LONGEST_S = 30
+# Starts the clock at the next key or click, and stops it when the script has run and the frame is drawn; `hasRun` tells
+# of a run that the page did not show.
 CLOCK = """
 () => {
   const app = document.querySelector('[data-testid="stApp"]');
   window.timed = new Promise(done => {
     let start = null, ran = false;
+    const drawn = then => requestAnimationFrame(() => requestAnimationFrame(then));
+    const stop = () => drawn(() => done(performance.now() - start));
+    window.hasRun = () => drawn(() => { if (!ran) stop(); });
     const begin = () => { start = start ?? performance.now(); };
     for (const kind of ['keydown', 'mousedown']) window.addEventListener(kind, begin, {capture: true, once: true});
     new MutationObserver((_, observer) => {
@@ -51,7 +57,7 @@ CLOCK = """
       ran = ran || state === 'running';
       if (start !== null && ran && state === 'notRunning') {
         observer.disconnect();
-        requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now() - start)));
+        stop();
       }
     }).observe(app, {attributes: true, attributeFilter: ['data-test-script-state']});
   });
@@ -67,13 +73,16 @@ def main() -> int:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=ARGUMENTS)
         first: list[float] = []
+        times: dict[str, list[float]] = {}
         for _ in range(options.starts):
             server = subprocess.Popen(command, cwd=options.folder, stdout=subprocess.PIPE, text=True)
             try:
                 assert server.stdout is not None
                 page = browser.new_page(viewport={"width": 1280, "height": 800})
+                ends = _Ends(page)
                 first.append(_first_page(page, server.stdout.readline().strip()))
-                times = _interactions(page, options.rounds)
+                for name, values in _interactions(page, ends, options.rounds).items():
+                    times.setdefault(name, []).extend(values)
                 memory = _memory_mib(server.pid)
                 page.close()
             finally:
@@ -81,6 +90,26 @@ def main() -> int:
                 server.wait(20)
         browser.close()
     return _told(first, times, memory)
+
+
+class _Ends:
+    """How many runs of its script a page was told the end of."""
+
+    def __init__(self, page: Any) -> None:
+        self.page, self.told = page, 0
+        page.on("websocket", lambda socket: socket.on("framereceived", self._received))
+
+    def _received(self, frame: str | bytes) -> None:
+        from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+
+        self.told += isinstance(frame, bytes) and ForwardMsg.FromString(frame).WhichOneof("type") == "script_finished"
+
+    def wait_for_another(self, before: int, action: str) -> None:
+        until = time.monotonic() + LONGEST_S
+        while self.told == before:
+            if time.monotonic() > until:
+                raise SystemExit(f"{action}: the page asked for no run within {LONGEST_S} s")
+            self.page.wait_for_timeout(5)
 
 
 def _first_page(page: Any, url: str) -> float:
@@ -102,14 +131,17 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _interactions(page: Any, rounds: int) -> dict[str, list[float]]:
+def _interactions(page: Any, ends: _Ends, rounds: int) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {}
 
     def timed(name: str, action: Callable[[], object]) -> None:
         page.wait_for_selector(READY)
         page.wait_for_timeout(400)
         page.evaluate(CLOCK)
+        before = ends.told
         action()
+        ends.wait_for_another(before, name)
+        page.evaluate("() => window.hasRun()")
         found.setdefault(name, []).append(page.evaluate("() => window.timed") / 1000)
 
     for turn in range(rounds):
