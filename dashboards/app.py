@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboards import board, login, place
+from dashboards import ahead, board, login, place
 from dashboards.bar import filter_bar, tell_unknown
 from dashboards.theme import ICON, PAGES, STYLE, TITLE
 
@@ -28,6 +28,7 @@ def main() -> None:
     if login.may_see():
         _draw()
         login.offer_logout()
+        ahead.load()
 
 
 def _draw() -> None:
