@@ -5,7 +5,8 @@
 
     python benchmarks/drift_power.py [--data ../shared/data] [--vectors DIR] [--baselines 10] [--windows 100] [--seed 0]
 
-Statistics, their weights and constants were chosen on the development scenarios, those of `--only mixes` among them.
+Statistics, their weights and constants were chosen on the development scenarios, those of `--only mixes` and
+`--only domains` among them.
 Held-out ones are looked at once after each choice; they are of other data (banking77, STS sentences), another
 direction, another mix. "mix" has a baseline of its own, 40 % commits, 30 % questions, 30 % news, and windows of 34, 33,
 33. banking77 is near a baseline that is 30 % questions to an assistant; "70-0-30" is one without those, added after the
@@ -41,6 +42,18 @@ MIXES: tuple[tuple[int, dict[str, float], tuple[float, ...]], ...] = (
     (10_000, {"hypothesis": 0.4, "pytest": 0.3, "other repositories": 0.3}, (0.34, 0.33, 0.33)),
     (5_000, dict.fromkeys(TOPICS, 0.25), (0.31, 0.23, 0.23, 0.23)),
     (12_000, {"clinc": 0.65, "news": 0.35}, (0.59, 0.41)),
+    (12_000, {"commits": 0.6, "news": 0.4}, (0.54, 0.46)),
+    (12_000, {"commits": 0.5, "clinc": 0.5}, (0.56, 0.44)),
+    (7_000, {"travel": 0.5, "work": 0.25, "talk": 0.25}, (0.44, 0.28, 0.28)),
+    (5_000, dict.fromkeys(("clinc", "sports", "pytest", "hypothesis"), 0.25), (0.31, 0.23, 0.23, 0.23)),
+    (8_000, {"clinc": 0.4, "business": 0.15, "sports": 0.15, "commits": 0.3}, (0.34, 0.17, 0.17, 0.32)),
+)
+# The same of new domains: rows of a baseline, its shares, and the new ones with theirs.
+DOMAINS: tuple[tuple[int, dict[str, float], dict[str, float]], ...] = (
+    (15_000, PLAIN, {"kitchen": 0.03, "oos": 0.04, "talk": 0.05, "travel": 0.04}),
+    (12_000, {"commits": 0.5, "work": 0.15, "talk": 0.15, "news": 0.2}, {"travel": 0.06}),
+    (12_000, {"commits": 0.5, "clinc": 0.3, "business": 0.07, "sci_tech": 0.07, "world": 0.06}, {"sports": 0.08}),
+    (15_000, {"clinc": 0.6, "commits": 0.4}, {"news": 0.03}),
 )
 ALL = (*STATISTICS, "combined")
 Window = Callable[[np.random.Generator], Vectors]
@@ -126,6 +139,16 @@ def other_mixes(streams: Streams, rng: np.random.Generator) -> dict[str, tuple[S
     return scenarios
 
 
+def other_domains(streams: Streams, rng: np.random.Generator) -> dict[str, tuple[Stand, Window]]:
+    """Return the scenarios of DOMAINS, each with a baseline of its own."""
+    scenarios = {}
+    for n_rows, shares, domains in DOMAINS:
+        stand = Stand(streams, shares, n_rows, rng)
+        for name, share in domains.items():
+            scenarios[f"dev   {'+'.join(shares)[:20]}, {share:.0%} {name}"] = stand, stand.with_new(name, share)
+    return scenarios
+
+
 def held_out(stand: Stand, even: Stand, plain: Stand) -> dict[str, Window]:
     return {
         "5 % banking77": stand.with_new("banking77", 0.05),
@@ -173,14 +196,15 @@ def main() -> int:
     parser.add_argument("--baselines", type=int, default=10)
     parser.add_argument("--windows", type=int, default=100, help="for each baseline and scenario (default 100)")
     parser.add_argument("--rows", type=int, default=15_000, help="of a baseline (default 15,000)")
-    parser.add_argument("--only", choices=("development", "mixes", "all"), default="all")
+    parser.add_argument("--only", choices=("development", "mixes", "domains", "all"), default="all")
     given = parser.parse_args()
     streams, started = load_streams(given.data, given.vectors), time.process_time()
     found: dict[str, list[list[float]]] = {}
     dead: list[float] = []
     rng = np.random.default_rng(given.seed)
+    others = {"mixes": other_mixes, "domains": other_domains}
     for _ in range(given.baselines):
-        scenarios = other_mixes(streams, rng) if given.only == "mixes" else usual(streams, given, rng)
+        scenarios = others[given.only](streams, rng) if given.only in others else usual(streams, given, rng)
         for name, (at, window) in scenarios.items():
             for _ in range(given.windows):
                 sums = sketch(at.reference, window(rng))

@@ -32,6 +32,8 @@ _SPAN_NAMES: Mapping[str, str] = {
 }
 _NARROW = 168  # two of them beside each other on a phone, in px
 _ALL_SUITES = ""  # a selectbox takes None for "nothing chosen yet"
+# Those of an address. The first one stands for "from the beginning", since a widget of days takes no end without one.
+_FIRST_DAY, _LAST_DAY = date(1900, 1, 1), date(2199, 12, 31)
 
 
 def chosen() -> Filters:
@@ -54,6 +56,12 @@ def choose(**changes: Any) -> Filters:
     return filters
 
 
+def choose_all(filters: Filters) -> None:
+    """Show what another address would, the bar included; in the callback of a control, before the bar is placed."""
+    _keep(filters)
+    _set_widgets(filters)
+
+
 def _keep(filters: Filters) -> None:
     st.session_state[_CHOSEN] = filters
     query = to_query(filters)
@@ -67,8 +75,8 @@ def _set_widgets(filters: Filters) -> None:
     st.session_state[_SUITE] = filters.suite or _ALL_SUITES
     st.session_state[_MODELS] = list(filters.models)
     st.session_state[_SPAN] = filters.span
-    days = [date.fromisoformat(day) for day in (filters.since, filters.until) if day]
-    st.session_state[_DATES] = tuple(days)
+    since = filters.since or (filters.until and _FIRST_DAY.isoformat())
+    st.session_state[_DATES] = tuple(date.fromisoformat(day) for day in (since, filters.until) if day)
 
 
 def filter_bar() -> Filters:
@@ -127,7 +135,10 @@ def _with(known: Sequence[str], *asked: str | None) -> tuple[str, ...]:
 
 
 def _dates() -> tuple[str | None, str | None]:
-    days = st.date_input("Days", value=[], key=_DATES, label_visibility="collapsed", width=_NARROW)
-    days = days if isinstance(days, tuple) else (days,)
+    # That the session has a tuple of them makes it a widget of two days.
+    st.session_state.setdefault(_DATES, ())
+    days: Any = st.date_input(
+        "Days", min_value=_FIRST_DAY, max_value=_LAST_DAY, key=_DATES, label_visibility="collapsed", width=_NARROW
+    )
     first, last = (*(day.isoformat() for day in days), None, None)[:2]
-    return first, last
+    return (None if first == _FIRST_DAY.isoformat() else first), last

@@ -273,6 +273,11 @@ def problems() -> tuple[str, ...]:
     return _kept_rows("problems", (), lambda board: board.problems())
 
 
+def caveat() -> str:
+    """Return what has to be said behind "there is none" where not all of the store was read; "" elsewhere."""
+    return " A part of the store can't be read: see the end of the page." if problems() else ""
+
+
 def suites() -> tuple[str, ...]:
     """Return the names of all suites that have something to show."""
     everything = Filters()

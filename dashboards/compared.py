@@ -13,7 +13,8 @@ from typing import Any
 
 import streamlit as st
 
-from benchkit.report import words
+from benchkit.errors import BenchkitError, UsageError
+from benchkit.report import warning_words, words
 from benchkit.report.charts.quality import CostAxis, quality_against, without_place
 from benchkit.report.charts.variants import variants_note
 from benchkit.report.cost_view import figure, over_budget
@@ -36,8 +37,8 @@ SHORT_COLUMNS: Mapping[str, str] = {
     "model": "model",
     "points": "mean",
     "interval": "95 % CI",
-    "p95_ms": "p95 ms",
-    "memory_mib": "memory MiB",
+    "p95_ms": "p95 (ms)",
+    "memory_mib": "memory (MiB)",
     "bytes_per_vector": "bytes/vector",
     "limits": "limits",
 }
@@ -48,9 +49,9 @@ LONG_COLUMNS: Mapping[str, str] = {
     "points": "mean",
     "interval": "95 % CI",
     "on_front": "front",
-    "p95_ms": "p95 ms",
+    "p95_ms": "p95 (ms)",
     "p95_interval": "95 % CI of p95",
-    "memory_mib": "memory MiB",
+    "memory_mib": "memory (MiB)",
     "bytes_per_vector": "bytes/vector",
     "dimension": "dimension",
     "parameters": "parameters",
@@ -60,6 +61,7 @@ LONG_COLUMNS: Mapping[str, str] = {
 _FORMATS = {"points": "%.1f", "p95_ms": "%.2f", "memory_mib": "%.0f", "parameters": "compact"}
 _LONGEST = 2000  # of a sentence
 _FEW = 3  # warnings that don't push everything else off the page
+_TRIES = 3  # comparisons that can't be read before a page gives up: each may be a file behind a slow server
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +83,37 @@ def picked() -> Picked | None:
     """Return the comparison that is asked for, or else the newest; None where none is of this choice.
 
     Raises:
-        UsageError: its document is damaged.
+        UsageError: neither it nor those before it can be read.
     """
     filters = chosen()
     rows = board.comparisons(filters)
     if not rows:
         return None
-    row = next((row for row in rows if row.key == filters.comparison), rows[-1])
-    note = "" if row is rows[-1] else f"This is not the newest comparison: that one is of {when(rows[-1].started)}."
+    meant = next((row for row in rows if row.key == filters.comparison), rows[-1])
+    row, comparison = readable(meant, rows)
+    is_older = row is meant and row is not rows[-1]
+    note = f"This is not the newest comparison: that one is of {when(rows[-1].started)}." if is_older else ""
     asked = Asked("comparison", filters.comparison, {row.key for row in rows}, f"the newest, of {when(row.started)}")
-    note = missing_sentence([asked]) or note
-    return Picked(row, board.comparison_of(row.key), rows, note)
+    return Picked(row, comparison, rows, missing_sentence([asked]) or note)
+
+
+def readable(row: ComparisonRow, rows: Sequence[ComparisonRow]) -> tuple[ComparisonRow, Comparison]:
+    """Return a comparison, or else the newest other one that can be read, and say that and why.
+
+    Raises:
+        UsageError: none of those that were tried can be read; says why the first one can't.
+    """
+    problem: BenchkitError | None = None
+    for one in [row, *(other for other in reversed(rows) if other is not row)][:_TRIES]:
+        try:
+            found = board.comparison_of(one.key)
+        except BenchkitError as exc:
+            problem = problem or exc
+            continue
+        if problem is not None:
+            place.unread(f"{problem}; shown instead: the comparison of {when(one.started)}")
+        return one, found
+    raise problem or UsageError("there is no comparison")
 
 
 def when(time: str) -> str:
@@ -174,6 +196,8 @@ def quality_chart(comparison: Comparison, cost: CostAxis, *, key: str) -> None:
     """Place quality against a cost, and what a reader of the picture must know: who isn't in it, and why."""
     drawn = quality_against(comparison, cost)
     place.chart(drawn, key=key, absent="No model has both a mean score and this cost.")
+    if drawn is not None:
+        st.caption(_signs_told(drawn.rows))
     if drawn is not None and any(row["aside"] for row in drawn.rows):
         st.caption("Models of exactly the same cost, such as variants that share a measurement, stand side by side.")
     if drawn is not None and (joins := variants_note(comparison.models)):
@@ -182,9 +206,20 @@ def quality_chart(comparison: Comparison, cost: CostAxis, *, key: str) -> None:
         st.caption(place.escaped(f"Not in the picture: {'; '.join(absent)}.", _LONGEST))
 
 
+def _signs_told(rows: Sequence[Row]) -> str:
+    """Return what the signs of the picture mean, of those that are in it; our own words."""
+    said = ["Diamond: the model to use."] if any(row["chosen"] for row in rows) else []
+    said.append("Blue, on the dashed line: no other model has a better mean for as little.")
+    if any(not (row["on_front"] or row["chosen"]) for row in rows):
+        said.append("Grey: another one has.")
+    if not all(row["keeps_budget"] for row in rows):
+        said.append("Hollow: breaks a limit.")
+    return " ".join([*said, "Bars: 95 % intervals."])
+
+
 def warned(comparison: Comparison) -> None:
     """Place what a reader of a comparison must know; open where it is little."""
-    found = words.warnings(comparison)
+    found = warning_words.warnings(comparison)
     if found:
         with st.expander(f"{words.counted(len(found), 'warning')} of this comparison", expanded=len(found) <= _FEW):
             for warning in found:

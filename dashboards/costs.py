@@ -26,13 +26,13 @@ OWN = "its own"  # of a model that knows no choice of engines
 PRICE = "price/per_million_tokens"
 # Column -> metric and heading with its unit.
 KEY_FIGURES: Mapping[str, tuple[str, str]] = {
-    "p50": ("latency/query/p50_ms", "p50 ms"),
-    "p95": (words.P95, "p95 ms"),
-    "p99": ("latency/query/p99_ms", "p99 ms"),
+    "p50": ("latency/query/p50_ms", "p50 (ms)"),
+    "p95": (words.P95, "p95 (ms)"),
+    "p99": ("latency/query/p99_ms", "p99 (ms)"),
     "texts": (TEXTS_PER_S, "texts/s"),
     "tokens": ("throughput/tokens_per_s", "tokens/s"),
-    "peak": (words.MEMORY, "peak MiB"),
-    "load": ("load/model_s", "load s"),
+    "peak": (words.MEMORY, "peak (MiB)"),
+    "load": ("load/model_s", "load (s)"),
 }
 
 
@@ -106,7 +106,9 @@ def noise_sentence(cost: CostReport) -> str:
         for found in cost.control
     ]
     who = words.plain(cost.control[0].candidate, 80)
-    return f"Noise floor: {who} against itself in a second process, {', '.join(said)}."
+    return (
+        f"Noise floor: {who} against itself in a second process, {', '.join(said)}. Differences of that size are noise."
+    )
 
 
 # ---------------------------------------------------------------- sizes and facts

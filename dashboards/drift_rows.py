@@ -19,7 +19,7 @@ from benchkit.report import words
 from benchkit.report.board_words import Standing
 from benchkit.report.drift_words import SEVERITY_WORDS, percent, region_name
 from benchkit.types.board import CheckRow
-from benchkit.types.drift import DriftPolicy, DriftReport, DriftSeverity, Harm
+from benchkit.types.drift import BaselineInfo, DriftPolicy, DriftReport, DriftSeverity, Harm
 from dashboards.place import Row, plain
 
 STANDINGS: dict[DriftSeverity, Standing] = {"ok": "good", "info": "info", "warn": "warning", "critical": "bad"}
@@ -207,7 +207,7 @@ def segment_rows(report: DriftReport) -> list[Row]:
     return [
         {
             "segment": found.segment,
-            "verdict": "■ drifts" if found.is_alarm else "● no alarm" if found.p_value is not None else "too few rows",
+            "verdict": "■ drifts" if found.is_alarm else "● no alarm" if found.p_value is not None else "not tested",
             "rows": found.rows,
             "p_value": found.p_value,
             "e_value": found.e_value,
@@ -219,12 +219,18 @@ def segment_rows(report: DriftReport) -> list[Row]:
 # ---------------------------------------------------------------- the command
 
 
-def check_command(report: DriftReport) -> str:
-    """Return the command that holds the same rows against the same baseline, under the same policy."""
+def check_command(report: DriftReport, *, is_single: bool = True) -> str:
+    """Return the command that holds the same rows against the same baseline, under the same policy.
+
+    Args:
+        is_single: Whether it was a check of its own: rows without times are then the last ones of their source.
+    """
     parts = ["benchkit drift check", shlex.quote(report.window.source)]
     parts.append(f"--baseline {shlex.quote(report.baseline.name)}")
     if span := _span(report.window.start, report.window.end):
         parts.append(f"--window {span}")
+    elif is_single and report.window.rows:
+        parts.append(f"--last {report.window.rows}")
     policy = report.policy
     if policy.false_alarms != _DEFAULT.false_alarms:
         parts.append(f"--false-alarms {policy.false_alarms:g}")
@@ -238,6 +244,13 @@ def check_command(report: DriftReport) -> str:
         parts.append("--keep-texts")
     if report.projection is not None and report.projection.layout:
         parts.append("--layout umap")
+    return plain(" ".join(parts), 2000)
+
+
+def canary_command(baseline: BaselineInfo) -> str:
+    """Return the command that makes a baseline anew with canaries out of its own source."""
+    parts = ["benchkit drift baseline renew", shlex.quote(baseline.name), "--from", shlex.quote(baseline.source)]
+    parts += ["--model", shlex.quote(baseline.model) if baseline.model else "MODEL", "--canary source"]
     return plain(" ".join(parts), 2000)
 
 

@@ -16,11 +16,13 @@ from benchkit.report.charts.projection import illustration, projection
 from benchkit.report.charts.regions import regions
 from benchkit.report.drift_json import render_drift_json
 from benchkit.types.board import CheckRow
-from benchkit.types.drift import ClusterChange, DriftReport
+from benchkit.types.drift import BaselineInfo, ClusterChange, DriftReport
 from dashboards import place
 from dashboards.choices import part
+from dashboards.compared import when
 from dashboards.drift_rows import (
     STANDINGS,
+    canary_command,
     check_command,
     harm_rows,
     has_texts,
@@ -32,6 +34,7 @@ from dashboards.filters import PLANES
 from dashboards.lists import bullets
 from dashboards.picks import mlflow_link
 from dashboards.place import escaped, plain
+from dashboards.theme import SAVES
 
 _LONGEST = 2000
 _REGIONS_OPENED = 12
@@ -40,8 +43,12 @@ _TOLD = 20  # notes and drivers
 _PCA, _UMAP = PLANES
 
 
-def show_window(row: CheckRow, report: DriftReport) -> None:
-    """Place everything that is known of a window."""
+def show_window(row: CheckRow, report: DriftReport, baseline: BaselineInfo) -> None:
+    """Place everything that is known of a window.
+
+    Args:
+        baseline: As it is now, without a time of its creation where it is gone; that of the report is as it was.
+    """
     place.sentence(drift_words.headline(report), STANDINGS[report.severity])
     place.sentence(f"Why: {report.reason}")
     place.sentence(f"What to do: {report.advice}")
@@ -54,7 +61,7 @@ def show_window(row: CheckRow, report: DriftReport) -> None:
     _projection(report)
     _segments(report)
     _notes(report)
-    _origin(row, report)
+    _origin(row, report, baseline)
 
 
 def _heading(text: str) -> None:
@@ -74,10 +81,8 @@ def _rows_themselves(report: DriftReport) -> None:
 
 def _statistics(report: DriftReport) -> None:
     _heading("Statistics")
-    least = report.policy.min_rows
-    absent = f"No test was made: the window has {words.counted(report.window.rows, 'row')}, and {least} are the fewest."
     if not report.statistics:
-        place.sentence(absent)
+        place.sentence(_untested(report))
         return
     place.chart(statistics(report), key="drift-statistics-chart")
     columns = {"statistic": "statistic", "p": "p", "effect": "effect size"}
@@ -93,12 +98,23 @@ def _statistics(report: DriftReport) -> None:
     )
 
 
+def _untested(report: DriftReport) -> str:
+    rows, least = report.window.rows, report.policy.min_rows
+    if rows < least:
+        return f"No test was made: the window has {words.counted(rows, 'row')}, and {least} are the fewest."
+    return f"No test was made of these rows{': the notes below say why' if report.notes else ''}."
+
+
 def _harm(report: DriftReport) -> None:
     _heading("Does it harm?")
     rows = harm_rows(report)
+    if not rows and report.baseline.n_canaries:
+        kept = f"{report.baseline.n_canaries:,}"
+        place.sentence(f"Not measured: the baseline has canaries ({kept}), and this check left them out.")
+        return
     if not rows:
         place.sentence("Not measured: there are neither canaries nor retrieval scores. To have canaries:")
-        place.command("benchkit drift baseline renew NAME --from SOURCE --model MODEL --canary source")
+        place.command(canary_command(report.baseline))
         return
     columns = {"measure": "measure", "now": "now", "before": "baseline", "limit": "limit", "verdict": "verdict"}
     place.table(rows, key="drift-harm", columns=columns, alt="What canaries and scores say")
@@ -135,6 +151,7 @@ def _regions(report: DriftReport) -> None:
     rows = region_rows(report)
     shown = {**columns, **{name: head for name, head in texts.items() if any(row[name] for row in rows)}}
     place.table(rows, key="drift-regions", columns=shown, alt="Regions that grew or shrank")
+    st.caption("z: how many standard errors lie between the two shares.")
     if not has_texts(report):
         place.sentence(
             "Texts of this window were not kept: that is off unless asked for, since they may be private. To see "
@@ -225,17 +242,18 @@ def _notes(report: DriftReport) -> None:
     bullets(report.notes, most=_TOLD)
 
 
-def _origin(row: CheckRow, report: DriftReport) -> None:
+def _origin(row: CheckRow, report: DriftReport, baseline: BaselineInfo) -> None:
     _heading("See it again")
-    place.sentence(_origin_words(row, report))
-    place.command(check_command(report))
+    place.sentence(f"{_origin_words(report)} {_again_words(report, baseline)}")
+    if baseline.created:
+        place.command(check_command(report, is_single=not row.stream))
     if row.stream:
         st.caption(
             "This window is of a watch, which decides by the evidence of all windows; a single check decides by its "
             "own p-value."
         )
     st.download_button(
-        "The report (JSON)",
+        f"{SAVES} The report (JSON)",
         data=lambda: render_drift_json(report).encode(),
         file_name=f"drift-{row.key}.json",
         mime="application/json",
@@ -246,12 +264,22 @@ def _origin(row: CheckRow, report: DriftReport) -> None:
     mlflow_link(row.address, row.run_id)
 
 
-def _origin_words(row: CheckRow, report: DriftReport) -> str:
+def _origin_words(report: DriftReport) -> str:
     base, window = report.baseline, report.window
     made = f" by {window.model}" if window.model else ""
     of = f" of {base.model}" if base.model else ""
-    times = "" if window.start else "; its rows have no times, so the command takes the whole source"
+    since = f", made {when(base.created)}" if base.created else ""
     return (
-        f"{words.counted(window.rows, 'row')}{made} of {window.source}, checked {report.checked_at}, against "
-        f"{words.counted(base.rows, 'row')}{of} of {base.source}, made {base.created}{times}. The same check again:"
+        f"{words.counted(window.rows, 'row')}{made} of {window.source}, checked {when(report.checked_at)}, against "
+        f"{words.counted(base.rows, 'row')}{of} of {base.source}{since}."
     )
+
+
+def _again_words(report: DriftReport, baseline: BaselineInfo) -> str:
+    if not baseline.created:
+        return "The baseline was deleted or can't be read, so the same check can't be made again."
+    if report.baseline.digest not in ("", baseline.digest):
+        return f"That baseline was renewed {when(baseline.created)}. The same rows against the one of now:"
+    if not report.window.start:
+        return "Its rows have no times, so the command takes the last ones of the source. The same check again:"
+    return "The same check again:"

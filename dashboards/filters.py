@@ -101,6 +101,11 @@ class Filters:
         back = SPANS.get(self.span)
         return (None if back is None else (today - timedelta(days=back)).isoformat()), None
 
+    def from_the_start(self) -> Filters:
+        """Return the same without a first day: how a thing stands at the end of a span may have begun before it."""
+        is_ended = self.span == DATES and self.until is not None
+        return replace(self, span=DATES if is_ended else ALL_TIME, since=None, until=self.until if is_ended else None)
+
 
 _PARTS = ("axis", "costs", "trend", "cells", "order", "slices", "decided")
 _TEXTS = ("suite", "comparison", "gate", "against", "other", "baseline", "task", "model", "item", *_PARTS)
@@ -131,10 +136,16 @@ def from_query(query: Query) -> Filters:
             found[key] = _read(key, values)
         except _Dropped as problem:
             dropped.append(f"{_quoted(key, values)} is left out: {problem}")
-    if found.get("span") == DATES and not (found.get("since") or found.get("until")):
+    if found.get("span") == DATES and (wrong := _wrong_days(found.get("since"), found.get("until"))):
         del found["span"]
-        dropped.append("span='dates' is left out: it needs since=YYYY-MM-DD or until=YYYY-MM-DD")
+        dropped.append(f"span='dates' is left out: {wrong}")
     return replace(Filters(**found), dropped=tuple(_few(dropped)))
+
+
+def _wrong_days(since: str | None, until: str | None) -> str:
+    if since is None and until is None:
+        return "it needs since=YYYY-MM-DD or until=YYYY-MM-DD"
+    return f"{since} is after {until}" if since and until and since > until else ""
 
 
 def to_query(filters: Filters) -> dict[str, list[str]]:

@@ -73,8 +73,8 @@ def cents(change: float | None) -> str:
 def champion_row(row: ChampionRow) -> Row:
     """Return a promotion as a list shows it."""
     forced = "forced" if row.forced else "" if row.gate_verdict == "" else f"gate: {row.gate_verdict}"
-    registry = "yes" if row.is_present else "no longer"
-    return {"when": minute(row.promoted_at), "how": forced, "in_registry": registry, **asdict(row)}
+    present = "yes" if row.is_present else "no longer"
+    return {"when": minute(row.promoted_at), "how": forced, "champion": present, **asdict(row)}
 
 
 def alarm_row(row: CheckRow) -> Row:

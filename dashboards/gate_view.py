@@ -18,6 +18,7 @@ from dashboards.gate_rows import gate_standing, item_rows, minute, rule_rows, sl
 from dashboards.lists import bullets
 from dashboards.picks import mlflow_link
 from dashboards.place import escaped, plain
+from dashboards.theme import SAVES
 
 _LONGEST = 2000
 _RULE_COLUMNS = {
@@ -125,7 +126,7 @@ def _origin(row: GateRow, report: GateReport) -> None:
         place.sentence("The command that runs this gate again:")
         place.command(plain(report.command, _LONGEST))
     st.download_button(
-        "The gate (JSON)",
+        f"{SAVES} The gate (JSON)",
         data=lambda: render_gate_json(report).encode(),
         file_name="gate.json",
         mime="application/json",

@@ -210,7 +210,7 @@ def _answer(one: _Listed, at: int, model: str, why: str) -> None:
         _told("Found", ["what was expected"], why)
         return
     is_list = answer is not None and len(answer.found) > 1
-    what = "Found, best first; ✓ is what was expected" if is_list else "Found"
+    what = "Found, best first, with its similarity; ✓ is what was expected" if is_list else "Found"
     _told(what, _number(one, at + 1) or (found_lines(answer) if answer else []), why)
 
 

@@ -21,7 +21,7 @@ import streamlit as st
 
 from benchkit.errors import BenchkitError
 from benchkit.report.charts.base import DARK, LIGHT, Chart, themed
-from dashboards.theme import SIGNS, UNREAD, Kind
+from dashboards.theme import SAVES, SIGNS, UNREAD, Kind
 
 Row = Mapping[str, Any]
 Picked = Callable[[Sequence[Row]], None]
@@ -32,9 +32,12 @@ _TABLE_ROWS = 10
 # Controls, and what turns the direction of the text that follows.
 _HARMFUL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _PUNCTUATION = re.compile(r"""[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~]""")
-# What Streamlit makes links, arrows and pictures of although every sign is escaped; a word joiner, which nobody sees,
-# keeps it from that.
-_MADE_MORE = re.compile(r"(?<=:)(?=[^\W\d]|[_/])|(?<=[wW])(?=\.)|(?<=@)(?=\S+\.)|(?<=[-<>=])(?=[-<>=])")
+# What Streamlit makes links, arrows and pictures of although every sign is escaped, and the hyphens of a date, at which
+# a narrow window would break it; a word joiner, which nobody sees, keeps them from that.
+_MADE_MORE = re.compile(
+    r"(?<=:)(?=[^\W\d]|[_/])|(?<=[wW])(?=\.)|(?<=@)(?=\S+\.)|(?<=[-<>=])(?=[-<>=])"
+    r"|(?<=\d{4}-)(?=\d\d-\d\d)|(?<=\d{4}-\d\d-)(?=\d\d)"
+)
 _WORD_JOINER = "\u2060"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -96,7 +99,12 @@ def problems_told() -> Iterator[None]:
     try:
         yield
     except BenchkitError as problem:
-        st.error(escaped(str(problem), limit=5000), icon=UNREAD)
+        unread(str(problem))
+
+
+def unread(why: str) -> None:
+    """Say what can't be read; `benchkit dashboard --check` ends with 1 for it."""
+    st.error(escaped(why, limit=5000), icon=UNREAD)
 
 
 # ---------------------------------------------------------------- rows
@@ -152,7 +160,10 @@ def _joined(value: object) -> str:
 
 
 def _shown(value: object) -> object:
-    return value if value is None or isinstance(value, bool | int | float) else plain(_joined(value))
+    """Return what a cell shows; a yes is a tick, since a box would look as if it could be ticked."""
+    if isinstance(value, bool):
+        return "✓" if value else ""
+    return value if value is None or isinstance(value, int | float) else plain(_joined(value))
 
 
 def web_address(value: object) -> str | None:
@@ -216,7 +227,7 @@ def table(
 def download(rows: Sequence[Row], *, key: str, label: str = "Download CSV") -> None:
     """Place a button that saves the rows; the file is made when it is clicked."""
     st.download_button(
-        label,
+        f"{SAVES} {label}",
         data=lambda: csv_of(rows).encode("utf-8-sig"),
         file_name=f"{key}.csv",
         mime="text/csv",

@@ -7,6 +7,7 @@ Comparison, task ── score_rows ──> one flat row for each model, best fir
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from benchkit.report import words
@@ -16,6 +17,7 @@ from benchkit.types.result import CellResult
 from dashboards.place import Row
 
 ABSENT = "not known"
+_DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{5,}\b")  # its beginning tells it from others
 
 
 def task_cells(comparison: Comparison, task: str) -> list[ScoredCell]:
@@ -77,7 +79,7 @@ def rank_words(comparison: Comparison, task: str, cell: CellResult) -> str:
 
 
 def task_facts(comparison: Comparison, task: str) -> list[Row]:
-    """Return what its cells say of a task; more than one value where they differ."""
+    """Return what its cells say of a task, for a reader and in full; more than one value where they differ."""
     cells = [scored.result for scored in task_cells(comparison, task)]
     facts = {
         "type": (cell.type for cell in cells),
@@ -88,9 +90,10 @@ def task_facts(comparison: Comparison, task: str) -> list[Row]:
         "data digest": (cell.data_digest for cell in cells),
         "data set revision": (cell.dataset_revision for cell in cells),
     }
-    return [{"what": name, "value": _together(found)} for name, found in facts.items() if name != "limited to" or any(
+    told = {name: _together(found) for name, found in facts.items() if name != "limited to" or any(
         cell.limited for cell in cells
-    )]  # fmt: skip
+    )}  # fmt: skip
+    return [{"what": name, "shown": _DIGEST.sub(r"\1…", value), "value": value} for name, value in told.items()]
 
 
 def _together(found: Iterable[object]) -> str:

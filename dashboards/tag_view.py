@@ -17,6 +17,7 @@ from benchkit.report.charts.tasks import CHART_VALUES, slices, tag_chart
 from benchkit.report.view import reference, summaries
 from benchkit.types.tags import KeptTags
 from dashboards import board, place
+from dashboards.asked import Asked, tell
 from dashboards.bar import chosen
 from dashboards.choices import part
 from dashboards.compared import Picked
@@ -40,7 +41,11 @@ def show_slices(found: Picked, task: str) -> None:
     keys = _keys(tags)
     shown = labels(keys, _NAME)
     names = {_PARTS: "by split and subset", **{key: escaped(f"by {shown[key]}") for key in keys}}
-    tag = part("Slices", names, _PARTS, field="slices", key="tasks-slices-by") if keys else _PARTS
+    if keys:
+        tag = part("Slices", names, _PARTS, field="slices", key="tasks-slices-by")
+    else:
+        tag = _PARTS
+        tell(Asked("slices", chosen().slices, (), names[_PARTS]))
     if tag == _PARTS:
         drawn = slices(found.comparison, task)
         place.chart(drawn, key="tasks-slices", absent="It has one split and subset, so no slices.")

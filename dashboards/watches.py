@@ -9,7 +9,8 @@ said how production is today, so they stand in the order of their windows.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from benchkit.report.production_words import time_of
 from benchkit.types.board import CheckRow
@@ -50,6 +51,20 @@ def checked(filters: Filters) -> list[tuple[BaselineInfo, Sequence[CheckRow]]]:
 def _in_order(rows: Sequence[CheckRow]) -> Sequence[CheckRow]:
     singles = sorted((row for row in rows if not row.stream), key=lambda row: time_of(row.at))
     return [*(row for row in rows if row.stream), *singles]
+
+
+def whole(watch: Watch, filters: Filters) -> Watch:
+    """Return the same watch from its first window on, also where the time that is shown begins later."""
+    every = watches(checked(filters.from_the_start()))
+    key = watch.rows[-1].key
+    return next((found for found in every if key in {row.key for row in found.rows}), watch)
+
+
+def opening(row: CheckRow, filters: Filters) -> Filters:
+    """Return what shows a window, also one from before the time that is shown."""
+    since, _ = filters.bounds(datetime.now(UTC).date())
+    shown = filters.from_the_start() if since is not None and row.at < since else filters
+    return replace(shown, baseline=row.baseline, window=row.key)
 
 
 def watches(found: Sequence[tuple[BaselineInfo, Sequence[CheckRow]]]) -> list[Watch]:

@@ -1,6 +1,7 @@
 """Why a quality rule failed: its tasks, their slices, and the items that lost most, with both models' answers.
 
-failed rules ── worst tasks ── item_losses ── the ten that lost most ── answer_items (vectors are in the cache)
+failed rules ── worst tasks, those of a slice cut to its items ── item_losses ── the ten that lost most
+                                                           answer_items (vectors are in the cache) ──┴──> Explanation
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from benchkit.api.gate_request import Pair
 from benchkit.api.request import Prepared
 from benchkit.errors import BenchkitError
 from benchkit.gate.quality import lost_items, task_change
-from benchkit.gate.slices import slice_losses, tasks_of_slice
+from benchkit.gate.slices import cut_to_slice, slice_losses, stream_of
 from benchkit.measure.bootstrap import DrawsScores
 from benchkit.runner.answers import answer_items
 from benchkit.runner.run import PlannedModel, open_encoder
@@ -58,9 +59,9 @@ def explain(
     # A task's own rule says more than the mean, which fails through its tasks.
     for rule in sorted(failed, key=lambda rule: not rule.id.startswith("quality/task:")):
         known = {explanation.task for explanation in found}
-        for task in _tasks(rule, candidate, baseline):
-            if task not in known and len(found) < _MOST_TASKS:
-                found.append(_explanation(candidate, baseline, rule, task, draw, answers))
+        for lost in _tasks(rule, candidate, baseline):
+            if lost.task not in known and len(found) < _MOST_TASKS:
+                found.append(_explanation(lost, rule, draw, answers))
     return tuple(found)
 
 
@@ -98,15 +99,34 @@ def _speaker(prepared: Prepared, planned: PlannedModel | None, vectors: VectorSt
         return None  # the losses stand without the texts
 
 
-def _tasks(rule: RuleResult, candidate: Scored, baseline: Scored) -> list[str]:
-    """Return the tasks of a rule that lost, the worst first."""
+@dataclass(frozen=True, slots=True)
+class _LostTask:
+    """A task under both models, whole or cut to the slice of a rule.
+
+    Attributes:
+        stream: Key of the random numbers of a slice; None of the whole task.
+    """
+
+    task: str
+    candidate: Scored
+    baseline: Scored
+    stream: str | None = None
+
+    @property
+    def change(self) -> float:
+        return _change(self.candidate, self.baseline, self.task)
+
+
+def _tasks(rule: RuleResult, candidate: Scored, baseline: Scored) -> list[_LostTask]:
+    """Return the tasks of a rule that lost, the worst first; of a slice they lost on its items."""
     if rule.id.startswith("quality/task:"):
-        return [rule.on]
+        return [_LostTask(rule.on, candidate, baseline)]
     names = [cell.task for cell in candidate.cells if cell.items]
+    found = [_LostTask(name, candidate, baseline) for name in names]
     if rule.id.startswith("quality/slice:"):
-        names = [name for name in names if name in tasks_of_slice(candidate, rule.on)]
-    changes = {name: _change(candidate, baseline, name) for name in names}
-    return [name for name in sorted(names, key=lambda name: changes[name]) if changes[name] < 0][:_TASKS_OF_A_RULE]
+        cuts = {name: cut_to_slice(candidate, baseline, name, rule.on) for name in names}
+        found = [_LostTask(name, *cut, stream_of(name, rule.on)) for name, cut in cuts.items() if cut is not None]
+    return [lost for lost in sorted(found, key=lambda lost: lost.change) if lost.change < 0][:_TASKS_OF_A_RULE]
 
 
 def _change(candidate: Scored, baseline: Scored, task: str) -> float:
@@ -116,15 +136,9 @@ def _change(candidate: Scored, baseline: Scored, task: str) -> float:
     return new.main_score - old.main_score
 
 
-def _explanation(
-    candidate: Scored,
-    baseline: Scored,
-    rule: RuleResult,
-    task: str,
-    draw: DrawsScores,
-    answers: Answers | None,
-) -> Explanation:
-    change = task_change(candidate, baseline, task, draw=draw)
+def _explanation(where: _LostTask, rule: RuleResult, draw: DrawsScores, answers: Answers | None) -> Explanation:
+    task, candidate, baseline = where.task, where.candidate, where.baseline
+    change = task_change(candidate, baseline, task, draw=draw, stream=where.stream)
     lost = lost_items(candidate, baseline, task)
     wanted: dict[str, list[str]] = {}
     for item in lost:

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 
 from benchkit.api.gate_explain import explain
 from benchkit.api.gate_request import (
@@ -24,6 +26,7 @@ from benchkit.errors import UsageError
 from benchkit.gate.comparable import check_comparable
 from benchkit.gate.cost import judge_cost
 from benchkit.gate.cost_ratio import stored_session
+from benchkit.report.cost_view import session_words
 from benchkit.runner.draw_cache import DrawCache
 from benchkit.settings import Settings
 from benchkit.store.uri import DATABASE_NAME
@@ -54,6 +57,7 @@ def run_stored(request: GateRequest) -> GateRun:
     quality = judge_scores(candidate, baseline, policy, settings)
     failed = [rule for rule in quality[0] if rule.verdict == "fail"]
     explanations = explain(candidate, baseline, failed, draw=DrawCache(settings.cache_dir))
+    costs = _stored_costs(candidate, baseline, policy, request)
     report = judge(
         candidate,
         baseline,
@@ -61,8 +65,8 @@ def run_stored(request: GateRequest) -> GateRun:
         request=request,
         started=started,
         device="cpu",
-        findings=Findings(cost=_stored_costs(candidate, baseline, policy, request), explanations=explanations),
-        notes=(*where, *notes),
+        findings=Findings(cost=costs, explanations=explanations),
+        notes=(*where, *notes, *_when_measured(candidate, costs)),
         quality=quality,
     )
     return GateRun(report, candidate, settings, _tracking_uri(request, settings))
@@ -114,3 +118,11 @@ def _stored_costs(candidate: Scored, baseline: Scored, policy: Policy, request: 
         return judge_cost([], name, "", policy.cost, why_none=why_none, must_judge=not policy.is_default)
     session, label = found
     return judge_cost([session], name, label, policy.cost)
+
+
+def _when_measured(candidate: Scored, costs: Sequence[RuleResult]) -> tuple[str, ...]:
+    """Say which session the costs are of: its machine need not be this one."""
+    if candidate.cost is None or all(rule.candidate is None for rule in costs):
+        return ()
+    where = session_words(replace(candidate.cost, from_cache=False, control=())).rstrip(".")
+    return (f"{where}: measured on {candidate.cost.measured_at[:10]}, and nothing was measured for this gate",)

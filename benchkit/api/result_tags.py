@@ -3,8 +3,8 @@
     KeptTags of each task ──┐
     cells with their items ─┴─ the same items? ──> {(task, "split/subset"): {key: array of text (n,)}}
 
-A task has no entry where not all of its tags are known: an older benchkit made its cell, or some keys were left out.
-Its items could then be part of any slice, which a gate says (gate.quality_targets) instead of leaving them out.
+A task has no entry where an older benchkit made its cell: its items could be part of any slice. Where some keys were
+left out, so could its items of any slice by these. A gate says so (gate.quality_targets) instead of leaving them out.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def result_tags(cells: Sequence[CellResult], kept: Sequence[KeptTags], *, source
     Raises:
         UsageError: tags of other items, from another comparison.
     """
-    by_task = {one.task: one for one in kept if not one.tags.left_out}
+    by_task = {one.task: one for one in kept}
     found: dict[tuple[str, str], Mapping[str, NDArray[np.str_]]] = {}
     for cell in cells:
         tags = by_task.get(cell.task)
@@ -38,6 +38,11 @@ def result_tags(cells: Sequence[CellResult], kept: Sequence[KeptTags], *, source
         _check_items(cell, tags, source)
         found |= {(cell.task, _place(part)): _columns(cell, part, tags) for part in cell.items}
     return found
+
+
+def keys_left_out(kept: Sequence[KeptTags]) -> Mapping[str, tuple[str, ...]]:
+    """Return by task why some of its keys are not among its tags; tasks with all of them are not there."""
+    return {one.task: one.tags.left_out for one in kept if one.tags.left_out}
 
 
 def _check_items(cell: CellResult, tags: KeptTags, source: str) -> None:

@@ -163,7 +163,7 @@ def _is_result(path: Path) -> bool:
 
 def _from_result(path: Path, model: str | None) -> Scored:
     from benchkit.api.record import COSTS, ITEMS, TAGS
-    from benchkit.api.result_tags import result_tags
+    from benchkit.api.result_tags import keys_left_out, result_tags
     from benchkit.report.json_form import from_dict
     from benchkit.store.cost_samples import read_cost_samples
     from benchkit.store.items import read_items
@@ -181,4 +181,5 @@ def _from_result(path: Path, model: str | None) -> Scored:
     samples = read_cost_samples(costs) if costs.is_file() else None
     scored = scored_from_comparison(comparison, read_items(items), model=model, source=str(path), samples=samples)
     kept = read_tags(tags) if tags.is_file() else ()
-    return replace(scored, tags=result_tags(scored.cells, kept, source=str(path)))
+    found = result_tags(scored.cells, kept, source=str(path))
+    return replace(scored, tags=found, left_out=keys_left_out(kept))

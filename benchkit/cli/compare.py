@@ -19,8 +19,8 @@ from benchkit.cli.options import (
     STDOUT,
     baseline_option,
     check_targets,
+    cost_option,
     json_option,
-    level_option,
     machine_options,
     quiet_option,
     seed_option,
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 @click.option("--html", "html_path", type=FILE, metavar="PATH", help="Write the report as one HTML file.")
 @tracking_options(store="MLflow store: sqlite:///..., http://..., postgresql://...", recorded="comparison")
 @machine_options
-@level_option("--cost")
+@cost_option
 @click.option("--no-cost", is_flag=True, help="Do not measure latency, throughput and memory.")
 @budget_options
 @click.option(

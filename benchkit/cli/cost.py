@@ -16,8 +16,9 @@ from benchkit.cli.options import (
     STDOUT,
     baseline_option,
     check_targets,
+    cost_option,
+    earlier_names,
     json_option,
-    level_option,
     machine_options,
     quiet_option,
     seed_option,
@@ -52,11 +53,11 @@ class Numbers(click.ParamType[tuple[float, ...]]):
         return numbers
 
 
-@click.command("cost")
+@click.command("cost", context_settings=earlier_names(level="cost"))
 @click.argument("models", nargs=-1, metavar="MODEL...")
 @suite_option("Suite whose texts are encoded")
 @baseline_option
-@level_option("--level")
+@cost_option
 @click.option("--refresh", is_flag=True, help="Measure again what was measured on this machine before.")
 @click.option("--against", type=click.Path(path_type=Path), metavar="RESULT.json", help="Show stored costs beside.")
 @click.option("--load", "is_load", is_flag=True, help="Open-loop load instead: requests arrive whatever is under way.")
@@ -72,7 +73,7 @@ def command(
     models: tuple[str, ...],
     suite: str | None,
     baseline: str | None,
-    level: CostLevel | None,
+    cost: CostLevel | None,
     refresh: bool,
     against: Path | None,
     is_load: bool,
@@ -107,7 +108,7 @@ def command(
         track=False,
         seed=seed,
         engine=engine,
-        cost=level or "quick",
+        cost=cost or "quick",
         command=command_line(),
     )
     with ends_at_once():

@@ -197,6 +197,13 @@ def _command_line(request: Request, port: int) -> list[str]:
         # both themes would leave no dark one.
         "theme.light.primaryColor": "#0072B2",
         "theme.dark.primaryColor": "#56B4E9",
+        # The grounds and inks of the reports, which the charts are made for (benchkit.report.charts.base).
+        "theme.light.backgroundColor": "#ffffff",
+        "theme.light.secondaryBackgroundColor": "#f4f7fa",
+        "theme.light.textColor": "#1b2430",
+        "theme.dark.backgroundColor": "#14191f",
+        "theme.dark.secondaryBackgroundColor": "#1c232b",
+        "theme.dark.textColor": "#e6ebf1",
     }
     flags = [f"--{name}={value}" for name, value in options.items()]
     flags += [f"--server.allowedHosts={host}" for host in request.hosts]

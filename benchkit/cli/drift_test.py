@@ -13,7 +13,7 @@ import click
 from benchkit.cli.console import say
 from benchkit.cli.drift_options import columns_of, source_options
 from benchkit.cli.interrupt import ends_in_order
-from benchkit.cli.options import STDOUT, check_targets, json_option, quiet_option
+from benchkit.cli.options import STDOUT, check_targets, earlier_names, json_option, quiet_option
 from benchkit.errors import EXIT_DRIFT, EXIT_OK
 from benchkit.sources.words import shown_place
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 
 
-@click.command("test")
+@click.command("test", context_settings=earlier_names(alpha="false-alarms"))
 @click.argument("reference")
 @click.argument("current")
 @click.option(
@@ -33,7 +33,7 @@ SCHEMA_VERSION = 1
     "--rows", type=click.IntRange(5), default=2000, show_default=True, metavar="N", help="Drawn of each source."
 )
 @click.option(
-    "--alpha",
+    "--false-alarms",
     type=click.FloatRange(0.001, 1, max_open=True),
     default=0.05,
     show_default=True,
@@ -56,7 +56,7 @@ def command(
     current: str,
     methods: tuple[str, ...],
     rows: int,
-    alpha: float,
+    false_alarms: float,
     seed: int,
     json_path: str | None,
     query: str | None,
@@ -83,7 +83,7 @@ def command(
                 current=current,
                 methods=methods,
                 rows=rows,
-                alpha=alpha,
+                alpha=false_alarms,
                 columns=columns_of(columns),
                 dimension=dimension,
                 query=query,

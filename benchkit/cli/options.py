@@ -34,12 +34,13 @@ def json_option(what: str) -> Callable[[Command], Command]:
     return click.option("--json", "json_path", metavar="PATH|-", help=f"Write the {what} as JSON (schema_version 1).")
 
 
-def level_option(name: str) -> Callable[[Command], Command]:
-    """Add how thoroughly costs are measured, under a name of the command's own."""
-    levels = ("quick", "full")
-    return click.option(
-        name, type=click.Choice(levels), metavar="|".join(levels), help="How thoroughly costs are measured [quick]."
-    )
+def earlier_names(**now: str) -> dict[str, Any]:
+    """Return settings of a command whose options are still found under earlier names, of which no help tells.
+
+    Args:
+        now: What an option of this name is called now, both without dashes.
+    """
+    return {"token_normalize_func": lambda name: now.get(name, name)}
 
 
 def tracking_options(*, store: str, recorded: str) -> Callable[[Command], Command]:
@@ -50,6 +51,14 @@ def tracking_options(*, store: str, recorded: str) -> Callable[[Command], Comman
         return click.option("--tracking-uri", metavar="URI", help=store)(no_track(command))
 
     return add
+
+
+def cost_option(command: Command) -> Command:
+    """Add --cost, how thoroughly costs are measured, which a command gets as `cost`."""
+    levels = ("quick", "full")
+    return click.option(
+        "--cost", type=click.Choice(levels), metavar="|".join(levels), help="How thoroughly costs are measured [quick]."
+    )(command)
 
 
 def machine_options(command: Command) -> Command:

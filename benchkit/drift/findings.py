@@ -16,9 +16,9 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.special import bdtrc
+from scipy.special import bdtrc, pdtr
 
-from benchkit.drift.health import Health
+from benchkit.drift.health import SAMPLE, Health
 from benchkit.drift.precision import FULL_BITS, NAMES, Precision
 from benchkit.drift.row_facts import DTYPES
 from benchkit.types.drift import ChangeKind, DriftPolicy, DriftSeverity, HealthFinding
@@ -34,6 +34,8 @@ _DEAD_GROWTH = 100.0
 # 0.2 there, and a rotated or another model's space 1.
 _DEAD_MODEL = 0.3
 _LOW_VOLUME = 0.2
+# Chance of so few rows where that many are usual: a tenth of a window in a thousand, as a watch states.
+_FEW_BY_CHANCE = 1e-4
 _EPSILONS = np.array([2.0**-10, 2.0**-23, 2.0**-52, 2.0**-6, 2.0**-6])  # rounding of each of DTYPES
 _INTEGERS = np.array([False, False, False, True, True])
 _COARSE = np.array([True, False, False, True, True])  # fewer bits than a float32: `_stored` tells of them
@@ -91,10 +93,15 @@ def _broken(window: Health, policy: DriftPolicy) -> Iterator[HealthFinding]:
             yield HealthFinding(name, "critical", "pipeline", share, policy.max_bad_share, sentence)
 
 
+def is_silence_news(usual: float) -> bool:
+    """Return whether a window without rows is no chance where that many are usual (Poisson): ten and more."""
+    return usual > 0 and bool(pdtr(0, usual) < _FEW_BY_CHANCE)
+
+
 def _volume(window: Health, usual: float | None) -> Iterator[HealthFinding]:
     if usual is None and window.rows == 0:
         yield HealthFinding("volume", "warn", "pipeline", 0.0, 0.0, "The window has no rows at all.")
-    if usual is not None and window.rows < _LOW_VOLUME * usual:
+    if usual is not None and window.rows < _LOW_VOLUME * usual and pdtr(window.rows, usual) < _FEW_BY_CHANCE:
         sentence = f"The window has {window.rows:,} rows; such a window usually has about {usual:,.0f}."
         yield HealthFinding("volume", "warn", "pipeline", float(window.rows), float(usual), sentence)
 
@@ -204,7 +211,10 @@ def _flood(window: Health, baseline: Health) -> Iterator[HealthFinding]:
     found = window.commonest / window.good
     before = baseline.commonest / baseline.good if baseline.good else 0.0
     if window.commonest >= _FLOOD_ROWS and found > max(_FLOOD_SHARE, _FLOOD_GROWTH * before):
-        sentence = f"One vector fills {_percent(found)} of the rows; the baseline's commonest fills {_percent(before)}."
+        about = "about " if len(window.hashes) >= SAMPLE else ""
+        sentence = (
+            f"One vector fills {about}{_percent(found)} of the rows; the baseline's commonest fills {_percent(before)}."
+        )
         yield HealthFinding("duplicates", "critical" if found >= 0.5 else "warn", "pipeline", found, before, sentence)
 
 

@@ -22,6 +22,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from benchkit.drift.soft_distance import soft_squares, width_of
+
 Floats = NDArray[np.float32] | NDArray[np.float64]
 Single = NDArray[np.float32]
 
@@ -53,8 +55,9 @@ class Frame:
         dead: (z, d) orthonormal directions without variance; `n_dead` counts also those that aren't kept.
         centroids: (k, d), centred, float16; float32 where that can't hold them.
         merges: (k - 1, 2) which two clusters become one, step by step; the joined one keeps the first's number.
-        edges: Of novelty, the squared distance to the nearest centroid, rising. Not by that centroid's own spread: on
-            MiniLM that made a new topic in 5 % of 500 rows a shift of 1.4 standard errors; the plain distance 3.1.
+        edges: Of novelty, the squared distance from the centroids (soft_distance.py), rising. Not by their own spread:
+            on MiniLM that made a new topic in 5 % of 500 rows a shift of 1.4 standard errors; the plain distance 3.1.
+        width: Of that distance.
         radius: Largest distance of a baseline row from the mean; farther rows are drawn in to it.
         log_norm, norm_scale: Middle and spread of the log of a row's norm.
     """
@@ -69,6 +72,7 @@ class Frame:
     centroids: NDArray[np.float16] | Single
     merges: NDArray[np.int16]
     edges: Single
+    width: float
     radius: float
     log_norm: float
     norm_scale: float
@@ -116,7 +120,8 @@ def fit_frame(rows: Single, held: Single, rng: np.random.Generator) -> Frame:
     dead, n_dead = _dead(vectors[:, ~live], other, floor)
     centroids = _centroids(centred, rng)
     nearest, _ = _nearest(centred, centroids)
-    _, novel = _nearest(other, centroids)
+    radius = _farthest(other)
+    width = width_of(_nearest(other, centroids)[1], radius)
     log_norm, norm_scale = _norms(held)
     quadratic = _ends(len(directions), N_QUADRATIC)
     watched = directions[quadratic].astype(np.float32) * scales[quadratic, None]
@@ -130,8 +135,9 @@ def fit_frame(rows: Single, held: Single, rng: np.random.Generator) -> Frame:
         n_dead=n_dead,
         centroids=centroids,
         merges=_tree(centroids.astype(np.float64), np.bincount(nearest, minlength=len(centroids))),
-        edges=_edges(novel),
-        radius=_farthest(other),
+        edges=_edges(soft_squares(other, centroids, width)),
+        width=width,
+        radius=radius,
         log_norm=log_norm,
         norm_scale=norm_scale,
     )
@@ -151,7 +157,6 @@ def frame_of_part(frame: Frame, known: Single, held: Single) -> Frame:
     counts = np.bincount(nearest, minlength=len(frame.centroids))
     used = np.sort(np.argsort(-counts, kind="stable")[: max(2, int((counts >= ROWS_OF_PART).sum()))])
     centroids = frame.centroids[used]
-    _, novel = _nearest(other, centroids)
     log_norm, norm_scale = _norms(held)
     watched = np.square(other @ frame.basis[frame.quadratic].T).mean(axis=0)
     return replace(
@@ -160,7 +165,7 @@ def frame_of_part(frame: Frame, known: Single, held: Single) -> Frame:
         variances=np.maximum(watched, DEAD_VARIANCE * frame.variances).astype(np.float32),
         centroids=centroids,
         merges=_tree(centroids.astype(np.float64), counts[used]),
-        edges=_edges(novel),
+        edges=_edges(soft_squares(other, centroids, frame.width)),
         radius=_farthest(other),
         log_norm=log_norm,
         norm_scale=norm_scale,

@@ -301,6 +301,16 @@ def finite_rows(vectors: NDArray[np.generic]) -> NDArray[np.bool_]:
     return np.concatenate([np.ones(0, np.bool_), *(row_lengths(chunk)[1] for chunk in chunks(vectors))])
 
 
+def good_rows(vectors: NDArray[np.generic]) -> NDArray[np.bool_]:
+    """Return which rows are finite and not zero: (n,).
+
+    Raises:
+        ValueError: as `measure_health`.
+    """
+    check_vectors(vectors)
+    return np.concatenate([np.ones(0, np.bool_), *(row_lengths(chunk)[0] > 0 for chunk in chunks(vectors))])
+
+
 def _count(
     vectors: NDArray[np.generic], dtype: int, nonfinite: int, norms: NDArray[np.float64], hashes: Hashes
 ) -> Health:

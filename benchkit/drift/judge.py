@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchkit.drift.outside import TAIL, outside_share
+from benchkit.drift.outside import outside_share, usual_outside_share
 from benchkit.drift.reference import Reference
 from benchkit.drift.sketch import Sketch
 from benchkit.drift.statistics import STATISTICS
@@ -105,7 +105,10 @@ def _effects(reference: Reference, sketch: Sketch, change: NDArray[np.float64]) 
             float(np.sqrt(max(((moved - variance[linear]) / yardstick.ridged).sum(), 0.0))),
             "standard deviations",
         ),
-        (outside_share(reference, sketch), f"share of rows beyond the baseline's farthest {TAIL:.0%}"),
+        (
+            outside_share(reference, sketch),
+            f"share of rows beyond the baseline's farthest {usual_outside_share(reference):.0%}",
+        ),
         (float(max((np.abs(shares) - by_chance).sum() / 2, 0.0)), "share of rows in other clusters"),
         (float(shares[np.abs(shares).argmax()]), "change of one cluster's share"),
         (float(spread[np.abs(spread / yardstick.spread[:-2]).argmax()]), "relative change of a variance"),

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchkit.drift.frame import NORM_DEAD_BAND, Frame
+from benchkit.drift.soft_distance import soften
 
 BLOCK_ROWS = 512  # 1.5 MiB at d = 768: stays in a core's cache
 MAX_SQUARE = 25.0  # five standard deviations; a single wild row cannot carry a variance
@@ -92,10 +93,10 @@ class _Space:
         drawn_in = self._draw_in(vectors, squares) if n and not squares.max() <= self.radius_square else None
         np.matmul(self.block, self.columns, out=self.product)
         product, k, q = self.product[:n], self.n_clusters, self.n_squares
-        scores = product[:, :k] - self.half_norms
-        cluster = scores.argmax(axis=1)
+        nearness = self.product[:, :k] - self.half_norms
+        cluster = nearness.argmax(axis=1)
         dead = np.square(product[:, k + q : -1]).sum(axis=1)
-        distance = squares[:n] - 2 * scores[self.places[:n], cluster]
+        distance = squares[:n] - 2 * soften(nearness, nearness[self.places, cluster], self.frame.width)[:n]
         novelty = distance - dead * self.dead_weight
         squared_norm = squares[:n] + 2 * product[:, -1] + self.mean_square
         if drawn_in is not None:
@@ -104,7 +105,7 @@ class _Space:
         return RowMeasures(
             frame=self.frame,
             centred=self.block[:n],
-            cluster=cluster,
+            cluster=cluster[:n],
             novelty=np.searchsorted(self.frame.edges, novelty, side="left"),
             squares=np.minimum(np.square(product[:, k : k + q]) / self.frame.variances, MAX_SQUARE),
             squared_norm=squared_norm,

@@ -144,20 +144,29 @@ def build_table(
     of_runs = drawn if past is None else {DRAWN_SIZES[-1]: _drawn(columns, DRAWN_SIZES[-1], rng, run=RUN)}
     baselines, scales = _baselines(yardstick, of_runs, n_baseline, rng)
     lengths = Lengths.of(yardstick, rows)
+    window_sizes = _window_sizes(past)
     levels = []
-    for n_rows in WINDOW_SIZES:
+    for n_rows in window_sizes:
         if n_rows <= LARGEST_SUM:
             window = drawn[n_rows] if n_rows in drawn else _summed(drawn, n_rows, rng)
             window = window[:, : len(usual)]
         part = n_rows / (n_rows + n_baseline)
-        differs, chance = (usual, 0.0) if past is None else _differing(past.between(n_rows), usual, rng)
+        differs, chance = (usual, 0.0) if past is None else _differing(yardstick, past.between(n_rows), usual, rng)
         deviations = np.float32(np.sqrt((1 - part) * (1 - chance))) * window - np.float32(np.sqrt(part)) * baselines
         deviations += np.float32(np.sqrt(n_rows * (1 - part))) * differs
         sizes = yardstick.sizes(deviations, scales)
         if past is None:
             lengths.correct(sizes, n_rows, n_baseline)
         levels.append(_falling(sizes, ranks))
-    return NullTable(np.array(WINDOW_SIZES, np.int64), ranks, np.array(levels, np.float32))
+    return NullTable(np.array(window_sizes, np.int64), ranks, np.array(levels, np.float32))
+
+
+def _window_sizes(past: Past | None) -> list[int]:
+    """Return the sizes of windows that have a table, with that of the past's own: there, what they differ by bends."""
+    sizes = set(WINDOW_SIZES)
+    if past is not None and WINDOW_SIZES[0] < past.usual_rows < WINDOW_SIZES[-1]:
+        sizes.add(past.usual_rows)
+    return sorted(sizes)
 
 
 def _summed(drawn: dict[int, Single], n_rows: int, rng: np.random.Generator) -> Single:
@@ -210,15 +219,26 @@ def _drawn(features: Single, n_rows: int, rng: np.random.Generator, *, run: int 
     return np.asarray(draws @ features, np.float32) / np.float32(np.sqrt(n_rows))
 
 
-def _differing(between: Between, usual: Single, rng: np.random.Generator) -> tuple[Single, float]:
+def _differing(yardstick: Yardstick, between: Between, usual: Single, rng: np.random.Generator) -> tuple[Single, float]:
     """Return N_DRAWS means of windows, one of the historical ones each, and the share of chance that is in them.
 
-    Each has a scale as uncertain as it is from m - 1 of them.
+    Each block has a scale as uncertain as it is from m - 1 of them. That many windows tell one direction's variance
+    badly, and that of many directions together well.
     """
     m = between.n_apart
-    scale = np.sqrt((m - 1) / rng.chisquare(m - 1, size=(N_DRAWS, 1))) * np.sqrt(1 + 1 / m)
-    picked = between.offsets[rng.integers(len(between.offsets), size=N_DRAWS)]
-    return usual + picked * scale.astype(np.float32), between.chance
+    differs = between.offsets[rng.integers(len(between.offsets), size=N_DRAWS)] * np.float32(np.sqrt(1 + 1 / m))
+    for block, unit in zip(yardstick.blocks, yardstick.units, strict=True):
+        # With chance in them, rare sessions are as well: these need the wider scale.
+        degrees = (m - 1) * (1 if between.chance else _directions(between.offsets[:, block] / unit))
+        differs[:, block] *= np.sqrt(degrees / rng.chisquare(degrees, size=(N_DRAWS, 1))).astype(np.float32)
+    return usual + differs, between.chance
+
+
+def _directions(offsets: Doubles) -> float:
+    """Return in how many directions windows differ, as far as so many of them show it: (tr S)² / tr S²."""
+    products = offsets @ offsets.T
+    squares = float(np.square(products).sum())
+    return max(float(np.trace(products)) ** 2 / squares, 1.0) if squares > 0 else 1.0
 
 
 def _kept_ranks(n_draws: int) -> NDArray[np.int64]:

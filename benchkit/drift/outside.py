@@ -39,6 +39,11 @@ def outside_share(reference: Reference, window: Sketch) -> float:
     return float(window.novelty[_first_bin(reference) :].sum() / window.rows)
 
 
+def usual_outside_share(reference: Reference) -> float:
+    """Return the share of the baseline's rows that lie there: about 5 %, and more of a baseline of few rows."""
+    return outside_share(reference, reference.baseline)
+
+
 def outside_change(reference: Reference, window: Sketch) -> ClusterChange | None:
     """Return how many more rows lie far from every region than in the baseline; None where that isn't sure.
 

@@ -57,7 +57,7 @@ def fit_part(
     drawn = np.sort(rng.permutation(len(kept))[:MOST_ROWS])
     frame = frame_of_part(whole.frame, vectors[is_framed].astype(np.float32, copy=False), kept[drawn])
     own = None if groups is None else np.asarray(groups)[~is_framed][drawn]
-    past = None if own is None else PastRows(own, share * len(drawn) / len(kept))
+    past = None if own is None else PastRows(own, share * len(drawn) / len(kept), float(np.mean(~is_framed)))
     found = reference_in(frame, [kept], kept[drawn], past=past, n_rows=len(vectors), rng=rng)
     return replace(found, null=found.null.thinned(RANK_STEP))
 

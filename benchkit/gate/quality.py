@@ -29,7 +29,17 @@ from benchkit.measure.bootstrap import ESTIMATE_TOLERANCE, Draws, DrawsScores, d
 from benchkit.measure.cumulants import NORMAL, Cumulants, difference_cumulants, of_mean
 from benchkit.measure.decide import ALPHA, holm
 from benchkit.measure.item_loss import lost_most
-from benchkit.measure.noninferiority import NonInferiority, decide, detectable, items_needed, noninferiority
+from benchkit.measure.item_values import lost_none
+from benchkit.measure.noninferiority import (
+    Decision,
+    NonInferiority,
+    decide,
+    detectable,
+    items_needed,
+    noninferiority,
+    unnoticed,
+)
+from benchkit.measure.paired import ROUNDING
 from benchkit.measure.weighted import scorer
 from benchkit.types.gate import LostItem, QualityRule, RuleResult, Scored, SliceLoss
 from benchkit.types.result import CellResult, ItemScores
@@ -88,8 +98,9 @@ class Evidence:
         reason: Why it can't be tested.
         same_change: Of two models with one content, where their scores agree: the difference, 0 within rounding.
         found: The test.
-        own_spread: Standard error of the baseline's own score.
+        own_spread: Standard error of the baseline's own score; 0 where all its items score alike.
         n_items: That were compared.
+        lost_none: The candidate did worse on none of them.
         notes: What was left out, and what a reader should know besides.
     """
 
@@ -101,6 +112,7 @@ class Evidence:
     found: NonInferiority | None = None
     own_spread: float = 0.0
     n_items: int | None = None
+    lost_none: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -111,6 +123,7 @@ class _Drawn:
     candidate: Draws | None = None
     baseline: Draws | None = None
     cumulants: Cumulants = NORMAL
+    lost_none: bool = False
     reason: str = ""
     problem: str = ""
 
@@ -213,7 +226,7 @@ class _Bench:
             )
         except ValueError as exc:
             return _Drawn(reason=f"no interval ({exc})")
-        return _Drawn(new, old, of_mean(list(map(difference_cumulants, *items))))
+        return _Drawn(new, old, of_mean(list(map(difference_cumulants, *items))), all(map(lost_none, *items)))
 
     def _tested(self, known: Evidence, drawn: Mapping[str, _Drawn]) -> Evidence:
         if problems := _listed(known.target, {task: one.problem for task, one in drawn.items()}):
@@ -226,7 +239,19 @@ class _Bench:
         found = noninferiority(new, old, margin=known.target.rule.margin, cumulants=cumulants)
         said = "the model is the same by content: look for what libraries, engine or machine changed"
         notes = (*known.notes, said) if same_content(self.candidate, self.baseline) else known.notes
-        return replace(known, found=found, own_spread=float(old.values.std()), notes=notes)
+        spread = float(old.values.std())
+        return replace(
+            known,
+            found=found,
+            own_spread=spread if spread > ROUNDING else 0.0,
+            lost_none=_is_alike(found) or all(one.lost_none for one in drawn.values()),
+            notes=notes,
+        )
+
+
+def _is_alike(found: NonInferiority) -> bool:
+    """Say whether both models score the same on every resample."""
+    return found.standard_error == 0 and found.delta == 0
 
 
 def _listed(target: Target, said: Mapping[str, str]) -> str:
@@ -323,24 +348,27 @@ def _tested(
         detectable=detectable(found.standard_error, found.margin, family=n_rules),
         items_needed=needed,
     )
-    return result, _seen(known, found, n_rules=n_rules, n_open=n_open)
+    return result, _seen(known, found, verdict, n_rules=n_rules, n_open=n_open)
 
 
-def _seen(known: Evidence, found: NonInferiority, *, n_rules: int, n_open: int) -> words.Seen:
+def _seen(known: Evidence, found: NonInferiority, verdict: Decision, *, n_rules: int, n_open: int) -> words.Seen:
     """Return what a rule can see; where both score the same, from the baseline's own spread.
 
     The variance of a difference of two scores with standard error s and correlation r is 2 s² (1 - r): s² for r = 0.5.
+    Where all items score alike there is no spread to go by, and nothing is known.
     """
-    is_assumed = found.standard_error == 0
+    is_assumed = _is_alike(found)
     spread = known.own_spread if is_assumed else found.standard_error
     n_items = known.n_items or 0
     return words.Seen(
         name=known.target.on,
         is_mean=known.target.is_mean,
-        detectable=detectable(spread, found.margin, family=n_rules) or found.margin,
-        is_assumed=is_assumed,
+        detectable=detectable(spread, found.margin, family=n_rules),
+        is_assumed=is_assumed and spread > 0,
         n_items=n_items,
-        items_needed=items_needed(n_items, spread, found.margin, open_rules=n_open) or 0,
+        items_needed=items_needed(n_items, spread, found.margin, open_rules=n_open),
+        margin=found.margin,
+        unnoticed=unnoticed(n_items, found.margin) if verdict == "pass" and known.lost_none else 0.0,
     )
 
 
@@ -385,14 +413,19 @@ def _unasked(pairs: Mapping[str, Pair], targets: Sequence[Target]) -> list[RuleR
 # ------------------------------------------------------------ for the explanation of a failed task
 
 
-def task_change(candidate: Scored, baseline: Scored, task: str, *, draw: DrawsScores = draw_scores) -> SliceLoss:
+def task_change(
+    candidate: Scored, baseline: Scored, task: str, *, draw: DrawsScores = draw_scores, stream: str | None = None
+) -> SliceLoss:
     """Return how a task changed as a whole, as its rule has it.
+
+    Args:
+        stream: Key of the random numbers, where the items are those of a slice; None for the task's own.
 
     Raises:
         ValueError: a model has no score there.
     """
     new, old, scores = _both(candidate, baseline, task)
-    drawn = partial(draw, stream=task, n_resamples=candidate.n_resamples, seed=candidate.seed)
+    drawn = partial(draw, stream=stream or task, n_resamples=candidate.n_resamples, seed=candidate.seed)
     low, high = ends_of_change(new.items, old.items, scores, drawn)
     return SliceLoss(task, sum(entry.n_items for entry in new.items), scores[0] - scores[1], low, high)
 

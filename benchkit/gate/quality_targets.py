@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from benchkit.errors import NotComparable, UsageError, nearest
-from benchkit.gate.slices import has_slice, known_slices, split_slice, tags_of
-from benchkit.measure.bootstrap import check_paired
+from benchkit.gate.slices import has_slice, known_slices, split_slice, tags_of, why_left_out
+from benchkit.measure.paired import check_paired
 from benchkit.types.gate import QualityRule, Scored
 from benchkit.types.result import CellResult
 
@@ -106,7 +106,7 @@ class Target:
     """One thing that a rule asks for: the mean, a task, or a slice over its tasks.
 
     Attributes:
-        untold: Tasks of a slice of whose items nobody knows whether they are part of it.
+        untold: Tasks of a slice of whose items nobody knows whether they are part of it, with why, or "".
     """
 
     id: str
@@ -115,7 +115,7 @@ class Target:
     rule: QualityRule
     tasks: tuple[str, ...]
     slice: tuple[str, str] | None = None
-    untold: tuple[str, ...] = ()
+    untold: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_mean(self) -> bool:
@@ -186,8 +186,9 @@ def _slice_target(
 ) -> Target:
     key, value = split_slice(name)
     tags = {task: tags_of(candidate, baseline, task=task) for task in pairs}
+    why = {task: why_left_out(candidate, baseline, task=task, key=key) for task in pairs}
     # What isn't known of a task could be anything, so that it counts as part of the slice.
-    untold = tuple(task for task, pair in pairs.items() if _is_untold(pair, tags[task]))
+    untold = {task: why[task] for task, pair in pairs.items() if why[task] or _is_untold(pair, tags[task])}
     tasks = tuple(
         task
         for task, pair in pairs.items()

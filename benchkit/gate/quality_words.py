@@ -9,7 +9,7 @@ look like the margin that it is held against. Names are data and are not escaped
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from benchkit.measure.decide import ALPHA
@@ -17,6 +17,7 @@ from benchkit.measure.noninferiority import NonInferiority
 from benchkit.types.gate import RuleVerdict
 
 _FEWEST_DIGITS, _MOST_DIGITS = 1, 4
+_SHOWN = 3  # names in a sentence
 
 
 def tested(
@@ -47,7 +48,8 @@ def tested(
         return f"{said}, at worst {lower} where {margin} is allowed"
     if found.delta < -found.margin:
         return f"{said}, beyond the margin of {margin}, but that may still be chance"
-    more = f"; about {items_needed} items would tell (now {n_items})" if (items_needed or 0) > n_items else ""
+    needed = f"; an equally good model needs about {items_needed} items to pass (now {n_items})"
+    more = needed if (items_needed or 0) > n_items else ""
     if found.p_noninferior < ALPHA:
         return f"{said}, by itself at worst {lower} where {margin} is allowed, not sure among {n_rules} rules{more}"
     return f"{said}, may be as bad as {lower}; {margin} is allowed{more}"
@@ -74,10 +76,15 @@ def not_judged(name: str, scores: tuple[float, float] | None, reason: str) -> st
     return f"{_against(name, scores, _FEWEST_DIGITS)}: {change}, {reason}"
 
 
-def untold(tasks: Sequence[str]) -> str:
-    """Say why a slice can't be judged where the tags of items are not known, and what to do."""
+def untold(tasks: Mapping[str, str]) -> str:
+    """Say why a slice can't be judged where the tags of items are not known, and what to do.
+
+    Args:
+        tasks: With the reason of each; "" for none.
+    """
+    named = ", ".join(f"{task} ({why})" if why else task for task, why in tasks.items())
     return (
-        f"the tags of the items of {', '.join(tasks)} are not all kept, so nobody knows which belong to it; gate the "
+        f"the tags of the items of {named} are not all kept, so nobody knows which belong to it; gate the "
         "model itself, or write its scores with: benchkit baseline save FILE --model MODEL"
     )
 
@@ -112,27 +119,36 @@ class Seen:
     """What one rule can see.
 
     Attributes:
-        detectable: Smallest regression that would FAIL with 80 % power.
+        detectable: Smallest regression that would FAIL with 80 % power; None where nothing tells.
         is_assumed: Taken from the spread of the baseline's own score, since both models scored the same.
         n_items, items_needed: Items that there are, and that a PASS of an equally good model needs.
+        unnoticed: Of a PASS without any loss, how likely one would be of a candidate that is worse by the margin.
     """
 
     name: str
     is_mean: bool
-    detectable: float
+    detectable: float | None
     is_assumed: bool
     n_items: int
-    items_needed: int
+    items_needed: int | None
+    margin: float = 0.0
+    unnoticed: float = 0.0
 
 
 def power_sentence(seen: Sequence[Seen]) -> str:
     """Say which regressions would be caught with 80 % power, what a pass would take, and what that rests on."""
+    known, blind = ([one for one in seen if (one.detectable is not None) is is_known] for is_known in (True, False))
+    said = [*_known(known), *_blind(blind), *_few([one for one in seen if one.unnoticed > ALPHA])]
+    return " ".join(said)
+
+
+def _known(seen: Sequence[Seen]) -> list[str]:
     if not seen:
-        return ""
+        return []
     mean = [f"of {_caught(one)} points of the mean" for one in seen if one.is_mean]
     said = [f"With roughly 80 % power a regression {' and '.join([*mean, *_single(seen)])} would be caught."]
-    short = max(seen, key=lambda one: one.items_needed / one.n_items)
-    if short.items_needed > short.n_items:
+    short = max(seen, key=lambda one: (one.items_needed or 0) / one.n_items)
+    if (short.items_needed or 0) > short.n_items:
         said.append(
             f"For an equally good model to pass as often, {short.name} needs about {short.items_needed} items "
             f"(now {short.n_items})."
@@ -143,11 +159,36 @@ def power_sentence(seen: Sequence[Seen]) -> str:
             f"The two models score the same {where}, which says nothing about others; there the spread is that of the "
             "baseline's own score, as if the scores of two models correlated by 0.5."
         )
-    return " ".join(said)
+    return said
+
+
+def _blind(seen: Sequence[Seen]) -> list[str]:
+    if not seen:
+        return []
+    names = ", ".join("the mean" if one.is_mean else one.name for one in seen[:_SHOWN]) + _more(len(seen) - _SHOWN)
+    return [f"What the rules on {names} would catch isn't known: all items score or differ alike there."]
+
+
+def _few(seen: Sequence[Seen]) -> list[str]:
+    if not seen:
+        return []
+    worst = max(seen, key=lambda one: one.unnoticed)
+    margin = f"{100 * worst.margin:.2f}".rstrip("0").rstrip(".")
+    where = "any task" if worst.is_mean else worst.name
+    others = f"; so it is with {len(seen) - 1} more rule{'s' if len(seen) > 2 else ''}" if len(seen) > 1 else ""
+    said = (
+        f"Nothing was lost on {where}, and of models that fail on {margin} % of such items "
+        f"{100 * worst.unnoticed:.0f} % would lose nothing on {worst.n_items} of them: the PASS says little there"
+    )
+    return [f"{said}{others}."]
+
+
+def _more(number: int) -> str:
+    return f" and {number} more" if number > 0 else ""
 
 
 def _single(seen: Sequence[Seen]) -> list[str]:
-    single = sorted((one for one in seen if not one.is_mean), key=lambda one: one.detectable)
+    single = sorted((one for one in seen if not one.is_mean), key=lambda one: one.detectable or 0.0)
     if not single:
         return []
     if len(single) == 1:
@@ -157,4 +198,4 @@ def _single(seen: Sequence[Seen]) -> list[str]:
 
 
 def _caught(one: Seen) -> str:
-    return _points(one.detectable, _FEWEST_DIGITS)
+    return _points(one.detectable or 0.0, _FEWEST_DIGITS)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from statistics import fmean
 from typing import Protocol
@@ -24,9 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchkit.errors import UsageError
-from benchkit.measure.bootstrap import Draws, DrawsScores, check_paired, draw_scores
+from benchkit.measure.bootstrap import Draws, DrawsScores, draw_scores
 from benchkit.measure.cumulants import difference_cumulants, of_mean
 from benchkit.measure.noninferiority import change_interval
+from benchkit.measure.paired import check_paired
 from benchkit.measure.restrict import Mask, restrict, score_of
 from benchkit.types.gate import Scored, SliceLoss
 from benchkit.types.result import CellResult, ItemScores
@@ -83,19 +84,25 @@ def split_slice(name: str) -> tuple[str, str]:
 
 
 def tags_of(*models: Scored, task: str) -> Mapping[str, Tags]:
-    """Return the tags of a task by "split/subset"; of each part, from the first model that has them."""
+    """Return the tags of a task by "split/subset"; of each part, from the first model that has them, all if one has."""
     found: dict[str, Tags] = {}
-    for scored in models:
+    for scored in _whole_first(models, task):
         for (name, place), tags in scored.tags.items():
             if name == task:
                 found.setdefault(place, tags)
     return found
 
 
-def tasks_of_slice(scored: Scored, name: str) -> tuple[str, ...]:
-    """Return the tasks with items of a slice ("lang=zh"), in the order of the cells."""
-    key, value = split_slice(name)
-    return tuple(cell.task for cell in scored.cells if has_slice(tags_of(scored, task=cell.task), key, value))
+def why_left_out(*models: Scored, task: str, key: str) -> str:
+    """Return why a key is not among the tags of a task, though its items have it; "" where it is, or they have not."""
+    first = next((one for one in _whole_first(models, task) if any(name == task for name, _ in one.tags)), None)
+    said = first.left_out.get(task, ()) if first is not None else ()
+    # A key may begin like another one, and then too much is unknown rather than too little.
+    return next((why for why in said if why.startswith(f"{key} ")), "")
+
+
+def _whole_first(models: Sequence[Scored], task: str) -> list[Scored]:
+    return sorted(models, key=lambda one: task in one.left_out)
 
 
 def has_slice(tags: Mapping[str, Tags], key: str, value: str) -> bool:
@@ -131,7 +138,7 @@ def of_slice(candidate: CellResult, baseline: CellResult, tags: Mapping[str, Tag
     scores: list[tuple[float, float]] = []
     left_out, lacks, found = [], [], 0
     for one, other in zip(candidate.items, baseline.items, strict=True):
-        place = f"{one.split}/{one.subset}"
+        place = _place(one)
         mask = _mask(candidate.task, one, tags.get(place, {}), key, value)
         found += (size := int(mask.sum()))
         if 0 < size < FEWEST_ITEMS:
@@ -156,6 +163,37 @@ def of_slice(candidate: CellResult, baseline: CellResult, tags: Mapping[str, Tag
         left_out=tuple(left_out),
         lacks=tuple(lacks),
     )
+
+
+def cut_to_slice(candidate: Scored, baseline: Scored, task: str, name: str) -> tuple[Scored, Scored] | None:
+    """Return both models with one task alone, cut to the items of a slice ("lang=zh"); None where none of it counts.
+
+    Raises:
+        ValueError, UsageError: as `of_slice`.
+    """
+    new, old, (key, value) = candidate.cell(task), baseline.cell(task), split_slice(name)
+    if new is None or old is None:
+        return None
+    tags = tags_of(candidate, baseline, task=task)
+    cut = of_slice(new, old, tags, key, value)
+    if cut.scores is None:
+        return None
+    kept = {(task, place): _of_value(tags[place], key, value) for place in map(_place, cut.candidate)}
+    first, second = (
+        replace(scored, cells=(replace(cell, items=items, main_score=score, n_items=cut.n_items),), tags=kept)
+        for scored, cell, items, score in zip(
+            (candidate, baseline), (new, old), (cut.candidate, cut.baseline), cut.scores, strict=True
+        )
+    )
+    return first, second
+
+
+def _of_value(tags: Tags, key: str, value: str) -> Tags:
+    return {name: values[tags[key] == value] for name, values in tags.items()}
+
+
+def _place(entry: ItemScores) -> str:
+    return f"{entry.split}/{entry.subset}"
 
 
 def _mask(task: str, entry: ItemScores, tags: Tags, key: str, value: str) -> Mask:

@@ -18,8 +18,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchkit.measure.bootstrap import CHUNK_ELEMENTS, ROUNDING, check_paired
 from benchkit.measure.cells import Floats
+from benchkit.measure.paired import ROUNDING, check_paired
+from benchkit.measure.resamples import CHUNK_ELEMENTS
 from benchkit.measure.weighted import scorer
 from benchkit.types.result import ItemScores
 

@@ -23,6 +23,7 @@ from benchkit.types.result import ItemKind, ItemScores
 Floats = NDArray[np.float64]
 
 PLACED: tuple[ItemKind, ...] = ("correlation", "regression")
+_SAME = 1e-9  # values are means of a few numbers; what is closer differs by rounding
 
 
 def item_values(part: ItemScores) -> Floats | None:
@@ -46,6 +47,20 @@ def item_values(part: ItemScores) -> Floats | None:
     if part.kind in PLACED:
         return _closeness(middle(part), columns["gold"])
     return None
+
+
+def lost_none(candidate: ItemScores, baseline: ItemScores) -> bool:
+    """Say whether the candidate did worse on no item; False where items have no score of their own.
+
+    >>> values = [{"value": np.array(own)} for own in ([1.0, 0.5], [0.4, 0.5])]
+    >>> better, worse = (ItemScores("test", "en", "mean", "hit", np.array(["a", "b"]), own) for own in values)
+    >>> lost_none(better, worse), lost_none(worse, better)
+    (True, False)
+    """
+    if candidate.kind in PLACED:
+        return False  # a closeness of places is no part of the score
+    new, old = item_values(candidate), item_values(baseline)
+    return new is not None and old is not None and not bool((new < old - _SAME).any())
 
 
 def middle(part: ItemScores) -> Floats:

@@ -5,6 +5,7 @@
     p-values of a family of rules ── holm (measure.decide), each kind ─────┘
     standard error ── detectable ──> smallest regression that would be caught
                    └─ items_needed ──> items that a pass takes
+    items on which nothing was lost ── unnoticed ──> how likely a candidate at the margin would look the same
 
 PASS: the data exclude a regression as large as the margin. FAIL: the candidate's score is lower by more than the margin
 and the data exclude that it is as good as the baseline. Everything else is INCONCLUSIVE: more items would tell.
@@ -39,10 +40,11 @@ from typing import Literal
 
 import numpy as np
 
-from benchkit.measure.bootstrap import ROUNDING, Draws, differences, interval
+from benchkit.measure.bootstrap import Draws
 from benchkit.measure.cells import Floats
 from benchkit.measure.cumulants import NORMAL, Cumulants
 from benchkit.measure.decide import ALPHA
+from benchkit.measure.paired import ROUNDING, differences, interval
 from benchkit.types.comparison import Interval
 
 POWER = 0.8
@@ -234,6 +236,18 @@ def items_needed(n_items: int, standard_error: float, margin: float, *, open_rul
         return None
     level, power = _normal_points(open_rules)
     return math.ceil(n_items * ((level + power) * standard_error / margin) ** 2)
+
+
+def unnoticed(n_items: int, margin: float) -> float:
+    """Return how likely a candidate that fails on a share of items as large as the margin fails on none of n.
+
+    One item adds at most 1 to a mean, so that no rarer losses than these make up the margin. Where nothing was lost, no
+    resample holds a loss, and with fewer than about 3 / margin items that says little of others.
+
+    >>> round(unnoticed(149, 0.02), 3), round(unnoticed(20, 0.02), 2)
+    (0.049, 0.67)
+    """
+    return (1 - min(margin, 1.0)) ** n_items
 
 
 def _normal_points(family: int) -> tuple[float, float]:

@@ -22,7 +22,8 @@ from typing import Protocol
 
 import numpy as np
 
-from benchkit.measure.bootstrap import Draws, draw_scores, interval, paired
+from benchkit.measure.bootstrap import Draws, draw_scores
+from benchkit.measure.paired import interval, paired
 from benchkit.measure.restrict import Mask, restrict, score_of
 from benchkit.types.comparison import Interval
 from benchkit.types.result import ItemScores

@@ -150,7 +150,7 @@ def choose_engine(model: SentenceTransformer, files: ModelFiles, spec: ModelSpec
     Raises:
         ModelError: an engine was asked for by name, and it can't compute this model or on this machine.
     """
-    reference = TorchEngine(model, spec.label, is_static=files.is_static)
+    reference = TorchEngine(model, spec.label, is_static=files.is_static, positions=files.positions)
     asked = engine_option(spec)
     if asked == "torch" or (asked == "auto" and _unsupported(files)):
         return Choice(reference)
@@ -194,12 +194,18 @@ def _notes(
 
 
 class TorchEngine:
-    """sentence-transformers' own `encode`; the texts of a call are one batch."""
+    """sentence-transformers' own `encode`; the texts of a call are one batch.
+
+    Args:
+        positions: Tokens that the model has room for, as far as its files tell.
+    """
 
     name = "torch"
 
-    def __init__(self, model: SentenceTransformer, label: str, *, is_static: bool) -> None:
-        self._model = model
+    def __init__(
+        self, model: SentenceTransformer, label: str, *, is_static: bool, positions: int | None = None
+    ) -> None:
+        self._model, self._label, self._positions = model, label, positions
         self._is_static = is_static
         self._budget = Budget(None, label)
         self._counter: TokenCounter | None = None
@@ -211,6 +217,9 @@ class TorchEngine:
 
         Args:
             role: For a model with a router; None for others.
+
+        Raises:
+            ModelError: it failed on a text for which it has too few positions, though its files let it read it.
         """
         task = {} if role is None else {"task": role}
 
@@ -221,8 +230,24 @@ class TorchEngine:
             )
             return np.asarray(vectors, dtype=np.float32)
 
-        parts = list(self._budget.run(np.ones(len(texts), np.int64), encode))
+        try:
+            parts = list(self._budget.run(np.ones(len(texts), np.int64), encode))
+        except (IndexError, RuntimeError) as exc:
+            if complaint := self._without_room([prompt + text for text in texts], exc):
+                raise ModelError(complaint) from exc
+            raise
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _without_room(self, texts: Sequence[str], failure: Exception) -> str:
+        """Return what to say of a failure on texts with more tokens than the model has positions; "" for others."""
+        room = self._positions
+        lengths = None if room is None else self.count_tokens(texts)
+        if room is None or lengths is None or (n_read := int(truncated(lengths, self.longest).max())) <= room:
+            return ""
+        return (
+            f"model {self._label!r}: it failed on a text of {n_read} tokens ({failure}); its files say that it has "
+            f"{room} positions, so set max_seq_length to {room} or less"
+        )
 
     def count_tokens(self, texts: Sequence[str]) -> NDArray[np.int64] | None:
         if self._counter is None:

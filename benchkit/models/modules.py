@@ -33,7 +33,12 @@ _NOT_DENSE = tuple(f"sentence_transformers.{kind}_encoder." for kind in ("sparse
 DENSE_ONLY = "benchkit compares models with one dense vector per text"
 
 # Position tables of these models begin behind the padding token's id, so that they hold fewer tokens than rows.
-_OFFSET_POSITIONS = frozenset({"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet", "longformer"})
+_OFFSET_POSITIONS = frozenset(
+    {
+        "roberta", "xlm-roberta", "xlm-roberta-xl", "roberta-prelayernorm", "camembert", "xmod", "ibert", "luke",
+        "data2vec-text", "markuplm", "mpnet", "longformer",
+    }
+)  # fmt: skip
 
 # The order in which sentence-transformers puts several poolings beside each other.
 _OLD_POOLING_KEYS = {

@@ -33,7 +33,8 @@ from benchkit.embeddings.fingerprint import digest_json
 from benchkit.errors import ModelError
 from benchkit.models import catalog
 from benchkit.models.options import check_options
-from benchkit.models.sentence_transformers import silence, well_formed
+from benchkit.models.silence import silence
+from benchkit.models.surrogates import well_formed
 from benchkit.types.model import ModelMeta, ModelSpec, OpenContext, Role, Similarity
 
 # What these put before a text follows from the task's data set, which they load themselves, or from its subset.

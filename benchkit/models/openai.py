@@ -21,7 +21,8 @@ from benchkit.embeddings.fingerprint import digest_json
 from benchkit.errors import CellFailed, ModelError
 from benchkit.models.openai_client import REAL_TIME, Client, RefusedError, Timing
 from benchkit.models.openai_endpoint import endpoint_of
-from benchkit.models.sentence_transformers import Prompts, well_formed
+from benchkit.models.prompts import Prompts
+from benchkit.models.surrogates import well_formed
 from benchkit.types.model import ModelMeta, ModelSpec, OpenContext, Role
 
 BAD_INPUT = frozenset({400, 413, 422})

@@ -13,7 +13,6 @@ which urllib can't. Back-off with full jitter: Brooker, "Exponential Backoff And
 
 from __future__ import annotations
 
-import email.utils
 import json
 import math
 import random
@@ -29,6 +28,7 @@ from numpy.typing import NDArray
 
 from benchkit.errors import CellFailed
 from benchkit.models.openai_endpoint import Endpoint
+from benchkit.models.retry_after import retry_after_s
 
 if TYPE_CHECKING:
     import requests
@@ -178,7 +178,8 @@ class Client:
         code, words = _server_words(content)
         text = self._hidden(f"status {response.status_code}: {words}")
         if response.status_code in RETRIED and code not in HOPELESS:
-            return _UnansweredError(text, wait_s=_retry_after_s(response.headers.get("Retry-After")))
+            asked_s = retry_after_s(response.headers.get("Retry-After"), now=datetime.now(UTC))
+            return _UnansweredError(text, wait_s=asked_s)
         hint = ""
         if response.status_code in (401, 403):
             hint = "; check the key" if self.endpoint.key else "; give a key by api_key_env"
@@ -199,20 +200,6 @@ class _KeyFromEnvironment:
         if self.endpoint.key:
             request.headers["Authorization"] = f"Bearer {self.endpoint.key}"
         return request
-
-
-def _retry_after_s(header: str | None) -> float | None:
-    """Return the seconds of a Retry-After header, which holds seconds or a date (RFC 9110, 10.2.3)."""
-    if header is None:
-        return None
-    try:
-        seconds = float(header)
-    except ValueError:
-        try:
-            seconds = (email.utils.parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError):
-            return None
-    return max(seconds, 0.0) if math.isfinite(seconds) else None
 
 
 def _innermost(error: BaseException) -> str:

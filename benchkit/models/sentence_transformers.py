@@ -19,13 +19,9 @@ character that they stand for. Tokens are counted the way they are encoded.
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import logging
-import re
 import textwrap
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,11 +32,15 @@ from numpy.typing import NDArray
 from benchkit.embeddings.fingerprint import digest_json
 from benchkit.errors import ModelError
 from benchkit.models import catalog
-from benchkit.models.engine import Choice, Engine, choose_engine, engine_option, expected_engine, longest_input, tier_of
+from benchkit.models.engine import Engine, choose_engine, engine_option, expected_engine, longest_input, tier_of
 from benchkit.models.files import ModelFiles, content_digest, read_model
 from benchkit.models.hub import find_snapshot, read_origin
 from benchkit.models.names import is_directory
 from benchkit.models.options import check_options
+from benchkit.models.positions import cut_at_positions
+from benchkit.models.prompts import Prompts
+from benchkit.models.silence import silence
+from benchkit.models.surrogates import well_formed
 from benchkit.models.weights import check_weights
 from benchkit.types.model import ModelMeta, ModelSpec, OpenContext, Role
 
@@ -53,9 +53,6 @@ _BYTES_PER_WEIGHT = 4
 _RECIPE = 1
 # The same for the vectors of bf16 and int8.
 _TIER_RECIPE = 1
-_SURROGATE = re.compile("[\ud800-\udfff]")
-# The names under which sentence-transformers looks for a document's prompt, in its order.
-_DOCUMENT_PROMPTS = ("document", "passage", "corpus")
 _LONGEST_REASON = 500  # characters of a library's own message
 
 
@@ -165,12 +162,13 @@ class SentenceTransformersHandle:
             check_weights(model, self.files, load)
             if self.spec.max_seq_length is not None:
                 model.max_seq_length = self.spec.max_seq_length
+            notes = self.meta.notes + cut_at_positions(model)
             meta = _completed(self.meta, model)
-            choice = _choose_engine(model, self.files, self.spec)
+            choice = choose_engine(model, self.files, self.spec)
         engine = choice.engine
         # The vectors of a tier that was refused are the reference's.
         identity = self.reference if engine.name == "torch" else self.identity
-        meta = replace(meta, engine=engine.name, fingerprint=identity.fingerprint, notes=meta.notes + choice.notes)
+        meta = replace(meta, engine=engine.name, fingerprint=identity.fingerprint, notes=notes + choice.notes)
         return SentenceTransformersEncoder(meta, engine, self.prompts, identity.vector_key)
 
 
@@ -210,83 +208,6 @@ class SentenceTransformersEncoder:
     def count_tokens(self, texts: Sequence[str]) -> NDArray[np.int64] | None:
         """Return the tokens of each text before truncation, with the special ones that the model adds."""
         return self._engine.count_tokens([well_formed(text) for text in texts])
-
-
-def well_formed(text: str) -> str:
-    """Return the text as UTF-8 can hold it: a pair of surrogates becomes its character, a lone one U+FFFD.
-
-    >>> well_formed("\\ud83d\\ude00 \\ud83d") == "\\U0001f600 \\ufffd"
-    True
-    """
-    if _SURROGATE.search(text) is None:
-        return text
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-# ---------------------------------------------------------------- prompts
-
-
-@dataclass(frozen=True, slots=True)
-class Prompts:
-    """Where a model's prompts come from.
-
-    Attributes:
-        own: sentence-transformers' prompts of the model's files, by name.
-        default: Name of its default prompt.
-        given: Prompts by MTEB's keys, from the spec or MTEB's registry. They take the place of the model's own, all of
-            them, as MTEB does it; None leaves the model's own.
-    """
-
-    own: Mapping[str, str]
-    default: str | None = None
-    given: Mapping[str, str] | None = None
-
-    def effective(self, *, task_name: str, task_type: str, role: Role | None) -> str:
-        """Return the text that MTEB puts before each input of this task and role.
-
-        MTEB's order first (task and role, task, type and role, type, role); where it finds nothing,
-        sentence-transformers' own: "query", or "document", "passage", "corpus", and then the default prompt.
-
-        >>> e5 = Prompts(own={}, given={"query": "query: ", "document": "passage: "})
-        >>> e5.effective(task_name="NFCorpus", task_type="Retrieval", role="document")
-        'passage: '
-        >>> e5.effective(task_name="STS16", task_type="STS", role=None)
-        ''
-        """
-        prompts = self._texts
-        for key in _mteb_keys(task_name, role):
-            if key in prompts and (self.given is not None or _is_mteb_key(key)):
-                return prompts[key]
-        by_type = [f"{task_type}-{role}", task_type, role] if role is not None else [task_type]
-        names = {"query": ("query",), "document": _DOCUMENT_PROMPTS, None: ()}[role]
-        return next((prompts[key] for key in (*by_type, *names, self.default or "") if key in prompts), "")
-
-    def identity(self) -> dict[str, object]:
-        """Return all that decides `effective`."""
-        # MTEB reads keys that a model brings and keys that it is given in different ways, so whose they are counts too.
-        given = self.given is not None
-        return {"given": given, "texts": dict(self._texts), "default": self._texts.get(self.default or "")}
-
-    @property
-    def _texts(self) -> Mapping[str, str]:
-        return self.own if self.given is None else self.given
-
-
-def _mteb_keys(task_name: str, role: Role | None) -> tuple[str, ...]:
-    return (task_name,) if role is None else (f"{task_name}-{role}", task_name)
-
-
-@functools.cache
-def _is_mteb_key(key: str) -> bool:
-    """Tell whether MTEB heeds a prompt of the model's own under this name; imports mteb.
-
-    It heeds its own task names only. A model's prompt "clustering" says nothing to a task that somebody called so.
-    """
-    from mteb.models.abs_encoder import AbsEncoder
-
-    with _quiet("mteb"):
-        valid, _ = AbsEncoder.validate_task_to_prompt_name({key: ""}, raise_for_invalid_keys=False)
-    return key in (valid or {})
 
 
 # ---------------------------------------------------------------- finding
@@ -385,19 +306,6 @@ def _load(directory: Path, device: str, *, trust_remote_code: bool) -> SentenceT
     return model.float()
 
 
-def _choose_engine(model: SentenceTransformer, files: ModelFiles, spec: ModelSpec) -> Choice:
-    try:
-        return choose_engine(model, files, spec)
-    except (IndexError, RuntimeError) as exc:  # an engine is tried on texts as long as the model says it reads
-        longest = longest_input(model)
-        if longest is None or files.positions is None or longest <= files.positions:
-            raise
-        raise ModelError(
-            f"model {spec.label!r}: its files say that it reads {longest} tokens, but it fails on texts that long "
-            f"({exc}); set max_seq_length to what it was trained with, {files.positions} at most"
-        ) from exc
-
-
 def _completed(meta: ModelMeta, model: SentenceTransformer) -> ModelMeta:
     """Fill in what the files alone didn't tell."""
     dimension = meta.dimension
@@ -408,35 +316,5 @@ def _completed(meta: ModelMeta, model: SentenceTransformer) -> ModelMeta:
         meta,
         dimension=dimension,
         bytes_per_vector=dimension * _BYTES_PER_WEIGHT,
-        max_seq_length=meta.max_seq_length or longest_input(model),
+        max_seq_length=longest_input(model),
     )
-
-
-@contextlib.contextmanager
-def silence() -> Iterator[None]:
-    """Keep the libraries' log lines, warnings and progress bars from the user's screen."""
-    from transformers.utils import logging as transformers_logging
-
-    has_bars = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.disable_progress_bar()
-    try:
-        with _quiet("sentence_transformers", "transformers"):
-            yield
-    finally:
-        if has_bars:
-            transformers_logging.enable_progress_bar()
-
-
-@contextlib.contextmanager
-def _quiet(*libraries: str) -> Iterator[None]:
-    loggers = [logging.getLogger(name) for name in libraries]
-    levels = [logger.level for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

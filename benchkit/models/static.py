@@ -38,7 +38,8 @@ from benchkit.errors import ModelError
 from benchkit.models import catalog
 from benchkit.models.hub import MINILM, MINILM_PACKAGE, packaged_minilm
 from benchkit.models.options import check_options, int_option, text_option
-from benchkit.models.sentence_transformers import silence, well_formed
+from benchkit.models.silence import silence
+from benchkit.models.surrogates import well_formed
 from benchkit.types.model import ModelMeta, ModelSpec, OpenContext, Role
 
 if TYPE_CHECKING:

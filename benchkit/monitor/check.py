@@ -7,7 +7,7 @@ canaries, embedded now ── Harm ─────────┘
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -110,14 +110,26 @@ def counted(baseline: Baseline, judged: Judged, rows: Rows, *, late: int = 0, be
             "another model, or a cut one; compare the two with `benchkit drift models`, or make a new baseline",
             kind="pipeline",
         )
-    if rows.fingerprint and info.fingerprint and rows.fingerprint != info.fingerprint:
+    if _is_other_model(baseline, rows):
         raise NotOfBaseline(
-            f"the rows say that they are of the model {rows.model or 'without a name'} ({rows.fingerprint[:12]}) and "
-            f"the baseline {info.name!r} is of {info.model or 'another'} ({info.fingerprint[:12]}); make a baseline of "
+            f"the rows say that they are of the model {_said(rows.model or 'without a name', rows.fingerprint)} and "
+            f"the baseline {info.name!r} is of {_said(info.model or 'another', info.fingerprint)}; make a baseline of "
             "that model, or roll back",
             kind="model",
         )
     return window_of(judged, rows, late=late, beside=beside)
+
+
+def _is_other_model(baseline: Baseline, rows: Rows) -> bool:
+    info = baseline.info
+    if rows.fingerprint and info.fingerprint:
+        return rows.fingerprint != info.fingerprint
+    # The rows of both said a name. One that a command was given may be another name of the same model.
+    return bool(rows.model and info.model and not baseline.model_spec and rows.model != info.model)
+
+
+def _said(model: str, fingerprint: str) -> str:
+    return f"{model} ({fingerprint[:12]})" if fingerprint else model
 
 
 def ask_canaries(baseline: Baseline, model: LiveModel) -> Harm:
@@ -183,7 +195,7 @@ def judge_window(baseline: Baseline, window: Window, policy: DriftPolicy, about:
         harm=harm,
         clusters=_clusters(baseline, window) if p_value is not None else (),
         segments=segments,
-        notes=(*_notes(baseline, window, policy), *about.notes),
+        notes=(*_notes(baseline, window, policy), *_unreachable(baseline, policy, segments, about), *about.notes),
         projection=_projection(baseline, window, about.layout),
         drivers=segment_drivers(baseline, window, statistics) if is_change else (),
     )
@@ -266,7 +278,7 @@ def _notes(baseline: Baseline, window: Window, policy: DriftPolicy) -> list[str]
             "check rows that came later"
         )
     if len(window.models) > 1:
-        named = ", ".join(f"{model or 'without a name'} ({fingerprint[:12]})" for model, fingerprint in window.models)
+        named = ", ".join(_said(model or "without a name", fingerprint) for model, fingerprint in window.models)
         notes.append(f"the rows say that they are of {len(window.models)} models: {named}")
     if window.late:
         notes.append(f"{window.late} rows came later than their window had been closed, and were counted in this one")
@@ -279,6 +291,19 @@ def _notes(baseline: Baseline, window: Window, policy: DriftPolicy) -> list[str]
             "eight days or more"
         )
     return notes
+
+
+def _unreachable(
+    baseline: Baseline, policy: DriftPolicy, segments: Sequence[SegmentResult], about: Circumstances
+) -> Iterator[str]:
+    """Say where Holm's correction leaves no p-value that would be an alarm; a watch corrects otherwise."""
+    n_tested = sum(found.p_value is not None for found in segments) if about.segments is None else 0
+    least = n_tested * baseline.reference.least_p
+    if least > policy.false_alarms:
+        yield (
+            f"{n_tested} segments were tested, and after the correction for their number no p-value is below "
+            f"{least:g}: at --false-alarms {policy.false_alarms:g} none of them can be an alarm"
+        )
 
 
 def _time(time: np.datetime64 | None) -> str:

@@ -87,7 +87,10 @@ def advance_segments(
     tested = {name: p_value for name, p_value in p_values.items() if p_value is not None}
     known = {**dict.fromkeys(tested, Standing.start(run_length)), **states}
     bound = run_length * len(known)
-    return {name: _bounded(state, bound).advance(tested.get(name)) for name, state in known.items()}
+    moved = {name: _bounded(state, bound).advance(tested.get(name)) for name, state in known.items()}
+    # One that is an alarm together with others only stands as well until it is calm.
+    alarms = _alarms(moved)
+    return {name: replace(state, stands=name in alarms) for name, state in moved.items()}
 
 
 def judged_segments(
@@ -95,10 +98,13 @@ def judged_segments(
 ) -> tuple[SegmentResult, ...]:
     """Return what the segments of a window say; an alarm is one by e-BH over all segments, or one that still stands.
 
+    A segment whose alarm stands is told also where the window has no row of it: nothing shows that it is fine again.
+
     The e-value told is a segment's sum over the number of windows that it is of: the sum less that number is a
     martingale at most, so the ratio is 1 on the average as long as nothing changes.
     """
     alarms = _alarms(states)
+    absent = {name: None for name, state in states.items() if state.stands and name not in p_values}
     return tuple(
         SegmentResult(
             segment=name,
@@ -107,7 +113,7 @@ def judged_segments(
             e_value=_e_value(states.get(name)),
             is_alarm=name in alarms,
         )
-        for name, p_value in p_values.items()
+        for name, p_value in {**p_values, **absent}.items()
     )
 
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
+from benchkit.drift.findings import is_silence_news
 from benchkit.drift.layout import lay_out
 from benchkit.errors import BenchkitError, UsageError, nearest
 from benchkit.monitor import baseline as baselines
@@ -25,6 +26,7 @@ from benchkit.monitor.window import Window, pack
 from benchkit.report.drift_json import drift_from_dict, drift_to_dict
 from benchkit.settings import Settings, load_settings
 from benchkit.sources.open import open_source
+from benchkit.sources.times import microseconds
 from benchkit.sources.windows import select
 from benchkit.store.drift_baseline import list_baselines, path_of
 from benchkit.store.drift_state import DriftState
@@ -233,10 +235,11 @@ def check_source(request: CheckRequest, *, settings: Settings | None = None) -> 
         NotComparable: no such baseline, or rows of another dimension or model.
         SourceError: the source can't be read.
         ModelError: the model can't be had.
-        UsageError: a wrong option, or a damaged baseline or history.
+        UsageError: a wrong option, a rate of false alarms that no p-value goes below, or a damaged baseline or history.
     """
     here = settings or settings_here()
     baseline = load_baseline(request.baseline, settings=here)
+    _check_reachable(request.policy, baseline)
     layout = lay_out(baseline.reference.frame.centroids, request.layout)
     source = open_source(
         request.source,
@@ -250,6 +253,15 @@ def check_source(request: CheckRequest, *, settings: Settings | None = None) -> 
     about = Circumstances(source=source.name, harm=harm, usual_rows=_usual_rows(baseline, request), layout=layout)
     report = judge_window(baseline, window, request.policy, about)
     return keep(report, window, here, track=request.track, tracking_uri=request.tracking_uri)
+
+
+def _check_reachable(policy: DriftPolicy, baseline: Baseline) -> None:
+    least = baseline.reference.least_p
+    if policy.false_alarms < least:
+        raise UsageError(
+            f"--false-alarms {policy.false_alarms:g}: no p-value is below {least:g}, so that no change whatever would "
+            f"be an alarm; allowed: {least:g} and more. A watch adds up the evidence of windows (--run-length)"
+        )
 
 
 def asked(
@@ -276,7 +288,11 @@ def _with_vectors(
 def _usual_rows(baseline: Baseline, request: CheckRequest) -> float | None:
     if baseline.rows_per_s is None or request.start is None or request.end is None:
         return None
-    return baseline.rows_per_s * (request.end - request.start).total_seconds()
+    # A month that has just begun has few rows yet.
+    end = min(microseconds(request.end), microseconds(datetime.now(UTC)))
+    usual = baseline.rows_per_s * (end - microseconds(request.start)) / 1e6
+    # Where few are usual, the number of rows tells nothing but that there is none where somebody looked for some.
+    return usual if is_silence_news(usual) else None
 
 
 def keep(

@@ -12,9 +12,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from benchkit.drift.health import Health, finite_rows, measure_health
+from benchkit.drift.health import Health, good_rows, measure_health
 from benchkit.errors import SourceError
 from benchkit.types.drift import Rows
+
+# Where one row in a thousand at either end stretches the time of all of them to the double, their times are wrong.
+_ROWS_PER_WRONG_CLOCK, _STRETCHED = 1000, 2
 
 
 class RowSample:
@@ -45,7 +48,7 @@ class RowSample:
             self._scores.append(rows.scores[np.isfinite(rows.scores)])
         if rows.times is not None:
             self._time(rows.times[~np.isnat(rows.times)].astype("datetime64[us]").astype(np.int64))
-        self._keep(rows.take(finite_rows(rows.vectors)))
+        self._keep(rows.take(good_rows(rows.vectors)))
 
     def _time(self, times: NDArray[np.int64]) -> None:
         if len(times):
@@ -56,16 +59,33 @@ class RowSample:
     @property
     def rows_per_s(self) -> float | None:
         """Usual volume; None where fewer than two moments are known."""
-        span = self._last - self._first
+        span = self._span()
         return self._timed * 1e6 / span if span else None
 
+    def _span(self) -> int:
+        """Return over how many microseconds the rows were spread; a few wrong clocks are left out.
+
+        One row of 1970 in a week's would make its volume a three-thousandth.
+        """
+        whole = self._last - self._first
+        known = [part.times[~np.isnat(part.times)] for part in self._kept if part.times is not None]
+        times = np.sort(np.concatenate(known).astype("datetime64[us]").astype(np.int64)) if known else np.zeros(0, int)
+        cut = -(-len(times) // _ROWS_PER_WRONG_CLOCK)
+        inner = int(times[-1 - cut] - times[cut]) if len(times) > 2 * cut else 0
+        return inner if 0 < _STRETCHED * inner < whole else whole
+
     def _know_model(self, rows: Rows, source: str) -> None:
-        if rows.fingerprint and self.fingerprint and rows.fingerprint != self.fingerprint:
+        if self._is_other_model(rows):
             raise SourceError(
                 f"{source}: its files are of two models ({self.model}, {rows.model}); a baseline is of one: name the "
                 "files of one model"
             )
         self.model, self.fingerprint = rows.model or self.model, rows.fingerprint or self.fingerprint
+
+    def _is_other_model(self, rows: Rows) -> bool:
+        if rows.fingerprint and self.fingerprint:
+            return rows.fingerprint != self.fingerprint
+        return bool(rows.model and self.model) and rows.model != self.model
 
     def _keep(self, rows: Rows) -> None:
         keys = self._rng.random(len(rows))

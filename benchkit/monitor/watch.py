@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from benchkit.drift.layout import lay_out
-from benchkit.errors import BenchkitError, NotComparable, SourceError, UsageError
+from benchkit.errors import BenchkitError, ModelError, NotComparable, SourceError, UsageError
 from benchkit.monitor.alerts.alert import alert_of
 from benchkit.monitor.alerts.dispatch import Dispatcher
 from benchkit.monitor.alerts.prometheus import Metrics, PrometheusEndpoint
@@ -60,6 +60,7 @@ def watch_source(
     """Follow a source until `stop` is set, or, with `once`, until all of it was read; return how many windows ended.
 
     Raises:
+        ModelError: rows are texts alone, and the model that encodes them can't be had or failed.
         NotComparable: no such baseline, or rows of another dimension or model.
         SourceError: a file can't be read, or changed behind the place that was read; with `once`, nothing is there.
         UsageError: a wrong option, or another watch of the same stream.
@@ -120,6 +121,7 @@ class _Watch:
         self._ended = 0
         self._answer: tuple[Harm | None, list[str]] | None = None
         self._owes, self._tried, self._waits = False, 0.0, False
+        self._said_left_out = 0
 
     def run(self, stop: threading.Event) -> int:
         if self._state.given_up:
@@ -130,15 +132,18 @@ class _Watch:
             self._follow(stop)
         except SourceAbsent:
             raise
-        except (NotComparable, SourceError) as exc:
+        except (ModelError, NotComparable, SourceError) as exc:
             self._tell_end(exc)
             raise
+        finally:
+            self._say_left_out(again=True)
         return self._ended
 
     def _follow(self, stop: threading.Event) -> None:
         while not stop.is_set():
             if self._read(stop):
                 self._take(self._cutter.close_due(), self._state.position)
+            self._say_left_out()
             if self._request.once:
                 break
             if self._owes and time.monotonic() - self._tried >= RETRY_S:
@@ -227,7 +232,7 @@ class _Watch:
         )
         left_out = self._cutter.state.left_out
         self._state = replace(self._state, windows=windows, standing=standing, segments=segments, left_out=left_out)
-        self._dispatcher.note(alert_of(report))
+        self._dispatcher.note(alert_of(report), model_was_asked=not said)
         if self._request.track:
             self._sums[cut.number] = sums_of(window)
         return report
@@ -245,6 +250,13 @@ class _Watch:
             f"{found.untimed} have no time, {found.ahead} are of the future (a wrong clock)"
         )
         return [said]
+
+    def _say_left_out(self, *, again: bool = False) -> None:
+        """Say what was left out and stands in no report: once after each of them, and `again` if it is more by now."""
+        now, said = self._cutter.state.left_out, max(self._said_left_out, self._state.left_out)
+        if now > said and (again or self._said_left_out <= self._state.left_out):
+            self._on_message(*self._left_out())
+            self._said_left_out = now
 
     def _asked(self) -> tuple[Harm | None, list[str]]:
         """Ask the canaries, once for all windows that close at the same time."""
@@ -270,7 +282,7 @@ class _Watch:
             self._model = LiveModel.open(spec, device=self._request.device, offline=self._request.offline)
         return self._model
 
-    def _tell_end(self, error: NotComparable | SourceError) -> None:
+    def _tell_end(self, error: ModelError | NotComparable | SourceError) -> None:
         """Alert that the watch ends, once however often it is started again."""
         # What the batch in hand changed, and what its windows would have told, isn't committed.
         self._state, self._dispatcher = self._committed, Dispatcher(self._sinks, self._committed.alerts)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchkit.drift.health import Health, finite_rows, measure_and_hash
+from benchkit.drift.health import Health, good_rows, measure_and_hash
 from benchkit.drift.outside import is_outside
 from benchkit.drift.projection import Points, draw_points
 from benchkit.drift.reference import Reference, assign
@@ -116,7 +116,7 @@ def empty_window(judged: Judged, start: datetime | None = None, end: datetime | 
 def window_of(judged: Judged, rows: Rows, *, late: int = 0, beside: Window | None = None) -> Window:
     """Return the window of some rows.
 
-    Rows with a NaN or an infinity are counted by their health and belong to nothing else.
+    Rows with a NaN or an infinity, or of zeros only, are counted by their health and belong to nothing else.
 
     Args:
         beside: What the window will be added to: points that can't enter the sample of both aren't drawn.
@@ -126,9 +126,9 @@ def window_of(judged: Judged, rows: Rows, *, late: int = 0, beside: Window | Non
     """
     health, hashes = measure_and_hash(rows.vectors)
     kept = rows
-    if health.nonfinite:  # a second look at every row only where there is something to leave out
-        finite = finite_rows(rows.vectors)
-        kept, hashes = rows.take(finite), hashes[finite]
+    if health.good < health.rows:  # a second look at every row only where there is something to leave out
+        good = good_rows(rows.vectors)
+        kept, hashes = rows.take(good), hashes[good]
     start, end = _span(rows)
     places = segment_places(kept, judged.segment_by)
     return Window(

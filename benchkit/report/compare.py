@@ -11,26 +11,20 @@ A model without a score on some task has no mean: a mean over fewer tasks can't 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import combinations
 from statistics import fmean
 
-from benchkit.measure.bootstrap import (
-    Draws,
-    DrawsScores,
-    PairedDifference,
-    check_paired,
-    degrees_of_freedom,
-    draw_scores,
-    interval,
-    mean_draws,
-    paired,
-)
+import numpy as np
+
+from benchkit.measure.bootstrap import Draws, DrawsScores, degrees_of_freedom, draw_scores, mean_draws
 from benchkit.measure.decide import holm, rank_ranges, verdict
 from benchkit.measure.machine import usable_cores
+from benchkit.measure.paired import ROUNDING, PairedDifference, check_paired, interval, paired
 from benchkit.measure.score_range import score_range
+from benchkit.report import words
 from benchkit.report.budget import pareto_front
 from benchkit.report.recommend import recommend
 from benchkit.report.view import cost_value
@@ -169,7 +163,21 @@ def _cell_draws(cells: Sequence[CellResult], settings: Settings, warnings: list[
         draws[cell.model, cell.task] = found
         if min(items.n_items for items in cell.items) < FEW_ITEMS:
             warnings.append(f"{cell.task}: fewer than {FEW_ITEMS} items; its interval is rough")
+    warnings.extend(_alike(draws))
     return draws
+
+
+def _alike(draws: CellDraws) -> Iterator[str]:
+    """Yield the tasks on which all items of a model score alike: no draw differs, and that is no certainty."""
+    models: dict[str, list[str]] = {}
+    for (model, task), found in draws.items():
+        if float(np.ptp(found.values)) <= ROUNDING:
+            models.setdefault(task, []).append(model)
+    for task, names in models.items():
+        yield (
+            f"{task}: all items score alike with {words.names(names)}, so that the interval is a point and says "
+            "nothing of other items"
+        )
 
 
 def _drawn(cells: Sequence[CellResult], settings: Settings, draw: DrawsScores) -> list[Draws | ValueError | None]:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchkit.report import words
+from benchkit.report import warning_words, words
 from benchkit.report.budget import cautions, pareto_front, within_budget
 from benchkit.report.view import CPU_TIME, WALL_TIME, summaries
 from benchkit.types.comparison import Comparison, Interval
@@ -276,9 +276,23 @@ def _beside(model: ModelCost, metric: str, stored: CostReport | None) -> str:
 def _below(report: CostReport, stored: CostReport | None) -> list[str]:
     lines = [session_words(report), *(_ratio_sentence(found) for found in report.ratios), *notes(report)]
     if stored is not None:
-        lines.append(f'"was" is what was measured on {words.plain(stored.measured_at[:10])}.')
-    warned = [f"Warning: {warning}" for warning in words.cost_warnings(report)]
+        lines += _about_stored(report, stored)
+    warned = [f"Warning: {warning}" for warning in warning_words.cost_warnings(report)]
     return [*lines, *([""] if warned else []), *warned]
+
+
+def _about_stored(report: CostReport, stored: CostReport) -> Iterator[str]:
+    """Yield what a reader must know who holds two sessions against each other."""
+    yield (
+        f'"was" is what was measured on {words.plain(stored.measured_at[:10])}, in a session of its own: it may differ '
+        "by chance, by what else ran, and by its texts where the suite was another one. Only models that are measured "
+        "beside each other can be told apart."
+    )
+    for model in report.models:
+        before = stored.of(model.model)
+        if before is not None and before.engine != model.engine:
+            engines = words.plain(before.engine or "none"), words.plain(model.engine or "none")
+            yield f'{words.plain(model.model)}: "was" is of the engine {engines[0]}, and it is {engines[1]} now.'
 
 
 def _ratio_sentence(found: CostRatio) -> str:

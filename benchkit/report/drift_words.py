@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from benchkit.report import words
 from benchkit.types.drift import (
@@ -57,7 +58,28 @@ def _change(report: DriftReport) -> str:
 def span(report: DriftReport) -> str:
     """Return the times of a window for use behind a noun; "" where its rows have none."""
     window = report.window
-    return f", {words.plain(window.start)} to {words.plain(window.end)}" if window.start else ""
+    return f", {times(window.start, window.end)}" if window.start else ""
+
+
+def times(start: str, end: str) -> str:
+    """Return two times of the data for people, to the minute where that tells them apart; other texts as they are.
+
+    >>> times("2026-10-28T03:09:25Z", "2026-10-29T21:38:24+02:00")
+    '2026-10-28 03:09 to 2026-10-29 19:38 UTC'
+    """
+    found = [_utc(start), _utc(end)]
+    if None in found:
+        return f"{words.plain(start)} to {words.plain(end)}"
+    said = [[f"{at:{form}}" for at in found] for form in ("%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S")]
+    return f"{' to '.join(next((pair for pair in said if pair[0] != pair[1]), said[-1]))} UTC"
+
+
+def _utc(text: str) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(text[:40])
+        return found.astimezone(UTC) if found.tzinfo else found
+    except (ValueError, OverflowError):
+        return None
 
 
 def _p(report: DriftReport) -> str:

@@ -23,6 +23,7 @@ from benchkit.types.gate import COST_METRICS, GateReport, RuleResult, RuleVerdic
 ANNOTATIONS_SHOWN = 10  # GitHub shows ten of each kind for a step
 _BLOCKING: dict[RuleVerdict, str] = {"error": "blocker", "fail": "critical", "inconclusive": "major"}
 _MS_PER_S = 1000.0
+_IN_THIS_RUN = ("measured now", "just measured")
 
 
 # --- annotations
@@ -138,6 +139,8 @@ def _half(low: float | None, high: float | None, factor: float) -> float | None:
 
 def _entry(report: GateReport, rule: RuleResult, unit: str, value: float, half: float | None) -> dict[str, Any]:
     machine = short(report.environment.values.get("cpu", "unknown machine"))
+    if report.candidate_source not in _IN_THIS_RUN:  # the machine of the gate isn't that of its numbers
+        machine = f"measured before, {short(report.candidate_source)}"
     change = f"change from {short(report.baseline.name)}: {gate_words.change_words(rule)}"
     against = change if half is None else f"{change}, which the range is of"
     converted = "" if rule.group == "cost" and unit != "ms per text" else f" ({unit})"

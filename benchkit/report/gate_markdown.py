@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 
 from benchkit.report import gate_words, words
-from benchkit.report.gate_words import SENTENCE_SHOWN, short
+from benchkit.report.gate_words import POWER_SHOWN, SENTENCE_SHOWN, short
 from benchkit.report.markdown import escape
 from benchkit.types.gate import Explanation, GateReport, LostItem, RuleResult
 
@@ -190,8 +190,9 @@ def _add_folded_rules(page: _Page, report: GateReport) -> None:
 
 
 def _notes(report: GateReport) -> list[str]:
-    said = [report.power, gate_words.swap_words(report), *(f"Note: {warning}" for warning in report.warnings)]
-    return [f"- {_text(line, SENTENCE_SHOWN)}" for line in said if line]
+    said = [gate_words.swap_words(report), *(f"Note: {warning}" for warning in report.warnings)]
+    power = [f"- {_text(report.power, POWER_SHOWN)}"] if report.power else []
+    return [*power, *(f"- {_text(line, SENTENCE_SHOWN)}" for line in said if line)]
 
 
 # --- why

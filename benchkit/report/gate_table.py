@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchkit.report import gate_words, words
-from benchkit.report.gate_words import SENTENCE_SHOWN, log_line, short
+from benchkit.report.gate_words import POWER_SHOWN, SENTENCE_SHOWN, log_line, short
 from benchkit.types.gate import GateReport, RuleResult
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _LEAST_NAME_WIDTH = 12
 _VERDICT_WIDTH = 12  # "INCONCLUSIVE"; what stands after it goes on a second line
 _STYLES = {"PASS": "green", "FAIL": "bold red", "ERROR": "bold red", "INCONCLUSIVE": "yellow", "SKIPPED": "dim"}
 _SCALE = "Scores and their changes are in points (0.01 = 1 point), costs as candidate / baseline (1.100x)."
-_DECIDED = "A PASS rests on the one-sided 95 % bound; the intervals shown are two-sided."
+_DECIDED = "PASS and FAIL rest on one-sided 95 % bounds, each on its side; the intervals shown are two-sided."
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +175,7 @@ def _lines_below(report: GateReport, shown: Sequence[RuleResult]) -> Iterator[tu
     blocks = (
         [(line, "dim") for line in _about_table(report, shown)],
         [(line, "") for line in _sentences(report)],
-        [(short(report.power, SENTENCE_SHOWN), "")] if report.power else [],
+        [(short(report.power, POWER_SHOWN), "")] if report.power else [],
         [(line, "") for line in [gate_words.swap_words(report)] if line],
         *([(line, "") for line in gate_words.explanation_lines(found)] for found in report.explanations),
         [(f"Note: {short(warning, SENTENCE_SHOWN)}", "yellow") for warning in report.warnings],

@@ -43,6 +43,7 @@ VERDICT_WORDS: Mapping[RuleVerdict, str] = {
 }
 NAME_SHOWN = 100  # characters of a model, suite or rule; longer ones are attacks or paths
 SENTENCE_SHOWN = 600
+POWER_SHOWN = 2 * SENTENCE_SHOWN  # several sentences on what the suite can see
 TEXT_SHOWN = 200  # of an item's text or an answer
 ITEMS_SHOWN = 10
 SLICES_SHOWN = 10
@@ -220,11 +221,15 @@ def _needs_index(report: GateReport) -> bool:
 
 def _more_data(report: GateReport) -> str:
     opened = _decisive(report)
-    wanted = [rule for rule in opened if rule.items_needed is not None and rule.n is not None]
+    counted = [rule for rule in opened if rule.items_needed is not None and rule.n is not None]
     wider = "widen the margin, or let --on-inconclusive warn pass it"
-    if wanted:
-        most = max(wanted, key=lambda rule: rule.items_needed or 0)
-        return f"{short(most.on)} needs about {most.items_needed} items (it has {most.n}); or {wider}"
+    if counted:
+        most = max(counted, key=lambda rule: (rule.items_needed or 0) / max(rule.n or 0, 1))
+        if (most.items_needed or 0) > (most.n or 0):
+            needed = f"{short(most.on)} needs about {most.items_needed} items (it has {most.n})"
+            return f"{needed} to pass an equally good model; or {wider}"
+        # Enough for a model that is as good, and this one may not be: how many would tell depends on how bad it is.
+        return f"{short(most.on)} lies too near the margin for its {most.n} items, so add more; or {wider}"
     if any(rule.group == "cost" for rule in opened):
         return f"run the gate again on a quieter machine; or {wider}"
     return "give the gate a rule that it can judge; the sentences of the skipped ones say what they need"

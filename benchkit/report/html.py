@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchkit.report import cost_view, page, words
+from benchkit.report import cost_view, page, verdict_words, warning_words, words
 from benchkit.report.charts.base import Chart
 from benchkit.report.charts.forest import forest
 from benchkit.report.charts.heat import HEAT, finite_score, heat_range, heat_step
@@ -67,21 +67,21 @@ def _head(comparison: Comparison) -> str:
         f"started {escape(comparison.started)}",
         f"{comparison.seconds:.0f} s",
     ]
-    why = words.why_sentence(comparison)
+    why = verdict_words.why_sentence(comparison)
     return f"""<header>
 <h1>{escape(suite.name)}: which embedding model?</h1>
 {f"<p>{escape(suite.description)}</p>" if suite.description else ""}
 <p class="facts">{" · ".join(facts)}</p>
 </header>
 <div class="verdict">
-<p class="take">{escape(words.verdict_sentence(comparison))}</p>
+<p class="take">{escape(verdict_words.verdict_sentence(comparison))}</p>
 {f"<p>{escape(why)}</p>" if why else ""}
 <p class="note">Scores are points (0 to 100) with 95 % intervals from a paired bootstrap over the items.</p>
 </div>"""
 
 
 def _warnings(comparison: Comparison) -> str:
-    said = words.warnings(comparison)
+    said = warning_words.warnings(comparison)
     if not said:
         return ""
     items = "\n".join(f"<li>{escape(warning)}</li>" for warning in said)

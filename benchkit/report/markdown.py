@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from benchkit.report import cost_view, words
+from benchkit.report import cost_view, verdict_words, warning_words, words
 from benchkit.report.view import (
     cells_by_place,
     metas_by_name,
@@ -37,8 +37,8 @@ def render_markdown(comparison: Comparison) -> str:
     """Return the comparison as a Markdown page."""
     sections = [
         [f"# {escape(comparison.suite.name)}: which embedding model?"],
-        [f"**{escape(words.verdict_sentence(comparison))}**"],
-        [escape(words.why_sentence(comparison))],
+        [f"**{escape(verdict_words.verdict_sentence(comparison))}**"],
+        [escape(verdict_words.why_sentence(comparison))],
         ["## Models", "", *_models(comparison)],
         _cost(comparison),
         _cost_ratios(comparison),
@@ -214,7 +214,7 @@ def _differences_by_task(comparison: Comparison) -> list[str]:
 
 
 def _warnings(comparison: Comparison) -> list[str]:
-    said = words.warnings(comparison)
+    said = warning_words.warnings(comparison)
     return ["## Warnings", "", *(f"- {escape(warning)}" for warning in said)] if said else []
 
 

@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from statistics import median
 
-from benchkit.report import words
 from benchkit.report.board_words import Answer, Standing, named
 from benchkit.report.drift_words import KIND_WORDS, percent
 from benchkit.types.board import CheckRow
@@ -28,6 +27,7 @@ WINDOWS_TOLD = 8
 _MISSED_WINDOWS = 3
 _QUIET_DAYS, _DAY_S = 7.0, 86_400.0
 _BADNESS: Mapping[Standing, int] = {"good": 0, "info": 1, "warning": 2, "bad": 3}
+_DRIFTED = "drifted"
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
     "December",
@@ -55,6 +55,16 @@ def production(watched: Watched, now: datetime) -> Answer:
     return Answer(worst.standing, worst.word, f"{worst.sentence.rstrip('.')} [{source}; {others}].")
 
 
+def is_worse(one: Answer, other: Answer) -> bool:
+    """Tell whether production stands worse by one answer than by another."""
+    return _rank(one) > _rank(other)
+
+
+def _rank(answer: Answer) -> tuple[int, bool]:
+    """Return how bad an answer is: that production has drifted is worse than that nobody has looked for some time."""
+    return _BADNESS[answer.standing], answer.word.startswith(_DRIFTED)
+
+
 def told_window(watched: Watched, now: datetime) -> CheckRow | None:
     """Return the newest window of the watch that `production` tells of; None where there is none."""
     return next((last for _, last in _states(watched, now)), None)
@@ -63,7 +73,7 @@ def told_window(watched: Watched, now: datetime) -> CheckRow | None:
 def _states(watched: Watched, now: datetime) -> list[tuple[Answer, CheckRow]]:
     """Return how each watch stands and its newest window, the worst and newest first."""
     found = [(_stands(info, rows, now), rows[-1]) for info, checks in watched for rows in _streams(info, checks)]
-    return sorted(found, key=lambda state: (_BADNESS[state[0].standing], time_of(state[1].at)), reverse=True)
+    return sorted(found, key=lambda state: (_rank(state[0]), time_of(state[1].at)), reverse=True)
 
 
 def _others(standings: Sequence[Standing], worst: Standing) -> str:
@@ -104,7 +114,7 @@ def _drifted(rows: Sequence[CheckRow], now: datetime) -> Answer:
     began = day_words(rows[since].start or rows[since].at)
     said = f"Production has drifted since {began}: {KIND_WORDS[last.kind]} ({last.severity}); {_harm(last)}"
     standing: Standing = "bad" if last.severity == "critical" else "warning"
-    return Answer(standing, f"drifted ({last.severity})", f"{said} (last window {ago_words(last.at, now)}).")
+    return Answer(standing, f"{_DRIFTED} ({last.severity})", f"{said} (last window {ago_words(last.at, now)}).")
 
 
 def _harm(row: CheckRow) -> str:
@@ -121,15 +131,17 @@ def _harm(row: CheckRow) -> str:
 def _fine(rows: Sequence[CheckRow], now: datetime, *, is_gone: bool) -> Answer:
     last, told = rows[-1], rows[-WINDOWS_TOLD:]
     when = f"last {ago_words(last.at, now)}"
-    if all(row.p_value is None for row in told):
-        said = f"the last {words.counted(len(told), 'window')} had too few rows for a test of drift ({when})"
-        return Answer("info", "not tested", f"Production is not known to be fine: {said}.")
+    untested = sum(row.p_value is None for row in told)
+    if untested == len(told):
+        said = f"none of the last {len(told)} windows was" if untested > 1 else "the only window was not"
+        return Answer("info", "not tested", f"Production is not known to be fine: {said} tested for drift ({when}).")
     quiet = sum(not _is_alarm(row) for row in told)
     alarms = [row for row in rows if _is_alarm(row)]
     before = f"; the last alarm was on {day_words(alarms[-1].at)}" if alarms else ""
     noted = f"; {KIND_WORDS[last.kind]}, {_harm(last)} (info)" if last.severity == "info" else ""
     windows = "1 of 1 window" if len(told) == 1 else f"{quiet} of the last {len(told)} windows"
-    said = f"{windows} without an alarm ({when}){before}{noted}"
+    left_open = f", {untested} of them not tested" if untested else ""
+    said = f"{windows} without an alarm{left_open} ({when}){before}{noted}"
     if is_gone or _is_stale(rows, now):
         return Answer("warning", "not watched since", f"Production was fine when it was last looked at: {said}.")
     return Answer("good", "fine", f"Production is fine: {said}.")

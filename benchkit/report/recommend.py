@@ -92,7 +92,8 @@ def _choose(
     same = [name for name in others if verdicts.get(name) == "same"]
     choice = _smallest([best, *same], meta, cost)
     if choice != best:
-        small = f"its difference to {best}, the best mean{within}, lies within the margin of {100 * margin:.1f} points"
+        most = f"the margin of {words.margin_points(margin)} points"
+        small = f"its difference to {best}, the best mean{within}, lies within {most}"
         gain = "is smaller" if _size(meta[choice]) < _size(meta[best]) else "has the lower latency"
         return Recommendation(choice, f"{small}, and it {gain}")
     tied = [name for name in others if verdicts.get(name) == "inconclusive"]
@@ -100,8 +101,9 @@ def _choose(
     if tied or apart:
         return Recommendation(best, "; ".join([f"it has the best mean{within}", *_open(tied, apart)]))
     if same:
-        said = f"it has the best mean{within}, and of the models that are the same it is the smallest"
-        return Recommendation(best, said)
+        is_alone = all(_size(meta[name]) > _size(meta[best]) for name in same)
+        small = "it is the smallest" if is_alone else "none is smaller"
+        return Recommendation(best, f"it has the best mean{within}, and of the models that are the same {small}")
     return Recommendation(best, f"its mean is significantly better than that of every other model{within}")
 
 

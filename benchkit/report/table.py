@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchkit.report import cost_view, words
+from benchkit.report import cost_view, verdict_words, warning_words, words
 from benchkit.report.view import metas_by_name, summaries, task_names, task_types, worst_of
 from benchkit.types.comparison import Comparison, ModelSummary
 
@@ -175,8 +175,12 @@ def _lines_below(comparison: Comparison, columns: Sequence[_Column], shown: Sequ
     lines = [(narrow, "dim")] if left_out else []
     lines += [(line, "dim") for line in _cost_lines(comparison)]
     lines += [(line, "") for line in cost_view.budget_lines(comparison)]
-    lines += [("", ""), (words.verdict_sentence(comparison), "bold"), (words.why_sentence(comparison), "")]
-    warned = [(f"Warning: {warning}", "yellow") for warning in words.warnings(comparison)]
+    lines += [
+        ("", ""),
+        (verdict_words.verdict_sentence(comparison), "bold"),
+        (verdict_words.why_sentence(comparison), ""),
+    ]
+    warned = [(f"Warning: {warning}", "yellow") for warning in warning_words.warnings(comparison)]
     worst = [(line, "") for line in _worst_lines(comparison)]
     return [*lines, *([("", "")] if warned else []), *warned, *([("", "")] if worst else []), *worst]
 

@@ -1,9 +1,7 @@
-"""The one place where numbers and verdicts become words.
+"""The one place where numbers, names and differences become words.
 
     number ── points · signed_points · span · count ──> text        scores x 100 with one decimal, differences with sign
     CostFigure, CostRatio ── figure · ratio ──> text                costs with three digits, "8.30", "2.90x"
-    Comparison ── verdict_sentence ──> what to take, against what, and what stays open
-    Comparison ── warnings ──> what a reader must know before trusting it
     PairResult ── pair_sentence · pair_words ──> one difference
 
 A sentence says no more than the verdicts do: "better" and "worse" only where the verdict is that, "the same" only
@@ -15,12 +13,11 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
-from benchkit.report.view import pair_between, summary_of, turned_round
-from benchkit.types.comparison import MEAN, Comparison, Interval, ModelSummary, PairResult, ScoredCell, Verdict
-from benchkit.types.cost import CostFigure, CostRatio, CostReport, ModelCost
+from benchkit.measure.decide import ALPHA
+from benchkit.types.comparison import MEAN, Comparison, Interval, ModelSummary, PairResult, ScoredCell
+from benchkit.types.cost import CostFigure, CostRatio, CostReport
 from benchkit.types.model import ModelMeta
 from benchkit.types.result import CellResult
 
@@ -45,6 +42,16 @@ def points(score: float | None) -> str:
         return ABSENT
     text = f"{score * 100:.1f}"
     return "0.0" if text == "-0.0" else text
+
+
+def margin_points(margin: float) -> str:
+    """Return a margin as points, with as many decimals as it was written with: a rounded one is another margin.
+
+    >>> margin_points(0.01), margin_points(0.0025), margin_points(0.0004)
+    ('1.0', '0.25', '0.04')
+    """
+    whole = f"{100 * margin:.10f}".rstrip("0")
+    return whole + "0" if whole.endswith(".") else whole
 
 
 def signed_points(delta: float | None) -> str:
@@ -79,14 +86,17 @@ def signed_span(interval: Interval | None) -> str:
 
 
 def p_words(p: float | None) -> str:
-    """Return a p-value so that it never seems to reach a level that it doesn't.
+    """Return a p-value so that it never seems to reach a level that it doesn't, or the other way round.
 
-    >>> p_words(0.0496), p_words(0.0002), p_words(None)
-    ('0.0496', '<0.001', '–')
+    >>> p_words(0.0496), p_words(0.0002), p_words(None), p_words(0.04998)
+    ('0.0496', '<0.001', '–', '0.04998')
     """
     if p is None:
         return ABSENT
-    return "<0.001" if p < 0.001 else f"{p:.3g}"
+    if p < 0.001:
+        return "<0.001"
+    texts = (f"{p:.{digits}g}" for digits in range(3, 18))
+    return next(text for text in texts if (float(text) < ALPHA) == (p < ALPHA))
 
 
 def rank(summary: ModelSummary) -> str:
@@ -238,7 +248,7 @@ def cost_words(cost: CostReport | None, model: str) -> str:
 
 def margin_words(margin: float) -> str:
     """Return the margin: "±1.0 points"."""
-    return f"±{points(margin)} points"
+    return f"±{margin_points(margin)} points"
 
 
 def difference_words(pair: PairResult) -> str:
@@ -276,206 +286,3 @@ def pair_sentence(pair: PairResult, margin: float) -> str:
 def p_equals(p: float) -> str:
     text = p_words(p)
     return f"< {text[1:]}" if text.startswith("<") else f"= {text}"
-
-
-# --- the verdict
-
-
-def verdict_sentence(comparison: Comparison) -> str:
-    """Return which model to take, how it stands to the baseline, what it costs and which models stay open."""
-    model = comparison.recommendation.model
-    if model is None:
-        reason = plain(comparison.recommendation.reason).rstrip(".")
-        return f"No recommendation: {reason or 'there is nothing to choose from'}."
-    if len(comparison.models) == 1:
-        return f"{_taken(comparison, model)}. There is no other model to compare it with."
-    taken, others = _taken(comparison, model), _against_others(comparison, model)
-    if not _is_tested(comparison, model):
-        return " ".join([f"The best here is {taken}.", *others, "Whether it holds for other data was not tested."])
-    return " ".join([f"Take {taken}.", *others])
-
-
-def why_sentence(comparison: Comparison) -> str:
-    """Return the reason of the recommendation as a sentence; "" when there is none to add."""
-    reason = plain(comparison.recommendation.reason).rstrip(".")
-    return f"Why: {reason}." if reason and comparison.recommendation.model is not None else ""
-
-
-def _taken(comparison: Comparison, model: str) -> str:
-    meta = next((meta for meta in comparison.models if meta.name == model), None)
-    size = ", ".join(filter(None, [size_words(meta) if meta else "", cost_words(comparison.cost, model)]))
-    parts = [_mean_words(summary_of(comparison, model)), _against_baseline(comparison, model), size and f"at {size}"]
-    return f"{plain(model)}: {', '.join(part for part in parts if part)}"
-
-
-def _mean_words(summary: ModelSummary | None) -> str:
-    if summary is None or summary.mean_score is None:
-        return "no mean score"
-    interval = summary.interval
-    ends = f" ({points(interval.low)} to {points(interval.high)})" if interval else " (no interval)"
-    return points(summary.mean_score) + ends
-
-
-def _against_baseline(comparison: Comparison, model: str) -> str:
-    baseline = comparison.baseline
-    if baseline is None or baseline == model:
-        return ""
-    pair, name = pair_between(comparison, model, baseline), plain(baseline)
-    if pair is None or pair.delta is None:
-        return f"not compared with {name}"
-    difference = difference_words(pair)
-    return {
-        "better": f"{signed_points(pair.delta)} points over {name}{_in_brackets(pair.interval)}",
-        "worse": f"{signed_points(pair.delta)} points against {name}, which is better{_in_brackets(pair.interval)}",
-        "same": f"the same as {name} within {margin_words(comparison.margin)} ({difference})",
-        "inconclusive": f"not told apart from {name} ({difference})",
-    }[pair.verdict]
-
-
-def _is_tested(comparison: Comparison, model: str) -> bool:
-    """Tell whether a difference between the model and another one has an interval; a few items give none."""
-    pairs = (pair_between(comparison, model, meta.name) for meta in comparison.models if meta.name != model)
-    return any(pair is not None and pair.interval is not None for pair in pairs)
-
-
-def _in_brackets(interval: Interval | None) -> str:
-    return f" (95 % interval {signed_span(interval)})" if interval else ""
-
-
-def _against_others(comparison: Comparison, model: str) -> list[str]:
-    """Say how the recommended model stands to each other model; the baseline was spoken of before."""
-    found: dict[Verdict, list[PairResult]] = defaultdict(list)
-    alone: list[str] = []
-    for other in [meta.name for meta in comparison.models if meta.name not in (model, comparison.baseline)]:
-        pair = pair_between(comparison, model, other)
-        if pair is None or pair.delta is None:
-            alone.append(other)
-        else:
-            found[pair.verdict].append(pair)
-    return [*_found_sentences(found, comparison.margin), *_not_compared(comparison, model, alone)]
-
-
-def _found_sentences(found: dict[Verdict, list[PairResult]], margin: float) -> list[str]:
-    others = {verdict: [pair.baseline for pair in pairs] for verdict, pairs in found.items()}
-    said = [
-        f"{plain(pair.baseline)} is better: {difference_words(turned_round(pair))}." for pair in found.get("worse", [])
-    ]
-    if same := others.get("same"):
-        said.append(f"{names(same)} {_be(same)} the same within {margin_words(margin)}.")
-    if tied := others.get("inconclusive"):
-        said.append(f"{names(tied)} can't be told apart from it on these data.")
-    if beaten := others.get("better"):
-        said.append(f"{names(beaten)} {_be(beaten)} worse.")
-    return said
-
-
-def _not_compared(comparison: Comparison, model: str, others: Sequence[str]) -> list[str]:
-    lacking = [name for name in others if _has_no_mean(comparison, name)]
-    apart = [name for name in others if name not in lacking]
-    said = []
-    if apart:
-        only = "" if comparison.baseline in (None, model) else f", only with {plain(str(comparison.baseline))}"
-        said.append(f"{names(apart)} {_be(apart, past=True)} not compared with it{only}.")
-    if lacking:
-        said.append(f"{names(lacking)} {'has' if len(lacking) == 1 else 'have'} no score on every task.")
-    return said
-
-
-def _has_no_mean(comparison: Comparison, model: str) -> bool:
-    summary = summary_of(comparison, model)
-    return summary is None or summary.mean_score is None
-
-
-def _be(subjects: Sequence[str], *, past: bool = False) -> str:
-    one, many = ("was", "were") if past else ("is", "are")
-    return one if len(subjects) == 1 else many
-
-
-# --- warnings
-
-
-def warnings(comparison: Comparison) -> tuple[str, ...]:
-    """Return what a reader must know: what is missing, what was cut, and what the run itself warned of; each once."""
-    cells = [scored.result for scored in comparison.cells]
-    said = [
-        *(["The comparison was interrupted; not every cell was run."] if comparison.interrupted else []),
-        *_unscored(cells, "failed", "failed"),
-        *_unscored(cells, "skipped", "was skipped"),
-        *_limited(comparison, cells),
-        *(plain(warning) for warning in comparison.warnings),
-        *_engines_differ(comparison),
-        *(cost_warnings(comparison.cost) if comparison.cost else []),
-        *_warned(cells),
-    ]
-    return tuple(dict.fromkeys(said))
-
-
-def cost_warnings(cost: CostReport) -> list[str]:
-    """Return what a reader of costs must know: which are missing, and why they may be wrong."""
-    unstable = [f"costs are unstable: {plain(cost.unstable)}"] if cost.unstable else []
-    return [*unstable, *filter(None, map(_cost_missing, cost.models)), *map(plain, cost.warnings)]
-
-
-def _cost_missing(found: ModelCost) -> str:
-    if found.status == "ok" and not found.reason:
-        return ""
-    said = {"ok": "not all of its costs were measured", "failed": "measuring its cost failed"}
-    verb = said.get(found.status, "its cost was not measured")
-    return f"{plain(found.model)}: {verb}: {plain(found.reason) or 'no reason was recorded'}"
-
-
-def _engines_differ(comparison: Comparison) -> list[str]:
-    """Tell where a difference between models is partly one between the engines that encoded."""
-    models: dict[str, list[str]] = defaultdict(list)
-    for meta in comparison.models:
-        if meta.engine is not None:
-            models[meta.engine].append(meta.name)
-    said = []
-    if len(models) > 1:
-        which = "; ".join(f"{plain(engine)} for {names(having)}" for engine, having in models.items())
-        said.append(f"Not every model was encoded by one engine ({which}), so costs compare engines as well")
-    for meta in comparison.models:
-        found = comparison.cost.of(meta.name) if comparison.cost else None
-        if found and meta.engine and found.engine not in (None, meta.engine):
-            timed, scored = plain(str(found.engine)), plain(meta.engine)
-            said.append(f"{plain(meta.name)}: its cost is that of the engine {timed}, its scores are from {scored}")
-    return said
-
-
-def _unscored(cells: Sequence[CellResult], status: str, verb: str) -> list[str]:
-    tasks: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for cell in cells:
-        if cell.status == status:
-            tasks[cell.model, cell.reason].append(cell.task)
-    return [
-        f"{plain(model)} {verb} on {names(which)}: {plain(reason) or 'no reason was recorded'}"
-        for (model, reason), which in tasks.items()
-    ]
-
-
-def _limited(comparison: Comparison, cells: Sequence[CellResult]) -> list[str]:
-    tasks: dict[str, dict[str, None]] = defaultdict(dict)
-    for cell in cells:
-        if cell.limited:
-            tasks[plain(cell.limited)][cell.task] = None
-    apart = "don't set these scores beside published ones"
-    if tasks:
-        which = "; ".join(f"{names(having)} ({limit})" for limit, having in tasks.items())
-        return [f"Limited data, so {apart}: {which}"]
-    return [f"The suite limits its data, so {apart}."] if comparison.suite.limited else []
-
-
-def _warned(cells: Sequence[CellResult]) -> list[str]:
-    """Return each warning once, with the models and tasks that it came from."""
-    tasks: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for cell in cells:
-        for warning in cell.warnings:
-            tasks[plain(warning)][cell.model].append(cell.task)
-    return [f"{_places(by_model)}: {warning}" for warning, by_model in tasks.items()]
-
-
-def _places(tasks_by_model: Mapping[str, Sequence[str]]) -> str:
-    models: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    for model, tasks in tasks_by_model.items():
-        models[tuple(tasks)].append(model)
-    return "; ".join(f"{names(sharing)} on {names(tasks)}" for tasks, sharing in models.items())

@@ -5,6 +5,7 @@ columns by role (Arrow arrays or Python lists, vectors perhaps an array already)
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -119,7 +120,10 @@ def _texts(column: Any, place: str) -> tuple[str | None, ...] | None:
     return tuple(value if value is None or type(value) is str else _as_text(value) for value in values)
 
 
-def _as_text(value: Any) -> str:
+def _as_text(value: Any) -> str | None:
+    if isinstance(value, float) and (value.is_integer() or math.isnan(value)):
+        # A table makes 1.0 and NaN of a column of whole numbers as soon as one is missing.
+        return None if math.isnan(value) else str(int(value))
     return value.hex() if isinstance(value, bytes) else str(value)
 
 

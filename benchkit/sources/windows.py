@@ -12,6 +12,10 @@ or when the clock is, for whoever asks with `close_due`. A row of a closed windo
 it's counted, not given. So are rows without a time, and rows more than an hour in the future, which are a wrong clock
 and would close every window at once.
 
+A clock that ran ahead and was put right has closed windows that are yet to come. Their rows would be late until then,
+for a year perhaps; so with the first rows of now what it closed is open again, and spans that it told as empty may be
+told once more.
+
 Once a stream has begun, a span without rows is closed too: a source that falls silent is news. The clock tells of spans
 that someone was there to see end, since the stream was first followed; of older ones only a later row does, which
 shows that they are a gap and not the end of what was recorded.
@@ -141,6 +145,19 @@ class WindowCutter:
         """
         return self._by_count(rows) if self.size is not None else self._by_time(rows)
 
+    def _put_right(self, now: int) -> None:
+        """Open again what a clock closed that was ahead: rows of now show that it was, and not that this one is behind.
+
+        Rows may be ahead themselves, and a renewal begins behind the last window that had some.
+        """
+        ahead, state = now + MAX_AHEAD // _US, self.state
+        newest = state.newest or 0
+        if state.number <= self._number_of(ahead) + 1 and newest <= ahead:
+            return
+        newest = now if newest > ahead else newest
+        since = None if state.since is None else min(state.since, now)
+        self.state = replace(state, number=self._limit(newest), newest=newest, since=since)
+
     def close_due(self) -> list[Cut]:
         """Close the windows of time that the clock says are over; for a source that was read to its end."""
         if self.every is None or self.state.newest is None or self.state.since is None:
@@ -177,9 +194,11 @@ class WindowCutter:
         if rows.times is None:
             raise SourceError("windows of time need a column of times, and there is none; cut by rows instead")
         times = rows.times.view(np.int64)
-        has_time = ~np.isnat(rows.times)
-        is_ahead = has_time & (times > microseconds(self.clock() + MAX_AHEAD))
+        has_time, now = ~np.isnat(rows.times), microseconds(self.clock())
+        is_ahead = has_time & (times > now + MAX_AHEAD // _US)
         fits = has_time & ~is_ahead
+        if fits.any() and not is_ahead.any():
+            self._put_right(now)
         numbers = times // (self.every // _US)
         is_late = fits & (numbers < self._closed_before_each(times, fits))
         taken = fits & ~is_late

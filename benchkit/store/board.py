@@ -160,7 +160,10 @@ class Board:
         with TemporaryDirectory(prefix="benchkit-board-", ignore_cleanup_errors=True) as folder:
             copy = Path(folder) / name
             copy.write_bytes(self._runs.content(source, name))
-            return read(copy)
+            try:
+                return read(copy)
+            except UsageError as exc:
+                raise UsageError(str(exc).replace(str(copy), f"{self._runs.place(source)}: {name}")) from exc
 
     def gates(
         self, *, suite: str | None = None, since: str | None = None, until: str | None = None, limit: int = _LIMIT

@@ -209,7 +209,7 @@ def marks_of(
         baseline: As it is now; None where it was deleted.
     """
     ordered = sorted(checks, key=lambda check: check.row.at)
-    marks = [Mark(row.promoted_at, f"{row.model} became the champion of {row.suite}", "champion") for row in champions]
+    marks = [Mark(row.promoted_at, f"champion {row.model} of {row.suite}", "champion") for row in champions]
     known = [check for check in ordered if check.row.fingerprint]
     marks += [
         Mark(after.row.at, f"model {after.model or after.row.fingerprint[:12]}", "model")

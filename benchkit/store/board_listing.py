@@ -92,8 +92,11 @@ class Runs:
             assert self._store is not None  # a run was listed
             return self._store.document(source, name)
         except Damaged as exc:
-            place = source if isinstance(source, Path) else _name(source)
-            raise UsageError(f"{shown(place)}: {name}: {exc}") from exc
+            raise UsageError(f"{self.place(source)}: {name}: {exc}") from exc
+
+    def place(self, source: Source) -> str:
+        """Return what people know a folder or a run by."""
+        return shown(source if isinstance(source, Path) else _name(source))
 
     def address(self, experiment_id: str | None, run_id: str) -> str:
         """Return where people find a run; "" where that isn't known."""

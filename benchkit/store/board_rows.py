@@ -27,7 +27,7 @@ MOST_LETTERS = 10_000  # of a name; one of a megabyte would stand in every row, 
 GATE_PARTS = ("schema_version", "gate_id", "verdict", "exit_code", "rules", "candidate", "baseline", "suite", "started")
 _COMPARISON_PARTS = ("schema_version", "suite", "models", "recommendation", "started", "cost_session")
 _VERSION = schema.REPORT_VERSION
-_FAILED = ("fail", "error")
+_FAILED, _WARNS = ("fail", "error"), "warn"
 _MEAN = "quality/mean"
 _ADDRESS = re.compile(r"(?:https?|sqlite|postgresql(?:\+\w+)?)://.*|[^:]*|[A-Za-z]:[\\/].*")
 
@@ -110,7 +110,9 @@ def gate_row(key: str, found: Mapping[str, Any]) -> GateRow:
         low=number_of(mean, "low"),
         high=number_of(mean, "high"),
         margin=None if threshold is None else abs(threshold),
-        failed=tuple(text_of(rule, "id") for rule in rules if rule.get("verdict") in _FAILED),
+        failed=tuple(
+            text_of(rule, "id") for rule in rules if rule.get("verdict") in _FAILED and rule.get("severity") != _WARNS
+        ),
     )
 
 

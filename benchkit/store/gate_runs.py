@@ -24,7 +24,7 @@ from benchkit.errors import UsageError
 from benchkit.store import gate_schema, schema
 from benchkit.store.mlflow_store import _abandon, _address, _experiment
 from benchkit.store.uri import Tracking, locate, prepare_tracking, speaking
-from benchkit.types.gate import GateVerdict, OnInconclusive, RuleGroup, RuleVerdict
+from benchkit.types.gate import GateVerdict, OnInconclusive, RuleGroup, RuleVerdict, Severity
 from benchkit.types.model import ModelMeta, Precision, Similarity
 
 _PAGE = 200
@@ -109,6 +109,7 @@ class _Rule(_Form):
     id: Annotated[str, Field(min_length=1)]
     group: RuleGroup
     verdict: RuleVerdict
+    severity: Severity = "block"
     candidate: float | None
     baseline: float | None
     change: float | None

@@ -23,7 +23,8 @@ def gate_name(gate: Report) -> str:
 def gate_tags(gate: Report) -> dict[str, str]:
     """Return what a gate said of which two models; `benchkit.content` is what a promotion finds it by."""
     candidate, baseline = gate["candidate"], gate["baseline"]
-    broken = [rule["id"] for rule in gate["rules"] if rule["verdict"] in ("fail", "error")]
+    # A rule that only warns decides nothing: a gate that passed would have "failed rules".
+    broken = [rule["id"] for rule in gate["rules"] if rule["verdict"] in ("fail", "error") and _decides(rule)]
     failed = [schema.clean(name, schema.MAX_LABEL) for name in broken]
     tags = {
         schema.KIND: schema.GATE,
@@ -50,6 +51,10 @@ def gate_tags(gate: Report) -> dict[str, str]:
         "mlflow.source.type": "LOCAL",
     }
     return {key: schema.cut(value, schema.MAX_TAG) for key, value in tags.items() if value}
+
+
+def _decides(rule: Mapping[str, Any]) -> bool:
+    return bool(rule["severity"] != "warn")
 
 
 def gate_params(gate: Report) -> dict[str, str]:

@@ -43,7 +43,7 @@ def render_scored(scored: Scored) -> str:
         "seed": scored.seed,
         "n_resamples": scored.n_resamples,
         "model": asdict(scored.model),
-        "tasks": [_task(cell, scored.tags, arrays) for cell in scored.cells],
+        "tasks": [_task(cell, {} if cell.task in scored.left_out else scored.tags, arrays) for cell in scored.cells],
         "probe": None if scored.probe is None else asdict(scored.probe),
         "environment": dict(scored.environment.values),
         "cost": None if scored.cost is None else _cost(scored.cost),

@@ -47,7 +47,7 @@ class GateRow:
     Attributes:
         change, low, high, margin: Of the rule on the mean: candidate minus baseline, its 95 % interval, and the loss
             that is allowed (above 0); None where no such rule was judged.
-        failed: Ids of the rules that failed.
+        failed: Ids of the rules that failed, without those that only warn.
     """
 
     key: str

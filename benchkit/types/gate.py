@@ -162,6 +162,7 @@ class Scored:
         cells: One for each task, with the scores of its items.
         tags: Metadata of the items by (task, "split/subset") and key, an array of text (n,) each, "" for none; in the
             order of the items.
+        left_out: By task: why keys are not in its tags, though its items have them; each sentence begins with the key.
         source: For people: "just measured", "baselines/support.json", "champion, version 3".
         cost, samples: Where costs were measured.
         probe: Where the model was at hand.
@@ -181,6 +182,7 @@ class Scored:
     benchkit_version: str = ""
     seed: int = 42
     n_resamples: int = 10_000
+    left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def cell(self, task: str) -> CellResult | None:
         return next((cell for cell in self.cells if cell.task == task), None)

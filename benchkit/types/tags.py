@@ -12,7 +12,7 @@ class ItemTags:
 
     Attributes:
         parts: By "split/subset": for each key one text for each item, in the order of its scores; "" for none.
-        left_out: Why some keys are not here, a sentence each.
+        left_out: Why some keys are not here, a sentence each that begins with the key.
         alike: The keys that say the same of all items, with what they say: no slice of this task alone, but part of
             one over several tasks.
     """

@@ -11,7 +11,7 @@ from typing import Any
 
 import streamlit as st
 
-from benchkit.report import words
+from benchkit.report import verdict_words, words
 from benchkit.report.charts.forest import forest
 from benchkit.report.charts.labels import labels
 from benchkit.report.charts.quality import CostAxis
@@ -28,6 +28,7 @@ from dashboards.compared import FIRST_COMMANDS, LONG_COLUMNS, Picked, link, mode
 from dashboards.limits import budget_of, forget_button, within
 from dashboards.picks import mlflow_link
 from dashboards.place import Row, escaped, plain
+from dashboards.theme import SAVES
 
 _AXES: dict[CostAxis, str] = {"latency": "latency", "memory": "memory", "bytes": "bytes/vector"}
 _NAME = 80
@@ -45,7 +46,7 @@ def show() -> None:
     limited = within(found.comparison, budget_of(found.comparison, chosen()))
     if found.note:
         place.sentence(found.note, "info")
-    place.sentence(words.verdict_sentence(limited))
+    place.sentence(verdict_words.verdict_sentence(limited))
     _limits_told(limited)
     _plane(limited)
     model_table(limited, LONG_COLUMNS, key="compare-models")
@@ -105,7 +106,7 @@ def _origins(found: Picked, limited: Comparison) -> None:
             if rows:
                 place.download(rows, key=key, label=label)
         st.download_button(
-            "All of it (JSON)",
+            f"{SAVES} All of it (JSON)",
             data=lambda: render_json(found.comparison).encode(),
             file_name="result.json",
             mime="application/json",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from benchkit.report import words
+from benchkit.report import warning_words, words
 from benchkit.report.charts.cost import batch_sweep, index_size, memory, throughput
 from benchkit.report.charts.latency import latency_by_length, latency_cdf
 from benchkit.report.cost_view import notes, ratio_note, session_words
@@ -21,7 +21,7 @@ from dashboards import board, place
 from dashboards.asked import Asked, missing_sentence, tell
 from dashboards.bar import chosen
 from dashboards.choices import box, comparison_box, keeps, part, row_words
-from dashboards.compared import Picked, when
+from dashboards.compared import Picked, readable, when
 from dashboards.costs import (
     figure_rows,
     key_columns,
@@ -34,6 +34,7 @@ from dashboards.costs import (
 )
 from dashboards.machines import differences, judged
 from dashboards.place import escaped, plain
+from dashboards.theme import SAVES
 
 COMMANDS = (
     "benchkit compare minilm minilm-static tfidf --offline --cost full   # with scores",
@@ -106,10 +107,10 @@ def _found() -> tuple[Picked | None, CostReport | None]:
         what = "The comparisons of this choice have no costs." if every else "No comparison is of this choice."
         place.empty(what, COMMANDS)
         return None, None
-    row = next((row for row in rows if row.key == filters.comparison), rows[-1])
+    row, comparison = readable(next((row for row in rows if row.key == filters.comparison), rows[-1]), rows)
     newest = f"the newest with costs, of {when(row.started)}"
     note = missing_sentence([Asked("comparison", filters.comparison, {row.key for row in rows}, newest)])
-    found = Picked(row, board.comparison_of(row.key), rows, note)
+    found = Picked(row, comparison, rows, note)
     if found.comparison.cost is None:
         comparison_box(found, key="cost-comparison")
         place.empty("This comparison says that costs were measured, and has none.", COMMANDS)
@@ -126,7 +127,7 @@ def _warned(found: Picked, cost: CostReport) -> None:
     if cost.from_cache:
         said = f"These costs are of an earlier session on this hardware: {when(cost.measured_at)}."
         place.sentence(said, "info")
-    warnings = [said for said in words.cost_warnings(cost) if not said.startswith("costs are unstable: ")]
+    warnings = [said for said in warning_words.cost_warnings(cost) if not said.startswith("costs are unstable: ")]
     if warnings:
         with st.expander(words.counted(len(warnings), "warning"), expanded=len(warnings) <= _FEW):
             for warning in warnings:
@@ -272,7 +273,7 @@ def _origins(comparison: Comparison, cost: CostReport, samples: CostSamples | No
 def _sample_download(samples: CostSamples) -> None:
     """Place the timed calls as a file; of ten thousand, rows are made when it is clicked."""
     st.download_button(
-        f"All {len(samples.samples):,} timed calls",
+        f"{SAVES} All {len(samples.samples):,} timed calls",
         data=lambda: place.csv_of(place.as_rows(samples.samples)).encode("utf-8-sig"),
         file_name="cost-samples.csv",
         mime="text/csv",

@@ -18,18 +18,18 @@ import streamlit as st
 from benchkit.report import words
 from benchkit.report.charts.base import Chart
 from benchkit.report.charts.drift import PICKED, canary_quality, evidence, timeline
-from benchkit.report.production_words import production
+from benchkit.report.production_words import is_worse, production, told_window
 from benchkit.types.board import CheckRow, Mark
 from dashboards import board, place
 from dashboards.asked import Asked, tell
-from dashboards.bar import choose, chosen
+from dashboards.bar import choose, choose_all, chosen
 from dashboards.choices import part
 from dashboards.drift_rows import span_words, verdict_words, window_row
 from dashboards.drift_window import show_window
 from dashboards.filters import Filters
 from dashboards.picks import picked
 from dashboards.place import Row, plain
-from dashboards.watches import Watch, checked, watches
+from dashboards.watches import Watch, checked, opening, watches, whole
 
 FIRST_COMMANDS = (
     "benchkit drift baseline create prod --from vectors.parquet",
@@ -76,7 +76,8 @@ def show() -> None:
         name = plain(watch.info.name, _NAME)
         place.sentence(f"The baseline {name} was deleted or can't be read; what was checked stays.", "info")
     with place.problems_told():
-        _answered(watch)
+        _answered(whole(watch, filters), filters)
+    _bar_told(filters)
     row = _pick_window(watch, filters)
     _over_time(watch, row)
     with place.problems_told():
@@ -154,13 +155,27 @@ def _pick_window(watch: Watch, filters: Filters) -> CheckRow:
 # ---------------------------------------------------------------- the answer, and all windows
 
 
-def _answered(watch: Watch) -> None:
-    """Say how production stands, by the newest window, and what to do about it."""
-    answer = production([(watch.info, watch.rows)], datetime.now(UTC))
+def _answered(watch: Watch, filters: Filters) -> None:
+    """Say how production stands by this watch's newest window, what to do about it, and whether another is worse."""
+    now = datetime.now(UTC)
+    answer = production([(watch.info, watch.rows)], now)
     said = answer.sentence
-    if answer.standing != "good" or watch.rows[-1].severity != "ok":
+    if watch.rows[-1].severity != "ok":
         said = f"{said} What to do: {board.drift_of(watch.rows[-1].key).advice}"
+    elif answer.standing == "warning":
+        said = f"{said} What to do: hold a newer window against a baseline."
     place.sentence(said, answer.standing)
+    everything = checked(filters.from_the_start())
+    worst, told = production(everything, now), told_window(everything, now)
+    if told is not None and told.key not in {row.key for row in watch.rows} and is_worse(worst, answer):
+        place.sentence(f"Another watch stands worse: {worst.sentence}", worst.standing)
+        # A link to the page that is open changes what is shown, and the browser's address stays what it was.
+        st.button("→ Open that one", key="drift-worse", on_click=choose_all, args=(opening(told, filters),))
+
+
+def _bar_told(filters: Filters) -> None:
+    if filters.suite or filters.models:
+        st.caption("Baselines and windows belong to no suite: of the bar above, the time alone counts on this page.")
 
 
 def _over_time(watch: Watch, row: CheckRow) -> None:
@@ -171,7 +186,7 @@ def _over_time(watch: Watch, row: CheckRow) -> None:
         # A chart of its own for each window, so that it shows the one that is opened and not the last click.
         key=f"drift-timeline-{row.key}",
         on_pick=lambda found: _clicked(watch, row.key, found),
-        absent="No window had rows enough for a test.",
+        absent="No window was tested.",
     )
     _steps(watch, row)
     _more_over_time(watch, marks)
@@ -250,4 +265,4 @@ def _opener(watch: Watch, key: int) -> Callable[[], None]:
 
 def _opened(watch: Watch, row: CheckRow) -> None:
     st.header(f"Window {place.escaped(span_words(row.start, row.end, row.source))}", anchor=False, divider="gray")
-    show_window(row, board.drift_of(row.key))
+    show_window(row, board.drift_of(row.key), watch.info)

@@ -49,7 +49,7 @@ _CHAMPION_COLUMNS = {
     "promoted_by": "who",
     "reason": "why",
     "how": "how",
-    "in_registry": "in the registry",
+    "champion": "champion now",
     "address": "MLflow",
 }
 _ALARM_COLUMNS = {
@@ -130,7 +130,9 @@ def _alarms(filters: Filters) -> tuple[CheckRow, ...]:
 
 def _show_gates(gates: Sequence[GateRow], filters: Filters) -> None:
     if not gates:
-        place.empty("No gate was run for this choice.", ["benchkit gate minilm-static --baseline minilm"])
+        place.empty(
+            f"No gate was run for this choice.{board.caveat()}", ["benchkit gate minilm-static --baseline minilm"]
+        )
         return
     by_key = {row.key: row for row in reversed(gates)}
     key = picked(_GATES, list(by_key), filters.gate)
@@ -155,7 +157,10 @@ def _show_gates(gates: Sequence[GateRow], filters: Filters) -> None:
 
 def _show_champions(champions: Sequence[ChampionRow]) -> None:
     if not champions:
-        place.empty("No model was promoted in this time.", ["benchkit baseline promote minilm --suite quickstart"])
+        place.empty(
+            f"No model was promoted in this time.{board.caveat()}",
+            ["benchkit baseline promote minilm --suite quickstart"],
+        )
         return
     rows = [champion_row(row) for row in reversed(champions)]
     place.table(rows, key="champions", columns=_CHAMPION_COLUMNS, links=("address",), alt="Promotions, newest first")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from benchkit.report import words
+from benchkit.report import warning_words, words
 from benchkit.report.charts.forest import task_forest
 from benchkit.report.charts.tasks import task_map
 from benchkit.report.view import reference, summaries, task_names
@@ -124,11 +124,13 @@ def _task(found: Picked, tasks: Sequence[str], task: str) -> None:
         place.table(
             rows,
             key="tasks-scores",
-            columns={"model": "model", "score": "points", "interval": "95 % CI", "rank": "rank", "status": "status"},
+            columns={"model": "model", "points": "points", "interval": "95 % CI", "rank": "rank", "status": "status"},
+            config={"points": st.column_config.NumberColumn("points", format="%.1f")},
             alt="; ".join(f"{plain(row['model'], 60)}: {_said(row)}" for row in rows[:6]),
         )
     with facts:
-        place.table(task_facts(comparison, task), key="tasks-facts", alt="What the task is")
+        columns = {"what": "what", "shown": "value"}
+        place.table(task_facts(comparison, task), key="tasks-facts", columns=columns, alt="What the task is")
     if not any(scored.interval for scored in comparison.cells if scored.result.task == task):
         st.caption(escaped("No score has an interval here: no scores of single items were kept."))
     tag_view.show_slices(found, task)
@@ -159,8 +161,10 @@ def _two(found: Picked, models: Sequence[str], pair: tuple[str, str | None], tas
 
 
 def _origins(comparison: Comparison) -> None:
-    st.subheader("Where the numbers come from", anchor=False)
+    command = comparison.environment.values.get("command")
+    if command or warning_words.warnings(comparison):
+        st.subheader("Where the numbers come from", anchor=False)
     warned(comparison)
-    if command := comparison.environment.values.get("command"):
+    if command:
         place.sentence("The command that makes these numbers again:")
         place.command(plain(command, _LONGEST))

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from benchkit.report import words
+from benchkit.report import verdict_words, words
 from benchkit.report.board_words import Answer, choice, gate
 from benchkit.report.charts.quality import CostAxis, quality_against
 from benchkit.report.cost_view import budget_lines
@@ -33,15 +33,18 @@ from dashboards.compared import (
     warned,
     when,
 )
+from dashboards.filters import Filters
+from dashboards.limit_command import limited_command
 from dashboards.limits import budget_of, forget_button, limit_controls, within
 from dashboards.place import escaped
 from dashboards.theme import SIGNS
-from dashboards.watches import checked
+from dashboards.watches import checked, opening
 
 # The answer is a sentence and a heading: as large as a heading it would fill a phone.
 _STYLE = """<style>
-.st-key-answer h2 {font-size: 1.3rem; line-height: 1.35; padding: 0 0 0.6rem 0;}
-.st-key-cards p {margin-bottom: 0.2rem;}
+.st-key-answer h2 {font-size: 1.6rem; line-height: 1.35; padding: 0 0 0.6rem 0;}
+@media (max-width: 640px) {.st-key-answer h2 {font-size: 1.3rem;}}
+.st-key-cards [data-testid="stVerticalBlock"] {gap: 0.4rem;}
 .st-key-cards [data-testid="stPageLink"] a {padding-left: 0;}
 </style>"""
 _LONGEST = 2000  # of a sentence; names in it are cut before
@@ -55,24 +58,43 @@ def show() -> None:
     with place.problems_told():
         found = picked()
     limited = within(found.comparison, budget_of(found.comparison, chosen())) if found else None
-    model = choice(limited) if limited else Answer("info", "none yet", "There is no comparison to choose by.")
-    watched, today = checked(chosen()), datetime.now(UTC)
+    model = choice(limited) if limited else _no_choice()
+    watched, today = checked(chosen().from_the_start()), datetime.now(UTC)
     now = production(watched, today)
+    if now.word == "not watched":
+        now = replace(now, sentence=f"{now.sentence}{board.caveat()}")
     with st.container(key="answer", gap="small"):
         st.header(escaped(model.sentence, _LONGEST), anchor=False)
         place.sentence(now.sentence, now.standing)
-    _cards(model, limited, gate(board.gates(chosen())), now, told_window(watched, today))
+    _cards(model, limited, _last_gate(), now, told_window(watched, today))
     if found is None or limited is None:
-        place.empty("No comparison is of this choice.", FIRST_COMMANDS)
+        if not board.comparisons(chosen()):
+            place.empty("No comparison is of this choice.", FIRST_COMMANDS)
         return
     _explained(found, limited)
+
+
+def _no_choice() -> Answer:
+    if board.comparisons(chosen()):
+        return Answer("warning", "can't be read", "The comparisons of this choice can't be read.")
+    if board.comparisons(Filters()):
+        return Answer("info", "none of this choice", "There is no comparison of this choice to choose by.")
+    return Answer("info", "none yet", f"There is no comparison to choose by.{board.caveat()}")
+
+
+def _last_gate() -> Answer:
+    rows = board.gates(chosen())
+    if not rows and board.gates(Filters()):
+        return Answer("info", "none of this choice", "No gate is of this choice.")
+    answer = gate(rows)
+    return answer if rows else replace(answer, sentence=f"{answer.sentence}{board.caveat()}")
 
 
 # ---------------------------------------------------------------- cards
 
 
 def _cards(model: Answer, limited: Comparison | None, last_gate: Answer, now: Answer, window: CheckRow | None) -> None:
-    told = chosen() if window is None else replace(chosen(), baseline=window.baseline, window=window.key)
+    told = chosen() if window is None else opening(window, chosen())
     with st.container(key="cards"):
         for column, (title, answer, said, page, label, asked) in zip(
             st.columns(3, gap="small"),
@@ -110,11 +132,12 @@ def _champion_words(limited: Comparison | None) -> str:
     """Return which model gates compare with, of the suite that the choice is of."""
     rows = [row for row in board.champions(chosen()) if limited is None or row.suite == limited.suite.name]
     if not rows:
-        return "No model was promoted to champion."
-    row = rows[-1]
-    gone = "" if row.is_present else ", no longer in the registry"
+        return f"No model was promoted to champion.{board.caveat()}"
+    row = next((row for row in reversed(rows) if row.is_present), rows[-1])
     name, suite = words.plain(row.model, 60), words.plain(row.suite, 60)
-    return f"Champion of {suite}: {name}, since {when(row.promoted_at)}{gone}."
+    if not row.is_present:
+        return f"{suite} has no champion any more; the last one was {name}, promoted {when(row.promoted_at)}."
+    return f"Champion of {suite}: {name}, promoted {when(row.promoted_at)}."
 
 
 # ---------------------------------------------------------------- why, and within which limits
@@ -123,7 +146,7 @@ def _champion_words(limited: Comparison | None) -> str:
 def _explained(found: Picked, limited: Comparison) -> None:
     if found.note:
         place.sentence(found.note, "info")
-    if why := words.why_sentence(limited):
+    if why := verdict_words.why_sentence(limited):
         place.sentence(why)
     st.subheader("What may it cost?", anchor=False)
     limit_controls(found.comparison, limited.budget)
@@ -136,6 +159,10 @@ def _explained(found: Picked, limited: Comparison) -> None:
     if command := limited.environment.values.get("command"):
         place.sentence("How these numbers were made:")
         place.command(place.plain(command, _LONGEST))
+        stored = found.comparison.budget
+        if limited.budget != stored and (again := limited_command(command, stored, limited.budget)):
+            place.sentence("The same with the limits that are set here:")
+            place.command(place.plain(again, _LONGEST))
 
 
 def _first_known(limited: Comparison) -> CostAxis:

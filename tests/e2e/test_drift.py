@@ -555,6 +555,37 @@ def test_endpoint_that_is_away_does_not_stop_a_watch(watched: Path, server: Open
     assert all(report["p_value"] is not None for report in reports)
 
 
+ALERTS = ("--alert", "jsonl:alerts.jsonl")
+
+
+def alerts(project: Path) -> list[tuple[str, str, str]]:
+    told = [json.loads(line) for line in (project / "alerts.jsonl").read_text().splitlines()]
+    return [(each["event"], each["severity"], each["kind"]) for each in told]
+
+
+def test_endpoint_that_is_away_is_no_recovery_of_a_swapped_model(watched: Path, server: OpenAIServer) -> None:
+    args = ("watch", "log", "--baseline", "prod", "--window-size", "500", "--once", "--no-track", *ALERTS)
+    told = [("drift.alert", "critical", "model")]
+    for number, answers in enumerate(["other", "none", "same"]):
+        server.vectors, server.failures = (partial(hashed, seed=1) if answers == "other" else hashed), []
+        if answers == "none":
+            server.fail(503, times=1000)
+        write_parquet(watched / f"log/{number}.parquet", vectors(500, seed=40 + number))
+        drift(watched, *args, code=1 if answers == "other" else 0)
+        told += [("drift.recovery", "ok", "none")] if answers == "same" else []
+        assert alerts(watched) == told
+
+
+def test_watch_of_texts_whose_model_fails_ends_with_an_alert(tmp_path: Path, server: OpenAIServer) -> None:
+    for name in ("reference", "now"):
+        (tmp_path / f"{name}.txt").write_text("".join(f"{name} number {n}\n" for n in range(300)))
+    drift(tmp_path, "baseline", "create", "prod", "--from", "reference.txt", "--model", "house")
+    server.fail(503, times=1000)
+    args = ("watch", "now.txt", "--baseline", "prod", "--window-size", "100", "--once", "--no-track", *ALERTS)
+    assert "503" in drift(tmp_path, *args, code=2).err
+    assert alerts(tmp_path) == [("drift.alert", "critical", "pipeline")]
+
+
 def test_swapped_model_alarms_in_a_watch_at_once(watched: Path, server: OpenAIServer) -> None:
     server.vectors = partial(hashed, seed=1)
     server.forget()

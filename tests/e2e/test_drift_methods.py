@@ -63,7 +63,19 @@ def test_two_halves_end_with_0_and_a_new_domain_with_1(streams: Path) -> None:
 
 
 def test_one_method_says_the_same_on_the_terminal_in_json_and_by_its_code(streams: Path) -> None:
-    args = ("test", "now.jsonl", "other.npy", "--method", "energy", "--rows", "200", "--alpha", "0.02", "--seed", "3")
+    args = (
+        "test",
+        "now.jsonl",
+        "other.npy",
+        "--method",
+        "energy",
+        "--rows",
+        "200",
+        "--false-alarms",
+        "0.02",
+        "--seed",
+        "3",
+    )
     shown = drift(streams, *args, "--json", "report.json", "--quiet", code=1)
     assert shown.err == ""
     assert "Holm" not in shown.out
@@ -82,7 +94,7 @@ def test_one_method_says_the_same_on_the_terminal_in_json_and_by_its_code(stream
     [
         (("then.parquet", "now.jsonl"), 2, "--method"),
         (("then.parquet", "now.jsonl", "--method", "mdm"), 2, "Did you mean 'mmd'"),
-        (("then.parquet", "now.jsonl", "--method", "ks", "--alpha", "0"), 2, "--alpha"),
+        (("then.parquet", "now.jsonl", "--method", "ks", "--false-alarms", "0"), 2, "--false-alarms"),
         (("then.parquet", "now.jsonl", "--method", "ks", "--rows", "4"), 2, "--rows"),
         (("then.parquet", "gone.npy", "--method", "ks"), 2, "gone.npy"),
         (("then.parquet", "now.jsonl", "--method", "ks", "--vector-column", "vac"), 2, "did you mean 'vec'"),

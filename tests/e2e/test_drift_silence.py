@@ -84,7 +84,11 @@ def test_each_is_told_once_whenever_the_watch_is_killed(tmp_path: Path, commit: 
 def test_a_source_that_falls_silent_is_told_when_the_clock_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project = project_in(tmp_path)
+    # Twenty rows a second.
+    write_parquet(tmp_path / "old.parquet", vectors(3000, seed=1), timestamp=times(3000, start=START, seconds=0.05))
+    project = tmp_path
+    made = call_benchkit(["drift", "baseline", "create", "prod", "--from", "old.parquet"], project)
+    assert made.code == 0, made.err
     monkeypatch.chdir(project)
     now = np.datetime64(time.time_ns() // 1000, "us")
     write_parquet(project / "live/a.parquet", vectors(100, seed=7), timestamp=np.full(100, now))

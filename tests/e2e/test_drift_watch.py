@@ -247,6 +247,22 @@ def test_windows_of_time_in_pieces_are_those_of_one_run(project: Path, made: Pat
     assert sum(n for _, n in found) == 2000
 
 
+def test_rows_that_are_left_out_are_told_where_no_window_closes(project: Path) -> None:
+    ahead = np.datetime64(time.time_ns() // 1000, "us") + np.timedelta64(5, "h")
+    write_parquet(project / "log/a.parquet", vectors(70, seed=7), timestamp=times(70, start=ahead))
+    command = ("drift", "watch", "log", "--baseline", "prod", "--every", "1h", "--once", "--no-track")
+    first = watch(project, command=command)
+    assert first.err.count("70 are of the future (a wrong clock)") == 1
+    assert verdicts(project) == []
+    # A window that closes tells of them in its report, and nothing else does.
+    at = np.datetime64("2026-03-01T00:00:00", "us")
+    write_parquet(project / "log/b.parquet", vectors(100, seed=8), timestamp=times(100, start=at, seconds=60))
+    second = watch(project, command=command)
+    assert "left out" not in second.err
+    assert any("70 are of the future" in note for note in verdicts(project)[0]["notes"])
+    assert "left out" not in watch(project, command=command).err
+
+
 def test_other_baseline_or_window_is_another_watch(project: Path) -> None:
     write_log(project, range(3))
     watch(project)

@@ -531,9 +531,13 @@ def test_costs_of_a_stored_comparison_are_judged_and_those_of_two_comparisons_ar
     candidate = ("./elsewhere/copy@dim=2", "--baseline", "of-1.json")
     one = reported(project, *candidate, "--result", "compared-1", *policy)
     assert rules(one, "pass") == ["cost/query_latency_p50"]
+    # The result may come from another machine, and a gate that measured nothing must not claim its numbers.
+    (said,) = [warning for warning in one["warnings"] if "nothing was measured for this gate" in warning]
+    assert said.startswith("Costs on ")
     two = reported(project, *candidate, "--result", "compared-2", *policy)
     assert rules(two, "inconclusive") == ["cost/query_latency_p50"]
     assert two["exit_code"] == 3
+    assert not any("nothing was measured" in warning for warning in two["warnings"])
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +81,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def judged(project: Path, *args: str) -> dict[str, Any]:
-    options = ["--suite", "told.yaml", "--policy", "rules.yaml", "--no-track", "--quiet", "--json", "report.json"]
+def judged(project: Path, *args: str, policy: str = "rules.yaml") -> dict[str, Any]:
+    options = ["--suite", "told.yaml", "--policy", policy, "--no-track", "--quiet", "--json", "report.json"]
     called = call_benchkit(["gate", *args, *options], project)
     report: dict[str, Any] = json.loads((project / "report.json").read_text(encoding="utf-8"))
     assert report["exit_code"] == called.code, called.err
@@ -141,6 +142,26 @@ def test_an_older_result_says_that_its_slices_cannot_be_judged_and_what_to_do(pr
     assert [[rule[key] for key in keys] for rule in one_side["rules"]] == [
         [rule[key] for key in keys] for rule in stored(project)["rules"]
     ], "the tags of one of the two are enough"
+
+
+def test_a_column_too_many_leaves_the_slices_of_the_others_judged(project: Path) -> None:
+    from benchkit.store.tags import read_tags, write_tags
+
+    shutil.copytree(project / "result", project / "wide")
+    path = project / "wide" / "tags.parquet"
+    why = "zone is one more than the 8 columns of a task that are kept"
+    wide = [replace(one, tags=replace(one.tags, left_out=(why,))) for one in read_tags(path)]
+    write_tags(path, wide)
+    saved = call_benchkit(["baseline", "save", "wide.json", "--result", "wide", "--model", "./tiny"], project)
+    assert saved.code == 0, saved.err
+    report = judged(project, "./spoilt", "--result", "wide", "--baseline", "wide.json")
+    assert [[rule[key] for key in JUDGED] for rule in report["rules"]] == [
+        [rule[key] for key in JUDGED] for rule in stored(project)["rules"]
+    ]
+    (project / "zone.yaml").write_text('quality: [{on: "slice:zone=a", margin: 0.02}]', encoding="utf-8")
+    rule = judged(project, "./spoilt", "--result", "wide", "--baseline", "wide.json", policy="zone.yaml")["rules"][0]
+    assert rule["verdict"] == "inconclusive"
+    assert f"of found ({why}), chinese ({why}) are not all kept" in rule["sentence"]
 
 
 def test_tags_of_another_comparison_are_refused(project: Path) -> None:

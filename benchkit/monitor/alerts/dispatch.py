@@ -22,6 +22,7 @@ from benchkit.monitor.alerts.alert import Alert, AlertError, Sink
 from benchkit.types.drift import DRIFT_SEVERITIES, DriftSeverity
 
 _logger = logging.getLogger(__name__)
+_OF_MODELS = frozenset({"model", "numeric"})
 MOST_WAITING = 200  # messages in the outbox; a sink that is away for weeks must not fill the state
 
 
@@ -76,13 +77,18 @@ class Dispatcher:
 
     # -------------------------------------------------------- what is told
 
-    def note(self, alert: Alert) -> Alert | None:
+    def note(self, alert: Alert, *, model_was_asked: bool = True) -> Alert | None:
         """Take in what a window says, fine or not; return the message that it makes, or None.
 
         A stream that becomes bad, worse, or bad in another way makes one; so does one that is fine again. A window
         too small for a test doesn't show that all is fine. Nothing is sent here.
+
+        Args:
+            model_was_asked: False where it should have been and didn't answer: then the rows alone don't show that a
+                change of the model is over.
         """
-        message = self._bad(alert) if _rank(alert.severity) >= self._notify_from else self._fine(alert)
+        is_bad = _rank(alert.severity) >= self._notify_from
+        message = self._bad(alert) if is_bad else self._fine(alert, model_was_asked=model_was_asked)
         if message is not None:
             self._outbox.append({"alert": message.to_json(), "sinks": sorted(self._sinks), "attempts": 0})
             self._bound()
@@ -104,9 +110,11 @@ class Dispatcher:
         self._streams[alert.key] = self._told(alert, worst, sorted({*told["kinds"], alert.kind}), now)
         return alert if is_new else replace(alert, is_reminder=True)
 
-    def _fine(self, alert: Alert) -> Alert | None:
+    def _fine(self, alert: Alert, *, model_was_asked: bool) -> Alert | None:
         told = self._streams.get(alert.key)
         if told is None or alert.p_value is None:
+            return None
+        if not model_was_asked and not _OF_MODELS.isdisjoint(told["kinds"]):
             return None
         told["calm"] += 1
         if told["calm"] < self._recover_after:

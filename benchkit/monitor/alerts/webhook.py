@@ -17,12 +17,10 @@ minutes old. `is_signed` does so. Delivery is at least once: a repetition has th
 from __future__ import annotations
 
 import email.message
-import email.utils
 import hashlib
 import hmac
 import http.client
 import json
-import math
 import os
 import random
 import ssl
@@ -36,6 +34,7 @@ from typing import Any, Literal
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from benchkit.errors import UsageError
+from benchkit.models.retry_after import retry_after_s
 from benchkit.monitor.alerts.alert import Alert, AlertError
 from benchkit.monitor.alerts.deadline import LateError, within
 from benchkit.monitor.alerts.slack import slack_message
@@ -235,21 +234,8 @@ def _exchange(request: urllib.request.Request, timeout_s: float) -> _Answer:
 
 
 def _answer(status: int, headers: email.message.Message) -> _Answer:
-    return _Answer(status, _retry_after_s(headers.get("Retry-After")), headers.get("Location", ""))
-
-
-def _retry_after_s(header: str | None) -> float | None:
-    """Return the seconds of a Retry-After header, which holds seconds or a date (RFC 9110, 10.2.3)."""
-    if header is None:
-        return None
-    try:
-        seconds = float(header)
-    except ValueError:
-        try:
-            seconds = (email.utils.parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError):
-            return None
-    return max(seconds, 0.0) if math.isfinite(seconds) else None
+    asked_s = retry_after_s(headers.get("Retry-After"), now=datetime.now(UTC))
+    return _Answer(status, asked_s, headers.get("Location", ""))
 
 
 def _words(error: object) -> str:

@@ -100,6 +100,9 @@ def themed(drawn: Chart, theme: Theme) -> dict[str, Any]:
         "background": "transparent",
         "text": {"color": theme.ink},
         "axis": {**inks, "gridColor": theme.line, "tickColor": theme.line, "domainColor": theme.line},
+        # The dashboard's theme moves the first and the last label towards the middle: beside the line that they name.
+        "axisY": {"labelFlush": False},
+        "axisXBand": {"labelFlush": False},
         "legend": {**inks, "labelColor": theme.ink},
         "title": {"color": theme.ink, "subtitleColor": theme.faint},
         "view": {"stroke": None},
@@ -108,6 +111,12 @@ def themed(drawn: Chart, theme: Theme) -> dict[str, Any]:
     given = [{**param, "value": theme.paper} if param == PAPER else param for param in drawn.spec.get("params", ())]
     params = {"params": given} if given else {}
     return {**drawn.spec, **params, "config": config}
+
+
+def haloed(layer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a layer of texts on a ground of their own, which ends the lines behind them; its chart has PAPER."""
+    ground = {"stroke": HOLLOW, "strokeWidth": 4, "strokeJoin": "round"}
+    return [{**layer, "mark": {**layer["mark"], **ground}}, dict(layer)]
 
 
 def titled_above(**axis: Any) -> dict[str, Any]:

@@ -24,7 +24,9 @@ _CANARY_SERIES = (
 )
 _CANARY_PX = 220
 _ROOM = "\u00a0" * 4  # behind a name at the right edge, for fonts that are wider than the one it was measured in
-_BESIDE = 90.0  # px of these names
+_BESIDE = 104.0  # px of these names
+# Each name has the shape of its line in front.
+_SIGNS = {"circle": "●", "square": "■", "triangle-up": "▲", "diamond": "◆"}
 _MANY = 600  # points from which on they are smaller
 
 
@@ -36,7 +38,7 @@ def canary_quality(rows: Sequence[CheckRow], marks: Sequence[Mark] = ()) -> Char
     axis = check_axis(rows, measured)
     drawn = [
         {"key": row.key, axis.field: axis.value(place), "stream": words.plain(row.stream, TEXT_SHOWN), "what": said}
-        | {"value": value, "said": f"{axis.value(place)}: {said} {value:.4f}"}
+        | {"value": value, "said": f"{axis.said(place)}: {said} {value:.4f}"}
         for row, place in zip(measured, axis.places, strict=True)
         for field, said in _CANARY_SERIES
         if (value := getattr(row, field)) is not None
@@ -49,7 +51,8 @@ def canary_quality(rows: Sequence[CheckRow], marks: Sequence[Mark] = ()) -> Char
     ]
     said = "; ".join(f"{row['what']} {_digits(row['value'])}" for row in _last_of_each(drawn))
     alt = f"{words.counted(len(measured), 'window')}; the last values are: {said}. Fewer low scores are better."
-    return chart("drift-canaries", "Canaries and retrieval scores", alt, rows=drawn, height=_CANARY_PX, layer=layers)
+    return chart("drift-canaries", "Canaries and retrieval scores", alt, rows=drawn, height=_CANARY_PX, layer=layers,
+                 params=[dict(base.PAPER)])  # fmt: skip
 
 
 def _series_layers(axis: TimeAxis, rows: Sequence[Row], low: float) -> list[dict[str, Any]]:
@@ -66,6 +69,9 @@ def _series_layers(axis: TimeAxis, rows: Sequence[Row], low: float) -> list[dict
     place = {"x": axis.x(), "y": y, "color": colour}
     dashes = {"domain": names, "range": [list(base.DASHES[place]) for place, _ in present]}
     shapes = {"domain": names, "range": [base.SHAPES[place] for place, _ in present]}
+    # Where two have the same values, the one behind is seen around the one in front.
+    small = 18 if len(rows) > _MANY else 45
+    sizes = {"domain": names, "range": [small * (2 if place == 0 else 1) for place, _ in present]}
     return [
         {
             "mark": {"type": "line", "strokeWidth": 1.5, "aria": False},
@@ -76,10 +82,11 @@ def _series_layers(axis: TimeAxis, rows: Sequence[Row], low: float) -> list[dict
             },
         },
         {
-            "mark": {"type": "point", "filled": True, "size": 18 if len(rows) > _MANY else 45, "opacity": 1},
+            "mark": {"type": "point", "filled": True, "opacity": 1},
             "encoding": {
                 **place,
                 "shape": {**what, "scale": shapes},
+                "size": {**what, "type": "nominal", "scale": sizes},
                 **base.SAID,
             },
         },
@@ -89,6 +96,10 @@ def _series_layers(axis: TimeAxis, rows: Sequence[Row], low: float) -> list[dict
 def _digits(value: float) -> str:
     """Return a value with three digits; what isn't quite 1 never reads as if it were."""
     return "0.999" if 0.9995 <= value < 1 else f"{value:.3f}"
+
+
+def _sign(what: str) -> str:
+    return _SIGNS[base.SHAPES[[said for _, said in _CANARY_SERIES].index(what)]]
 
 
 def _last_of_each(rows: Sequence[Row]) -> list[Row]:
@@ -107,7 +118,7 @@ def _ends_layer(rows: Sequence[Row], low: float) -> dict[str, Any]:
         floor = low if place == len(heights) - 1 else heights[place + 1] + LINE * per_px
         heights[place] = max(heights[place], floor)
     values = [
-        {"y": height, "said": f"{row['what']} {_digits(row['value'])}{_ROOM}"}
+        {"y": height, "said": f"{_sign(row['what'])} {row['what']} {_digits(row['value'])}{_ROOM}"}
         for row, height in zip(ordered, heights, strict=True)
     ]
     return {

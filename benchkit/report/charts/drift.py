@@ -18,15 +18,15 @@ from typing import Any
 
 from benchkit.report import drift_words, words
 from benchkit.report.charts import base
-from benchkit.report.charts.base import Chart, Row, chart
+from benchkit.report.charts.base import PAPER, Chart, Row, chart, haloed
 from benchkit.report.charts.canaries import canary_quality
 from benchkit.report.charts.timeaxis import (
     TEXT_SHOWN,
     TimeAxis,
-    band_label,
     band_layer,
     bands,
     check_axis,
+    foot_label,
     mark_layers,
     mark_rows,
 )
@@ -43,8 +43,11 @@ SEVERITY_STYLES: Mapping[DriftSeverity, tuple[str, str]] = {
     "warn": ("triangle-up", base.ORANGE),
     "critical": ("diamond", base.VERMILION),
 }
+_SHOWN_P = {"calculate": f"max(datum.p, {LEAST_P})", "as": "shown"}
 _LEAST_SUM, _MOST_LEVELS = 0.01, 100  # ends of the evidence axis, the second one in alarm levels
 _MANY = 150  # windows from which on marks are smaller
+# Below p = 1 on the time line: room for the words of the band, where no window can be.
+_FOOT_P = 2.6
 
 
 # ------------------------------------------------------------ windows over time
@@ -58,22 +61,23 @@ def timeline(rows: Sequence[CheckRow], marks: Sequence[Mark] = ()) -> Chart | No
     checks = [row for row, _ in tested]
     axis = check_axis(rows, checks)
     drawn = [_window(*found, place, axis) for found, place in zip(tested, axis.places, strict=True)]
-    unchanged = bands(axis, [row.false_alarms for row in checks], 1.0)
-    level = unchanged[0]["level"]
-    share = drift_words.percent(1 - level)
+    unchanged = bands(axis, [row.false_alarms for row in checks], _FOOT_P)
+    share = drift_words.percent(1 - unchanged[0]["level"])
     layers = [
         band_layer(axis, unchanged),
-        band_label(max(level, LEAST_P), f"{share} of unchanged windows lie in this band", is_below=True),
         *mark_layers(mark_rows(axis, marks)),
+        *foot_label(f"{share} of unchanged windows lie in this band"),
+        _ring(axis),
         _points(axis, drawn),
     ]
     pick = {"name": PICKED, "select": {"type": "point", "fields": ["key"], "toggle": False}, "views": ["windows"]}
     said = _timeline_words(tested, len(rows))
-    return chart("drift-timeline", "p-value of each window", said, rows=drawn, height=240, layer=layers, params=[pick])
+    return chart("drift-timeline", "p-value of each window", said, rows=drawn, height=256, layer=layers,
+                 params=[pick, dict(PAPER)])  # fmt: skip
 
 
 def _window(row: CheckRow, p_value: float, place: float, axis: TimeAxis) -> dict[str, Any]:
-    times = f"{row.start} to {row.end}" if row.start or row.end else row.source
+    times = drift_words.times(row.start, row.end) if row.start or row.end else row.source
     window = words.plain(f"{row.number} · {times}" if row.number else times, TEXT_SHOWN)
     severity, p = drift_words.SEVERITY_WORDS[row.severity], words.p_equals(p_value)
     return {
@@ -89,22 +93,30 @@ def _window(row: CheckRow, p_value: float, place: float, axis: TimeAxis) -> dict
     }
 
 
+def _ring(axis: TimeAxis) -> dict[str, Any]:
+    """Return the layer of a ring around the window that is picked."""
+    return {
+        "transform": [{"filter": {"param": PICKED, "empty": False}}, _SHOWN_P],
+        "mark": {"type": "point", "size": 320, "color": base.GREY, "strokeWidth": 2.5, "opacity": 1, "aria": False},
+        "encoding": {"x": axis.x(), "y": p_axis("shown", most=_FOOT_P)},
+    }
+
+
 def _points(axis: TimeAxis, rows: Sequence[Row]) -> dict[str, Any]:
-    """Return the layer of windows, their severity by shape and colour; a window that wasn't picked fades."""
+    """Return the layer of windows, their severity by shape and colour."""
     found = {row["severity"] for row in rows}
     present = [one for one in DRIFT_SEVERITIES if drift_words.SEVERITY_WORDS[one] in found]
     domain = [drift_words.SEVERITY_WORDS[one] for one in present]
     severity = {"field": "severity", "legend": LEGEND}
     return {
         "name": "windows",
-        "transform": [{"calculate": f"max(datum.p, {LEAST_P})", "as": "shown"}],
-        "mark": {"type": "point", "filled": True, "size": 28 if len(rows) > _MANY else 80},
+        "transform": [_SHOWN_P],
+        "mark": {"type": "point", "filled": True, "size": 34 if len(rows) > _MANY else 80, "opacity": 0.9},
         "encoding": {
             "x": axis.x(),
-            "y": p_axis("shown"),
+            "y": p_axis("shown", most=_FOOT_P),
             "shape": {**severity, "scale": {"domain": domain, "range": [SEVERITY_STYLES[one][0] for one in present]}},
             "color": {**severity, "scale": {"domain": domain, "range": [SEVERITY_STYLES[one][1] for one in present]}},
-            "opacity": {"condition": {"param": PICKED, "value": 1}, "value": 0.35},
             **base.SAID,
         },
     }
@@ -121,7 +133,7 @@ def _timeline_words(tested: Sequence[tuple[CheckRow, float]], n: int) -> str:
     if beyond:
         said.append(f"{beyond} with p below {LEAST_P:.4f}, drawn at that line")
     if n > len(tested):
-        said.append(f"{n - len(tested)} more had too few rows for a test")
+        said.append(f"{n - len(tested)} more not tested")
     return f"{'; '.join(said)}."
 
 
@@ -141,8 +153,9 @@ def evidence(rows: Sequence[CheckRow], marks: Sequence[Mark] = ()) -> Chart | No
     drawn = [_sum(*found, place, axis) for found, place in zip(watched, axis.places, strict=True)]
     layers = [*mark_layers(mark_rows(axis, marks)), *_alarm_layers(drawn), *_sum_layers(axis, drawn)]
     return chart(
-        "drift-evidence", "Evidence of all windows together", _sum_words(drawn), rows=drawn, height=200, layer=layers
-    )
+        "drift-evidence", "Evidence of all windows together", _sum_words(drawn), rows=drawn, height=200, layer=layers,
+        params=[dict(PAPER)],
+    )  # fmt: skip
 
 
 def _sum(row: CheckRow, detector: float, level: int, place: float, axis: TimeAxis) -> dict[str, Any]:
@@ -156,7 +169,7 @@ def _sum(row: CheckRow, detector: float, level: int, place: float, axis: TimeAxi
         "sum": min(detector, sys.float_info.max),
         "alarm_level": level,
         "verdict": verdict,
-        "said": f"{axis.value(place)}: evidence {drift_words.evidence_words(detector)}, {verdict}",
+        "said": f"{axis.said(place)}: evidence {drift_words.evidence_words(detector)}, {verdict}",
     }
 
 
@@ -214,11 +227,7 @@ def _alarm_layers(rows: Sequence[Row]) -> list[dict[str, Any]]:
             "mark": {"type": "rule", "color": base.GREY, "size": 2, "strokeDash": [6, 3], "aria": False},
             "encoding": {"y": y},
         },
-        {
-            "data": values,
-            "mark": text,
-            "encoding": {"x": {"value": 0}, "y": y, "text": {"field": "said"}},
-        },
+        *haloed({"data": values, "mark": text, "encoding": {"x": {"value": 0}, "y": y, "text": {"field": "said"}}}),
     ]
 
 

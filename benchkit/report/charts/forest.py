@@ -4,13 +4,14 @@
                ── task_forest ──> one model minus another, on each task
 
 The mark says the verdict without a colour: filled where a difference was found, hollow where the data leave it open,
-a square where the two are the same within the margin. Names and words stand above each interval and not beside it, so
-that the intervals have the whole width of a narrow window.
+a square where the two are the same within the margin. Names and words stand beside each interval where that leaves
+room enough for it, and above it in a narrow window.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from benchkit.report import words
@@ -24,8 +25,9 @@ from benchkit.report.charts.base import (
     Chart,
     Row,
     chart,
+    haloed,
 )
-from benchkit.report.charts.labels import FONT, brief, short
+from benchkit.report.charts.labels import CELL, FONT, brief, cells, short
 from benchkit.report.view import pair_between, pairs_against, reference, summaries, task_names
 from benchkit.types.comparison import MEAN, Comparison, Interval, PairResult, Verdict
 
@@ -33,7 +35,8 @@ _ROW = 52  # px of one difference: its name, its words, its interval
 _NAME, _WORDS, _MARK = 10, 25, 40  # px from the top of a row
 _LABEL_CELLS = 34
 _TOLD = 6  # differences that are told in words
-_WIDE = 480  # px of a plane where name and words fit on one line
+_LEAST = 320  # px of the intervals beside their names and words; with less they stand below these
+_BESIDE = 16  # px between the intervals and these
 _LOOKS: Mapping[Verdict, Mapping[str, Any]] = {
     "better": {"shape": "circle", "color": BLUE, "filled": True},
     "worse": {"shape": "circle", "color": VERMILION, "filled": True},
@@ -75,6 +78,7 @@ def _forest(name: str, title: str, pairs: Sequence[PairResult], names: Sequence[
     rows = [_row(pair, names[place], place) for place, pair in enumerate(pairs)]
     height = _ROW * len(rows)
     across = short(pairs[0].baseline, _LABEL_CELLS)
+    sides = _sides(rows)
     return chart(
         name,
         title,
@@ -83,7 +87,11 @@ def _forest(name: str, title: str, pairs: Sequence[PairResult], names: Sequence[
         height=height,
         params=[dict(PAPER)],
         encoding={"y": {"field": "y", "type": "quantitative", "scale": {"domain": [height, 0]}, "axis": None}},
-        layer=[*_ground(margin), *_intervals(_domain(pairs, margin), f"points against {across}"), *_texts()],
+        layer=[
+            *_ground(margin),
+            *_intervals(_domain(pairs, margin), f"points against {across}", sides),
+            *_texts(sides),
+        ],
     )
 
 
@@ -133,6 +141,28 @@ def _domain(pairs: Sequence[PairResult], margin: float) -> list[float]:
 # --- layers
 
 
+@dataclass(frozen=True, slots=True)
+class _Sides:
+    """What names and words take away from a plane where they stand beside the intervals: px on its left and right."""
+
+    left: int
+    right: int
+
+    def where_wide(self, then: object, otherwise: object) -> dict[str, Any]:
+        """Return what depends on whether there is room for them beside the intervals."""
+        return {"expr": f"width >= {self.left + self.right + _LEAST} ? {then} : {otherwise}"}
+
+    @property
+    def up(self) -> dict[str, Any]:
+        """Return how far a mark goes up to the middle of its row, where no words stand above it."""
+        return self.where_wide(_ROW // 2 - _MARK, 0)
+
+
+def _sides(rows: Sequence[Row]) -> _Sides:
+    left, right = (max(cells(row[field]) for row in rows) * CELL + _BESIDE for field in ("label", "words"))
+    return _Sides(round(left), round(right))
+
+
 def _ground(margin: float) -> list[dict[str, Any]]:
     whole = {"y": {"value": 0}, "y2": {"value": "height"}}
     band = {
@@ -148,19 +178,20 @@ def _ground(margin: float) -> list[dict[str, Any]]:
     return [*([band] if margin > 0 else []), zero]
 
 
-def _intervals(domain: Sequence[float], title: str) -> list[dict[str, Any]]:
+def _intervals(domain: Sequence[float], title: str, sides: _Sides) -> list[dict[str, Any]]:
     axis: dict[str, Any] = {"tickCount": 6, "labelExpr": "(datum.value > 0 ? '+' : '') + format(datum.value, '~r')"}
-    scale = {"domain": list(domain), "nice": False}
+    ends = [sides.where_wide(sides.left, 0), sides.where_wide(f"width - {sides.right}", "width")]
+    scale = {"domain": list(domain), "nice": False, "range": ends}
     at: dict[str, Any] = {"type": "quantitative", "title": title, "scale": scale, "axis": axis}
     bars: dict[str, Any] = {
         "transform": [{"filter": "isValid(datum.low)"}],
-        "mark": {"type": "rule", "size": 2, "color": GREY, "aria": False},
+        "mark": {"type": "rule", "size": 2, "color": GREY, "yOffset": sides.up, "aria": False},
         "encoding": {"x": {"field": "low", **at}, "x2": {"field": "high"}},
     }
     marks: list[dict[str, Any]] = [
         {
             "transform": [{"filter": {"field": "verdict", "equal": verdict}}],
-            "mark": {"type": "point", "opacity": 1, "size": 90, "strokeWidth": 2, **look},
+            "mark": {"type": "point", "opacity": 1, "size": 90, "strokeWidth": 2, "yOffset": sides.up, **look},
             "encoding": {"x": {"field": "difference", **at}, **SAID},
         }
         for verdict, look in _LOOKS.items()
@@ -168,22 +199,21 @@ def _intervals(domain: Sequence[float], title: str) -> list[dict[str, Any]]:
     return [bars, *marks]
 
 
-def _texts() -> list[dict[str, Any]]:
-    """Return names and words: on one line in a wide window, below each other in a narrow one."""
+def _texts(sides: _Sides) -> list[dict[str, Any]]:
+    """Return names and words: beside the intervals in a wide window, above them in a narrow one."""
     text: dict[str, Any] = {"type": "text", "fontSize": FONT, "baseline": "middle", "aria": False}
-    is_wide = f"width >= {_WIDE}"
-    low, high = _NAME - _MARK, _WORDS - _MARK
-    name: dict[str, Any] = {
+    name = {**text, "align": "left", "fontWeight": "bold", "dy": sides.where_wide(_ROW // 2 - _MARK, _NAME - _MARK)}
+    said = {
         **text,
-        "align": "left",
-        "fontWeight": "bold",
-        "dy": {"expr": f"{is_wide} ? {high} : {low}"},
+        "align": sides.where_wide("'right'", "'left'"),
+        "dy": sides.where_wide(_ROW // 2 - _MARK, _WORDS - _MARK),
     }
-    said: dict[str, Any] = {**text, "align": {"expr": f"{is_wide} ? 'right' : 'left'"}, "dy": high}
     return [
-        {"mark": name, "encoding": {"x": {"value": 0}, "text": {"field": "label"}}},
-        {
-            "mark": said,
-            "encoding": {"x": {"value": {"expr": f"{is_wide} ? width : 0"}}, "text": {"field": "words"}},
-        },
+        *haloed({"mark": name, "encoding": {"x": {"value": 0}, "text": {"field": "label"}}}),
+        *haloed(
+            {
+                "mark": said,
+                "encoding": {"x": {"value": sides.where_wide("width", 0)}, "text": {"field": "words"}},
+            }
+        ),
     ]

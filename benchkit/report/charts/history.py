@@ -13,7 +13,7 @@ from benchkit.report import drift_words, words
 from benchkit.report.charts import base
 from benchkit.report.charts.base import Chart, Row, chart
 from benchkit.report.charts.drift import SEVERITY_STYLES
-from benchkit.report.charts.timeaxis import TEXT_SHOWN, TimeAxis, band_label, band_layer, bands, time_axis
+from benchkit.report.charts.timeaxis import TEXT_SHOWN, TimeAxis, band_layer, bands, edge_label, time_axis
 from benchkit.report.charts.window import LEGEND
 from benchkit.types.board import ChampionRow, CheckRow, GateRow
 from benchkit.types.gate import GateVerdict
@@ -46,11 +46,11 @@ def gate_margins(rows: Sequence[GateRow]) -> Chart | None:
         "scale": {"domain": domain, "nice": False},
         "axis": {"title": "change (points)", "labelExpr": _SIGNED, "tickCount": 6},
     }
-    allowed = bands(axis, [-row["allowed_loss"] for row in drawn], domain[1])
-    first = allowed[0]["level"]
+    allowed = bands(axis, [_floor(row) for row in drawn], domain[1])
+    levels = [row["level"] for row in allowed[:1]]
     layers = [
-        band_layer(axis, allowed),
-        band_label(first, f"allowed: a loss of up to {-first:g} points", is_below=True),
+        *([band_layer(axis, allowed)] if allowed else []),
+        *(part for level in levels for part in edge_label(level, f"allowed: a loss of up to {-level:g} points")),
         _zero(),
         _interval_layer(axis, y),
         _gate_layer(axis, y, drawn),
@@ -59,7 +59,8 @@ def gate_margins(rows: Sequence[GateRow]) -> Chart | None:
         f"{n} {word}" for word, _, _ in VERDICT_STYLES.values() if (n := sum(row["verdict"] == word for row in drawn))
     ]
     said = f"{words.counted(len(drawn), 'gate')}: {', '.join(counted)}. The last one: {drawn[-1]['said']}."
-    return chart("gate-margins", "Change on the mean, gate by gate", said, rows=drawn, height=240, layer=layers)
+    return chart("gate-margins", "Change on the mean, gate by gate", said, rows=drawn, height=240, layer=layers,
+                 params=[dict(base.PAPER)])  # fmt: skip
 
 
 def _gate(row: GateRow, change: float, place: float, axis: TimeAxis) -> dict[str, Any]:
@@ -78,15 +79,20 @@ def _gate(row: GateRow, change: float, place: float, axis: TimeAxis) -> dict[str
         "change": 100 * change,
         "low": low,
         "high": high,
-        "allowed_loss": 100 * (row.margin or 0.0),
+        "allowed_loss": None if row.margin is None else 100 * row.margin,
         "verdict": verdict,
         "said": f"{candidate} against {baseline}: {words.signed_points(change)} points{ends}, {verdict}",
     }
 
 
+def _floor(row: Row) -> float | None:
+    """Return the least change that was allowed; None where only MLflow has the gate, which doesn't know it."""
+    return None if row["allowed_loss"] is None else -row["allowed_loss"]
+
+
 def _ends(rows: Sequence[Row]) -> list[float]:
     """Return the ends of the axis of points: all intervals, the losses allowed, and 0."""
-    values = [value for row in rows for value in (row["change"], row["low"], row["high"], -row["allowed_loss"])]
+    values = [value for row in rows for value in (row["change"], row["low"], row["high"], _floor(row))]
     known = [0.0, *(value for value in values if value is not None)]
     room = 0.08 * (max(known) - min(known)) or 1.0
     return [min(known) - room, max(known) + room]

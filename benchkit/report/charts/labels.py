@@ -168,6 +168,16 @@ def short(name: str, limit: int) -> str:
     return f"{_fitting(flat, limit - half - 1)}…{_fitting(flat[::-1], half)[::-1]}"
 
 
+def beginning(text: str, limit: int) -> str:
+    """Return the beginning of a text of the data that fits.
+
+    >>> beginning("champion minilm of help-centre", 20)
+    'champion minilm of …'
+    """
+    flat = words.plain(text[:_READ])
+    return flat if cells(flat) <= limit else f"{_fitting(flat, limit - 1)}…"
+
+
 def cells(text: str) -> int:
     """Return the width of a text in characters; Chinese signs take two."""
     return sum(2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text)

@@ -52,7 +52,7 @@ def latency_cdf(samples: CostSamples, cost: CostReport | None = None) -> Chart |
     y = {
         "field": "share",
         "type": "quantitative",
-        "scale": {"domain": [0, 1]},
+        "scale": {"domain": [0, _ROOM], "nice": False},
         "axis": {"title": "share of queries", "format": "~%", "values": [0, 0.25, 0.5, 0.75, 1]},
     }
     curves, dashes = look.dashes_of(curves)
@@ -256,8 +256,7 @@ def latency_by_length(samples: CostSamples) -> Chart | None:
         _length_words(shown, field),
         rows=shown,
         height=_PLANE_PX,
-        mark=mark,
-        encoding=encoding,
+        layer=[{"mark": mark, "encoding": encoding}],
     )
 
 

@@ -18,6 +18,7 @@ from benchkit.report.charts.labels import cells
 from benchkit.report.charts.window import LEGEND
 
 LABEL_CELLS = 24  # of one name in a legend
+_LEGEND_CELL, _ENTRY = 7, 34  # px of a character in it, which is of 14 px, and of what is around a name
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +73,8 @@ class Look:
     def encoding(self, *channels: Literal["color", "shape"]) -> dict[str, Any]:
         """Return the encodings of a model by colour and shape."""
         ranges = {"color": self.colours, "shape": self.shapes}
-        is_wide = any(cells(label) > LABEL_CELLS for label in self.labels)
-        legend = {
-            **LEGEND,
-            "columns": base.legend_columns(320, 1) if is_wide else base.legend_columns(170, 2),
-            "labelLimit": 0,
-        }
+        longest = max(map(cells, self.labels), default=0)
+        legend = {**LEGEND, "columns": base.legend_columns(_ENTRY + _LEGEND_CELL * longest, 1), "labelLimit": 0}
         return {
             channel: {
                 "field": "label",

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchkit.report.charts.base import BLUE, GREY, HOLLOW, ORANGE, SAID, titled_above
+from benchkit.report.charts.base import BLUE, GREY, HOLLOW, ORANGE, SAID, haloed, titled_above
 from benchkit.report.charts.costscale import Scale
 from benchkit.report.charts.labels import FONT, Anchor, Box, Edge, labels, placed
 from benchkit.report.charts.variants import variant_layers
@@ -236,7 +236,7 @@ def _names(plane: Plane, dots: Sequence[Dot], limit: float | None) -> list[dict[
             "mark": leader,
             "encoding": {"x2": {"field": "cost"}, "y2": {"field": "at"}},
         },
-        {"data": data, "mark": text, "encoding": {"y": {"field": "at"}, "text": {"field": "label"}}},
+        *haloed({"data": data, "mark": text, "encoding": {"y": {"field": "at"}, "text": {"field": "label"}}}),
     ]
 
 

@@ -18,12 +18,12 @@ from benchkit.measure.tag_slices import SliceScore
 from benchkit.report import words
 from benchkit.report.charts.base import SAID, Chart, Row, chart, legend_columns, style_of
 from benchkit.report.charts.heat import GAIN, LOSS, OPEN, Cell, difference_cells, score_cells
-from benchkit.report.charts.labels import CELL, FONT, NARROW, brief, cells, labels
+from benchkit.report.charts.labels import CELL, FONT, brief, cells, labels
 from benchkit.report.view import summaries
 from benchkit.types.comparison import MEAN, Comparison
 
 _ROW = 26  # px
-_LABEL_CELLS = 18
+_LABEL_CELLS = 20
 _TOLD = 6
 CHART_VALUES = 12  # of a tag; the rows beside the chart have all
 _ALL = "all tasks (mean)"
@@ -57,7 +57,7 @@ def task_map(comparison: Comparison, *, baseline: str | None = None) -> Chart | 
         rows=placed,
         height=_ROW * len(down[1]),
         encoding=_sides_of(list(down[1].values()), list(across[1].values())),
-        layer=_map_layers(),
+        layer=[*_map_layers(), _heads_layer(list(across[1].values()))],
     )
     return Chart(drawn.name, drawn.title, drawn.alt, drawn.spec, tuple(rows))
 
@@ -181,9 +181,6 @@ def _slices_alt(rows: Sequence[Row]) -> str:
 
 
 def _sides_of(down: Sequence[str], across: Sequence[str]) -> dict[str, Any]:
-    room = (NARROW - _LABEL_CELLS * CELL) / len(across)
-    is_slanted = max(map(cells, across)) * CELL > room
-    slanted = {"labelAngle": -40, "labelAlign": "left"} if is_slanted else {"labelAngle": 0}
     axis = {"title": None, "domain": False, "ticks": False, "labelLimit": 0, "grid": False}
     return {
         "y": {
@@ -196,9 +193,26 @@ def _sides_of(down: Sequence[str], across: Sequence[str]) -> dict[str, Any]:
             "field": "across",
             "type": "nominal",
             "scale": {"domain": list(across), "paddingInner": 0.02},
-            "axis": {**axis, "orient": "top", "labelOverlap": False, **slanted},
+            "axis": {**axis, "orient": "top", "labels": False},
         },
     }
+
+
+def _heads_layer(across: Sequence[str]) -> dict[str, Any]:
+    """Return the names above the columns: level where all of them have room, slanted in a narrower window."""
+    is_level = f"bandwidth('x') >= {max(map(cells, across)) * CELL:g}"
+    mark = {
+        "type": "text",
+        "baseline": "middle",
+        "align": {"expr": f"{is_level} ? 'center' : 'left'"},
+        "angle": {"expr": f"{is_level} ? 0 : -40"},
+        "dy": -12,
+        "fontSize": FONT,
+        "style": "faint",
+        "aria": False,
+    }
+    encoding = {"x": {"field": "across", "type": "nominal"}, "y": {"value": 0}, "text": {"field": "across"}}
+    return {"data": {"values": [{"across": name} for name in across]}, "mark": mark, "encoding": encoding}
 
 
 def _map_layers() -> list[dict[str, Any]]:

@@ -9,15 +9,15 @@ nothing else has a place on the axis. A text that is no time is no time, whoever
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
 from benchkit.report import words
-from benchkit.report.charts.base import GREY, SAID, Row
-from benchkit.report.charts.labels import LINE, NARROW, Box, Edge, cells, short
+from benchkit.report.charts.base import GREY, SAID, Row, haloed
+from benchkit.report.charts.labels import LINE, NARROW, Box, Edge, beginning, cells
 from benchkit.types.board import CheckRow, Mark, MarkKind
 
 TEXT_SHOWN = 200  # characters of a text of the data in a tooltip
@@ -73,6 +73,12 @@ class TimeAxis:
             return round(place)
         found = datetime.fromtimestamp(place, UTC).isoformat(timespec="milliseconds")
         return found.replace("+00:00", "Z").replace(".000Z", "Z")
+
+    def said(self, place: float) -> str:
+        """Return a place in words."""
+        if not self.has_times:
+            return f"check {round(place)}"
+        return f"{datetime.fromtimestamp(place, UTC):%Y-%m-%d %H:%M} UTC"
 
     def scaled(self, place: float) -> float:
         """Return a place as the scale counts it."""
@@ -141,14 +147,15 @@ def check_axis(rows: Sequence[CheckRow], shown: Sequence[CheckRow]) -> TimeAxis:
 # --- levels
 
 
-def bands(axis: TimeAxis, levels: Sequence[float], far: float) -> list[Row]:
-    """Return the rectangles from a level to `far`: one for each stretch of rows that have the same level."""
-    ordered = sorted(zip(axis.places, levels, strict=True))
+def bands(axis: TimeAxis, levels: Sequence[float | None], far: float) -> list[Row]:
+    """Return the rectangles from a level to `far`: one for each stretch of rows that have the same level, if any."""
+    ordered = sorted(zip(axis.places, levels, strict=True), key=lambda row: (row[0], row[1] is None, row[1] or 0.0))
     stretches = [(level, next(rows)[0]) for level, rows in groupby(ordered, key=lambda row: row[1])]
     edges = [axis.low, *(start for _, start in stretches[1:]), axis.high]
     return [
         {"from": axis.scaled(left), "to": axis.scaled(right), "level": level, "far": far}
         for (level, _), left, right in zip(stretches, edges, edges[1:], strict=False)
+        if level is not None
     ]
 
 
@@ -167,27 +174,21 @@ def band_layer(axis: TimeAxis, rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-def band_label(level: float, said: str, *, is_below: bool) -> dict[str, Any]:
-    """Return the words of a band at the left end of its edge; `is_below` tells on which side of the edge it lies."""
-    mark = {
-        "type": "text",
-        "align": "left",
-        "baseline": "top" if is_below else "bottom",
-        "dx": 6,
-        "dy": 4 if is_below else -4,
-        "fontSize": 11,
-        "style": "faint",
-        "aria": False,
-    }
-    return {
-        "data": {"values": [{"level": level, "said": said}]},
-        "mark": mark,
-        "encoding": {
-            "x": {"value": 0},
-            "y": {"field": "level", "type": "quantitative"},
-            "text": {"field": "said"},
-        },
-    }
+def edge_label(level: float, said: str) -> list[dict[str, Any]]:
+    """Return the words of a band at the left end below its edge."""
+    y = {"field": "level", "type": "quantitative"}
+    return _band_label({"level": level, "said": said}, y, {"baseline": "top", "dy": 4})
+
+
+def foot_label(said: str) -> list[dict[str, Any]]:
+    """Return the words of a band at its left end at the bottom of the plane."""
+    return _band_label({"said": said}, {"value": "height"}, {"baseline": "bottom", "dy": -3})
+
+
+def _band_label(row: Row, y: Mapping[str, Any], place: Mapping[str, Any]) -> list[dict[str, Any]]:
+    mark = {"type": "text", "align": "left", "dx": 6, "fontSize": 11, "style": "faint", "aria": False, **place}
+    encoding = {"x": {"value": 0}, "y": dict(y), "text": {"field": "said"}}
+    return haloed({"data": {"values": [dict(row)]}, "mark": mark, "encoding": encoding})
 
 
 # --- marks
@@ -213,13 +214,13 @@ def mark_rows(axis: TimeAxis, marks: Iterable[Mark], *, beside: float = 0.0) -> 
 
 
 def _mark_row(axis: TimeAxis, at: float, mark: Mark, taken: list[Box], cell: float) -> Row:
-    label, share = short(mark.label, _LABEL_CELLS), axis.share(at)
+    label, share = beginning(mark.label, _LABEL_CELLS), axis.share(at)
     is_left = share > 0.5  # of its rule
     line = _free_line(cells(label) * cell + _APART, share, is_left, taken)
     return {
         "at": axis.value(at),
         "what": mark.kind,
-        "said": f"{axis.value(at)}, {mark.kind}: {words.plain(mark.label, TEXT_SHOWN)}",
+        "said": f"{axis.said(at)}, {mark.kind}: {words.plain(mark.label, TEXT_SHOWN)}",
         "shown": "" if line is None else label,
         "side": "left" if is_left else "right",
         "line": line or 0,
@@ -246,8 +247,15 @@ def mark_layers(rows: Sequence[Row]) -> list[dict[str, Any]]:
 def _rule_layer(rows: Sequence[Row], kind: MarkKind) -> dict[str, Any]:
     return {
         "data": {"values": [dict(row) for row in rows if row["what"] == kind]},
-        "mark": {"type": "rule", "color": GREY, "strokeWidth": 1.5, "strokeDash": _DASHES[kind]},
-        "encoding": {"x": {"field": "at", "type": "temporal"}, **SAID},
+        # Up to its label, so that one that stands apart is seen to be of this rule.
+        "mark": {
+            "type": "rule",
+            "color": GREY,
+            "strokeWidth": 1.5,
+            "strokeDash": _DASHES[kind],
+            "yOffset": {"expr": f"datum.shown ? -{LINE:g} * datum.line - {_ABOVE} : 0"},
+        },
+        "encoding": {"x": {"field": "at", "type": "temporal"}, "y": {"value": 0}, "y2": {"value": "height"}, **SAID},
     }
 
 
@@ -267,4 +275,4 @@ def _label_layers(rows: Sequence[Row], line: int, side: str) -> list[dict[str, A
         "y": {"value": 0},
         "text": {"field": "shown"},
     }
-    return [{"data": {"values": here}, "mark": mark, "encoding": encoding}] if here else []
+    return haloed({"data": {"values": here}, "mark": mark, "encoding": encoding}) if here else []

@@ -21,15 +21,25 @@ from benchkit.types.drift import DriftReport, SegmentResult, StatisticResult
 LEAST_P = 1e-4  # a smaller one changes no decision
 ROW_PX = 38  # of a row with its words above its mark
 ROW_CELLS = 44  # of these words: what a window of 390 px shows in one line
-LEGEND: Mapping[str, Any] = {"title": None, "orient": "bottom", "symbolSize": 90, "symbolOpacity": 1}
-_EFFECT_LETTERS = 50  # of a statistic and its effect, which begin with what matters
+LEGEND: Mapping[str, Any] = {
+    "title": None,
+    "orient": "bottom",
+    "symbolSize": 90,
+    "symbolOpacity": 1,
+    "symbolStrokeWidth": 1.5,
+}
+_EFFECT_LETTERS = 120  # of a statistic and its effect, which begin with what matters: the plane's width cuts them
 _SEGMENTS_SHOWN = 30
 
 
-def p_axis(field: str) -> dict[str, Any]:
-    """Return the encoding of p-values: logarithmic, small ones at the far end."""
+def p_axis(field: str, *, most: float = 1.0) -> dict[str, Any]:
+    """Return the encoding of p-values: logarithmic, small ones at the far end.
+
+    Args:
+        most: The near end: beyond 1 there is room for words.
+    """
     said = f"datum.value < {1.5 * LEAST_P} ? '≤ 0.0001' : datum.value"
-    scale = {"type": "log", "domain": [LEAST_P, 1], "reverse": True}
+    scale = {"type": "log", "domain": [LEAST_P, most], "reverse": True, "nice": False}
     axis = {"title": "p-value", "values": [1, 0.1, 0.01, 0.001, LEAST_P], "labelExpr": said}
     return {"field": field, "type": "quantitative", "scale": scale, "axis": axis}
 
@@ -42,7 +52,7 @@ def row_axis(n: int) -> dict[str, Any]:
 
 
 def words_layer(rows: Sequence[Row], *, align: str = "left", field: str = "words") -> dict[str, Any]:
-    """Return the words of rows, at an end of the line above their marks."""
+    """Return the words of rows, at an end of the line above their marks, as much of them as the plane is wide."""
     return {
         "data": {"values": [{"place": row["place"], field: row[field]} for row in rows]},
         "mark": {
@@ -52,6 +62,7 @@ def words_layer(rows: Sequence[Row], *, align: str = "left", field: str = "words
             "dx": 2 if align == "left" else -2,
             "dy": -6,
             "fontSize": 12,
+            "limit": {"expr": "width - 4"},
             "aria": False,
         },
         "encoding": {

@@ -16,6 +16,8 @@ from benchkit.api.gate_record import record_gate
 from benchkit.api.gate_request import GateRun, check_rules, with_label
 from benchkit.api.scored import seen_from, tags_of
 from benchkit.errors import CellFailed, ModelError, SuiteError, UsageError
+from benchkit.gate.quality import judge_quality
+from benchkit.measure.bootstrap import draw_scores
 from benchkit.settings import load_settings
 from benchkit.types.comparison import Environment, SuiteInfo
 from benchkit.types.gate import DEFAULT_POLICY, Policy, QualityRule, Scored
@@ -31,6 +33,18 @@ def scored(*tasks: str, tags: dict[tuple[str, str], dict[str, np.ndarray]] | Non
     )
     meta = ModelMeta("m", "m", None, "f", 2)
     return Scored(meta, "m", SuiteInfo("s", "d", None), cells, Environment({}), "2026", "here", tags=tags or {})
+
+
+def two_languages(task: str, zh: float, en: float, *, is_tagged: bool) -> Scored:
+    """Return a model with these scores on every Chinese and every English item, but for one of each."""
+    values = np.r_[np.full(9, zh), 0.5, np.full(29, en), 0.5]
+    names = np.array([f"{language}{n}" for language, size in (("zh", 10), ("en", 30)) for n in range(size)])
+    items = ItemScores("test", "default", "mean", "hit", names, {"value": values})
+    score = float(values.mean())
+    one = CellResult("m", task, "Retrieval", "ok", "hit", main_score=score, items=(items,), data_digest="d")
+    tags = {(task, "test/default"): {"lang": np.repeat(["zh", "en"], [10, 30])}} if is_tagged else {}
+    meta = ModelMeta("m", "m", None, "old" if is_tagged else "new", 2)
+    return Scored(meta, "m", SuiteInfo("s", "d", None), (one,), Environment({}), "2026", "here", tags=tags)
 
 
 # ------------------------------------------------------------ rules
@@ -153,3 +167,19 @@ def test_scores_that_no_file_can_hold_lose_no_verdict(tmp_path: Path) -> None:
     lost = record_gate(twice)
     assert lost.folder is None
     assert "the gate's files can't be written" in lost.warnings[0]
+
+
+# ------------------------------------------------------------ why a slice failed
+
+
+def test_a_slice_that_lost_is_explained_by_its_own_items_where_the_task_gained() -> None:
+    candidate = two_languages("faq", 0.2, 0.9, is_tagged=False)
+    baseline = two_languages("faq", 0.7, 0.1, is_tagged=True)
+    (rule,) = judge_quality(candidate, baseline, (QualityRule("slice:lang=zh", 0.02),)).results
+    assert rule.verdict == "fail"
+    (found,) = gate_explain.explain(candidate, baseline, [rule], draw=draw_scores)
+    assert (found.rule, found.task) == ("quality/slice:lang=zh", "faq")
+    assert (found.change, found.low, found.high) == (pytest.approx(rule.change), rule.low, rule.high)
+    assert [item.item for item in found.items] == [f"zh{n}" for n in range(9)]
+    assert found.items[0].loss == pytest.approx((0.5 * 9 / 10) - (0.5 * 8 / 9))  # with it and without it, by hand
+    assert found.slices == ()  # the slice has one value

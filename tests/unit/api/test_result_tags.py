@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchkit.api.result_tags import result_tags
+from benchkit.api.result_tags import keys_left_out, result_tags
 from benchkit.errors import UsageError
 from benchkit.types.result import CellResult, ItemScores
 from benchkit.types.tags import ItemTags, KeptTags
@@ -35,11 +35,17 @@ def test_facts_what_is_alike_and_what_differs_stand_beside_each_other() -> None:
     }
 
 
-def test_a_task_has_no_entry_where_not_all_of_its_tags_are_known() -> None:
-    cut = replace(KEPT, tags=replace(KEPT.tags, left_out=("c8 is one more",)))
+def test_a_task_has_no_entry_where_its_tags_are_not_known() -> None:
     assert result_tags([CELL], [], source="r") == {}, "an older cell"
-    assert result_tags([CELL], [cut], source="r") == {}
     assert result_tags([replace(CELL, items=())], [KEPT], source="r") == {}
+
+
+def test_keys_that_were_left_out_are_told_and_the_others_are_there() -> None:
+    cut = replace(KEPT, tags=replace(KEPT.tags, left_out=("c8 is one more",)))
+    assert result_tags([CELL], [cut], source="r").keys() == result_tags([CELL], [KEPT], source="r").keys()
+    assert result_tags([CELL], [cut], source="r")["faq", "test/en"]["topic"].tolist() == ["a", ""]
+    assert keys_left_out([cut]) == {"faq": ("c8 is one more",)}
+    assert keys_left_out([KEPT]) == {}
 
 
 @pytest.mark.parametrize("names", [{**NAMES, "test/de": ("q1",)}, {"test/en": NAMES["test/en"]}])

@@ -10,7 +10,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from benchkit.cli import compare, cost, gate
+from benchkit.cli import compare, cost, drift_check, drift_test, drift_watch, gate
 from benchkit.cli.budget import ENGINES
 from benchkit.cli.options import STDOUT, check_targets, seed_option
 from benchkit.errors import UsageError
@@ -43,9 +43,39 @@ def test_the_options_of_a_machine_stand_in_one_order_everywhere() -> None:
         assert order[order.index("--device") :][:3] == ["--device", "--offline", "--engine"]
 
 
-def test_how_thoroughly_costs_are_measured_is_one_choice_under_two_names() -> None:
-    one, other = options_of(compare.command)["--cost"], options_of(cost.command)["--level"]
-    assert (one.help, one.metavar, one.type.to_info_dict()) == (other.help, other.metavar, other.type.to_info_dict())
+def test_how_thoroughly_costs_are_measured_is_one_option() -> None:
+    one, other = options_of(compare.command)["--cost"], options_of(cost.command)["--cost"]
+    assert one.to_info_dict() == other.to_info_dict()
+
+
+def test_a_share_of_false_alarms_has_one_name_in_every_drift_command() -> None:
+    kinds = [drift_check.check, drift_test.command, drift_watch.watch]
+    assert all("--false-alarms" in options_of(command) for command in kinds)
+    assert not any("--alpha" in options_of(command) for command in kinds)
+
+
+@pytest.mark.parametrize(
+    ("command", "earlier", "now", "value"),
+    [(cost.command, "--level", "--cost", "full"), (drift_test.command, "--alpha", "--false-alarms", "0.02")],
+)
+def test_an_earlier_name_of_an_option_is_understood_and_not_told(
+    command: click.Command, earlier: str, now: str, value: str
+) -> None:
+    needed = ["a", "b", "--method", "ks"] if command is drift_test.command else []
+    old, new = (
+        command.make_context("it", [*needed, *given]).params for given in ([earlier, value], [f"{now}={value}"])
+    )
+    assert old == new
+    assert str(old[now.strip("-").replace("-", "_")]) == value
+    assert command.make_context("it", [*needed, f"{earlier}={value}"]).params == new
+    told = CliRunner().invoke(command, ["--help"]).output
+    assert now in told
+    assert earlier not in told
+
+
+def test_an_earlier_name_is_no_value_of_an_option() -> None:
+    done = CliRunner().invoke(cost.command, ["--cost", "level"])
+    assert (done.exit_code, "'level' is not one of 'quick', 'full'" in done.output) == (2, True)
 
 
 def test_the_engines_on_offer_are_those_that_models_know() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import comparisons
@@ -13,6 +14,7 @@ from benchkit.report.json_form import render_json
 from dashboards import board
 
 APP = Path(board.__file__).with_name("app.py")
+NOTHING = "There is no comparison of this choice to choose by\\."
 
 
 @pytest.fixture
@@ -56,6 +58,36 @@ def test_the_bar_sets_the_address_and_keeps_what_a_page_chose(project: Path) -> 
 def test_days_are_asked_for_when_they_are_chosen(project: Path) -> None:
     shown = app(span="dates", since="2026-11-01", until="2026-11-30")
     assert [day.isoformat() for day in shown.date_input[0].value] == ["2026-11-01", "2026-11-30"]
+    assert shown.query_params == {"span": "dates", "since": "2026-11-01", "until": "2026-11-30"}
+
+
+@pytest.mark.parametrize(
+    "days",
+    [{"until": "2026-11-30"}, {"since": "2026-11-01"}, {"since": "1950-01-01", "until": "2199-12-31"}],
+    ids=["no first day", "no last day", "far off"],
+)
+def test_days_of_an_address_are_kept_as_they_are(project: Path, days: dict[str, str]) -> None:
+    shown = app(span="dates", **days)
+    assert shown.query_params == {"span": "dates", **days}
+    shown.run()
+    assert not shown.exception
+    assert shown.query_params == {"span": "dates", **days}
+
+
+def test_an_address_up_to_a_day_shows_what_was_before_it(project: Path) -> None:
+    day = comparisons.small().started[:10]
+    assert app(span="dates", until=day).header[0].value != NOTHING, "its own day is part of it"
+    assert app(span="dates", until="2020-01-01").header[0].value == NOTHING
+    assert app(span="dates", since="2199-01-01").header[0].value == NOTHING
+
+
+def test_days_can_be_picked_where_the_address_has_none(project: Path) -> None:
+    shown = app()
+    shown.selectbox(key="bar-span").set_value("dates").run()
+    assert not shown.exception
+    assert shown.query_params == {}, "all is shown until a day is picked"
+    shown.date_input[0].set_value((date(2026, 11, 1), date(2026, 11, 30))).run()
+    assert not shown.exception
     assert shown.query_params == {"span": "dates", "since": "2026-11-01", "until": "2026-11-30"}
 
 

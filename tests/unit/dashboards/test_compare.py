@@ -138,7 +138,7 @@ def test_limits_of_the_address_count_here_too(mlruns: Path) -> None:
     page = shown(p95_ms="20")
     assert read(page.info[0].value) == "Limits: p95 latency up to 20 ms. Models that break them are hollow."
     frame = page.dataframe[0].value
-    assert list(frame["recommended"]) == [False, True, False]
+    assert list(frame["recommended"]) == ["", "✓", ""]
     assert next(iter(frame["limits"])) == "its p95 latency of 24.9 ms is over 20 ms"
     assert list(frame["limits"])[1:] == ["kept", "kept"]
     assert "The choice: mpnet." in charts(page)[0]
@@ -183,7 +183,7 @@ def test_a_run_in_a_database_is_told_with_the_command_that_shows_it_and_no_passw
 def test_every_raw_row_can_be_downloaded(mlruns: Path) -> None:
     boards.keep(mlruns, boards.support())
     labels = [found.proto.label for found in shown().get("download_button")]
-    assert labels[-5:] == ["Scores", "Differences", "Costs", "Cost ratios", "All of it (JSON)"]
+    assert labels[-5:] == ["↓ Scores", "↓ Differences", "↓ Costs", "↓ Cost ratios", "↓ All of it (JSON)"]
 
 
 def test_raw_rows_are_those_of_the_record() -> None:

@@ -129,7 +129,8 @@ def test_sizes_of_the_table_are_told_as_in_the_chart() -> None:
 
 def test_the_noise_floor_is_the_control_and_without_one_it_is_not_known() -> None:
     assert costs.noise_sentence(report()) == (
-        "Noise floor: tfidf against itself in a second process, wall time 1.00x (95 % interval 0.996–1.01)."
+        "Noise floor: tfidf against itself in a second process, wall time 1.00x (95 % interval 0.996–1.01). "
+        "Differences of that size are noise."
     )
     assert "isn't known" in costs.noise_sentence(report(control=()))
 

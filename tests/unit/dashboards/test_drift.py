@@ -222,6 +222,43 @@ def test_the_sentence_is_of_the_newest_window_whatever_is_open(mlruns: Path) -> 
     assert any(said.startswith("OK: no change was found") for said in sentences(page))
 
 
+def test_a_watch_that_stands_worse_than_the_one_that_is_shown_is_told(mlruns: Path) -> None:
+    keep(mlruns, *boards.windows("ok", "warn"), name="older")
+    keep(mlruns, *boards.windows("ok", "ok"), name="newer")
+    worse = "Another watch stands worse: Production has drifted since 2 November 2026"
+    page = shown()
+    assert page.selectbox(key="drift-baseline").value == "newer"
+    assert any(said.startswith(worse) for said in sentences(page))
+    page = ran(page.button(key="drift-worse").click())
+    assert (query(page, "baseline"), query(page, "window")) == ("older", "2")
+    assert not any(said.startswith(worse) for said in sentences(page))
+
+
+def test_a_worse_watch_from_before_the_time_that_is_shown_is_opened_with_the_time_that_it_needs(mlruns: Path) -> None:
+    keep(mlruns, *boards.windows("warn"), name="older")
+    keep(mlruns, *boards.windows("ok", first_day=20), name="newer")
+    page = shown(span="dates", since="2026-11-10")
+    page = ran(page.button(key="drift-worse").click())
+    assert page.query_params == {"baseline": "older", "window": "1"}
+    assert page.selectbox(key="bar-span").value == "all"
+    assert "Window 2026-11-01 00:00 to 2026-11-01 23:00" in sentences(page)
+
+
+def test_the_sentence_is_not_cut_by_the_time_that_is_shown(mlruns: Path) -> None:
+    keep(mlruns, *boards.windows("ok", "warn", "warn", "warn"))
+    page = shown(span="dates", since="2026-11-03", until="2026-11-03", trend="windows")
+    assert first(page).startswith("Production has drifted since 2 November 2026")
+    assert len(table(page, "window", "verdict")) == 1
+
+
+def test_a_choice_of_suite_or_models_says_that_it_does_not_count_here(mlruns: Path) -> None:
+    keep(mlruns, *boards.windows("ok"))
+    said = "Baselines and windows belong to no suite: of the bar above, the time alone counts on this page."
+    assert said in sentences(shown(suite="any"))
+    assert said in sentences(shown(models="any"))
+    assert said not in sentences(shown(span="365d"))
+
+
 # ---------------------------------------------------------------- an opened window
 
 
@@ -300,12 +337,25 @@ def test_what_was_not_measured_is_said_and_no_number_stands_for_it(mlruns: Path)
     text = "\n".join(sentences(page))
     assert "No test was made: the window has 12 rows, and 30 are the fewest." in text
     assert "Not measured: there are neither canaries nor retrieval scores." in text
-    assert "No window had rows enough for a test." in text
-    assert "its rows have no times, so the command takes the whole source" in text
+    assert "No window was tested." in text
+    assert "benchkit drift baseline renew support --from s3://example/support/ --model MODEL --canary source" in [
+        part.value for part in page.code
+    ]
+    assert "Its rows have no times, so the command takes the last ones of the source." in text
     assert "Window rows.parquet" in text
     columns = list(table(page, "window", "verdict").columns)
     assert "identity" not in columns
     assert "p_value" not in columns
+
+
+def test_why_there_is_no_test_and_no_canary_is_told_as_it_is(mlruns: Path) -> None:
+    bare = replace(drift_reports.bare(), baseline=drift_reports.BASELINE, notes=("they are the baseline's own rows",))
+    keep(mlruns, replace(bare, window=replace(bare.window, rows=200)))
+    text = "\n".join(sentences(shown()))
+    assert "No test was made of these rows: the notes below say why." in text
+    assert "are the fewest" not in text
+    assert "Not measured: the baseline has canaries (64), and this check left them out." in text
+    assert "To have canaries" not in text
 
 
 def test_texts_that_were_not_kept_are_told_with_the_way_to_keep_them(mlruns: Path) -> None:
@@ -424,7 +474,8 @@ def test_the_command_takes_the_same_rows_under_the_same_policy() -> None:
         "--false-alarms 0.05 --tolerance 0.1 --fail-on critical --keep-texts --layout umap"
     )
     bare = drift_reports.bare()
-    assert check_command(bare) == "benchkit drift check rows.parquet --baseline support"
+    assert check_command(bare) == "benchkit drift check rows.parquet --baseline support --last 12"
+    assert check_command(bare, is_single=False) == "benchkit drift check rows.parquet --baseline support"
 
 
 def test_the_command_is_one_that_benchkit_takes() -> None:
@@ -441,6 +492,26 @@ def test_the_command_is_one_that_benchkit_takes() -> None:
         assert context.params["layout"] == "umap"
     span = parse_window(words[words.index("--window") + 1])
     assert (str(span.start), str(span.end)) == ("2026-11-21 00:00:00+00:00", "2026-11-22 00:00:00+00:00")
+
+
+def test_the_command_is_of_the_baseline_that_there_was_and_says_where_there_is_another(mlruns: Path) -> None:
+    keep(mlruns, *boards.windows("ok"))
+    (info,) = open_board(mlruns, "sqlite:///none.db").baselines()
+    window = boards.windows("ok", first_day=2)[0]
+    keep(mlruns, replace(window, baseline=replace(window.baseline, digest=info.digest)))
+    assert any(said.endswith(" The same check again:") for said in sentences(shown(window="2")))
+    earlier = sentences(shown(window="1"))
+    wanted = "That baseline was renewed 2026-10-01 00:00 UTC. The same rows against the one of now:"
+    assert any(said.endswith(wanted) for said in earlier)
+    assert not any(said.endswith(" The same check again:") for said in earlier)
+
+
+def test_a_baseline_that_is_gone_has_no_command(mlruns: Path) -> None:
+    keep(mlruns, *boards.windows("ok"), name="gone")
+    page = shown()
+    wanted = "The baseline was deleted or can't be read, so the same check can't be made again."
+    assert any(said.endswith(wanted) for said in sentences(page))
+    assert not any("drift check" in part.value for part in page.code)
 
 
 def test_a_hostile_source_is_one_word_of_the_command() -> None:

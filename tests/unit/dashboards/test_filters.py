@@ -30,8 +30,14 @@ lists = st.lists(texts, max_size=5, unique=True).map(tuple)
 days = st.dates(date(1970, 1, 1), date(2199, 12, 31)).map(date.isoformat)
 limits = st.none() | st.floats(1e-3, 1e9)
 counts = st.none() | st.integers(0, 10**12)
-spans = st.sampled_from([ALL_TIME, *SPANS]).map(lambda span: {"span": span}) | st.builds(
-    lambda since, until: {"span": DATES, "since": since, "until": until}, days, st.none() | days
+spans = (
+    st.sampled_from([ALL_TIME, *SPANS]).map(lambda span: {"span": span})
+    | st.builds(
+        lambda first, last: {"span": DATES, "since": first, "until": last},
+        st.none() | st.just("1970-01-01"),
+        days,
+    )
+    | st.builds(lambda since: {"span": DATES, "since": since}, days)
 )
 filters = st.builds(
     lambda span, **rest: Filters(**span, **rest),
@@ -116,6 +122,13 @@ def test_what_is_not_understood_is_dropped_with_a_sentence(key: str, values: lis
     read = from_query({key: values, "task": ["kept"]})
     assert read == Filters(task="kept")
     assert read.dropped == (problem,)
+
+
+def test_days_that_end_before_they_begin_are_dropped_with_a_sentence() -> None:
+    read = from_query({"span": ["dates"], "since": ["2026-11-20"], "until": ["2026-11-01"]})
+    assert read.span == ALL_TIME
+    assert read.dropped == ("span='dates' is left out: 2026-11-20 is after 2026-11-01",)
+    assert from_query({"span": ["dates"], "since": ["2026-11-20"], "until": ["2026-11-20"]}).dropped == ()
 
 
 def test_many_wrong_parts_are_not_many_sentences() -> None:

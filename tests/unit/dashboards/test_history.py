@@ -225,7 +225,7 @@ def test_a_failed_gate_that_blocked_nothing_says_so() -> None:
 def test_a_promotion_says_how_it_came() -> None:
     forced, first = champion_row(CHAMPIONS[1]), champion_row(replace(CHAMPIONS[0], is_present=False))
     assert (forced["how"], forced["reason"]) == ("forced", "it is urgent")
-    assert (first["how"], first["in_registry"]) == ("", "no longer")
+    assert (first["how"], first["champion"]) == ("", "no longer")
     assert champion_row(replace(CHAMPIONS[0], gate_verdict="pass"))["how"] == "gate: pass"
 
 

@@ -95,6 +95,26 @@ def test_a_negative_number_is_a_number_and_nan_is_said() -> None:
     assert place.csv_of([{"a": -0.5, "b": None, "c": math.nan, "d": True}]) == "a,b,c,d\r\n-0.5,,nan,True\r\n"
 
 
+def test_a_date_is_not_broken_at_its_hyphens() -> None:
+    assert place.escaped("at 2026-10-28, -1.2-3") == "at 2026\\-\u206010\\-\u206028\\, \\-1\\.2\\-3"
+    assert place.unescaped(place.escaped("at 2026-10-28")) == "at 2026-10-28"
+
+
+def test_a_yes_is_a_tick_on_the_page_and_a_yes_in_the_file() -> None:
+    from streamlit.testing.v1 import AppTest
+
+    def script() -> None:
+        from dashboards import place
+
+        place.table([{"a": True}, {"a": False}, {"a": None}], key="t")
+
+    page = AppTest.from_function(script).run()
+    cells = page.dataframe[0].value["a"]
+    assert list(cells[:2]) == ["✓", ""]
+    assert cells.isna().tolist() == [False, False, True]
+    assert place.csv_of([{"a": True}, {"a": False}, {"a": None}]).split() == ["a", "True", "False", '""']
+
+
 def test_rows_of_different_columns_are_one_table_and_texts_are_whole() -> None:
     long = "x" * 2000
     assert place.csv_of([{"a": 1}, {"b": long}, {"c": ("m", "n")}]) == f'a,b,c\r\n1,,\r\n,{long},\r\n,,"m, n"\r\n'
@@ -204,4 +224,4 @@ def test_a_chart_has_its_words_its_rows_and_their_download() -> None:
     app.session_state["c-rows"] = True
     assert app.run().dataframe[0].value.to_dict("records") == [{"a": 1, "b": "=1"}]
     assert app.caption[0].value == "Nothing \\*here\\*\\."
-    assert [found.label for found in app.get("download_button")] == ["Download CSV"]
+    assert [found.label for found in app.get("download_button")] == ["↓ Download CSV"]

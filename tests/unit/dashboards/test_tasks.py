@@ -402,6 +402,8 @@ def test_a_result_without_tags_says_so_and_has_no_choice(keep: Keep) -> None:
     keep(comparisons.small(), scored("minilm", [0.0, 1.0, 0.2131]), scored("tfidf", [0.0, 0.5, 1.0]))
     app = page(task=TASK, slices="topic")
     assert "No tags of its items are kept" in said(app)
+    assert "Not found here: slices 'topic' (shown instead: by split and subset)." in said(app)
+    assert "Not found here" not in said(page(task=TASK))
     assert "tasks-slices-by" not in {group.key for group in app.button_group}
     assert "so no slices" in said(app)
 

@@ -18,6 +18,8 @@ from streamlit.testing.v1 import AppTest
 from benchkit.report.board_words import choice
 from benchkit.report.budget import within_budget
 from benchkit.report.recommend import recommend
+from benchkit.store.board import Board
+from benchkit.types.board import ChampionRow
 from benchkit.types.cost import Budget
 from dashboards import board
 from dashboards.compared import SHORT_COLUMNS
@@ -125,6 +127,77 @@ def test_a_damaged_comparison_hides_nothing_else(mlruns: Path) -> None:
     assert any(sentence.startswith("Production has drifted") for sentence in said)
 
 
+def test_a_damaged_newest_comparison_is_told_and_the_one_before_it_is_shown(mlruns: Path) -> None:
+    boards.keep(mlruns, replace(boards.support(baseline=None), started="2026-11-20T12:00:00+00:00"), "older")
+    boards.keep(mlruns, boards.support(), "newer")
+    path = mlruns / "results" / "newer" / "result.json"
+    path.write_text(path.read_text(encoding="utf-8").replace('"n_resamples": ', '"n_resamples": "many", "x": '))
+    page = shown()
+    assert "not told apart from mpnet" in headline(page)
+    (said,) = [read(box.value) for box in page.error]
+    assert "n_resamples" in said
+    assert said.endswith("; shown instead: the comparison of 2026-11-20 12:00 UTC")
+    assert not any("not the newest" in read(box.value) for box in page.info), "nobody asked for an older one"
+
+
+def test_comparisons_that_are_all_damaged_are_not_said_to_be_none(mlruns: Path) -> None:
+    boards.keep(mlruns, boards.support())
+    (path,) = mlruns.glob("results/*/result.json")
+    path.write_text(path.read_text(encoding="utf-8").replace('"n_resamples": ', '"n_resamples": "many", "x": '))
+    page = shown()
+    assert headline(page) == "The comparisons of this choice can't be read."
+    assert not any("No comparison is of this choice" in read(box.value) for box in page.info)
+
+
+def test_what_is_of_another_choice_is_not_said_to_be_none_at_all(mlruns: Path) -> None:
+    boards.keep(mlruns, boards.support())
+    boards.keep_gate(mlruns, gates.failed())
+    page = shown(suite="another")
+    assert headline(page) == "There is no comparison of this choice to choose by."
+    assert cards(page)[:2] == ["ℹ️ **Choice: none of this choice**", "ℹ️ **Gate: none of this choice**"]
+
+
+def test_what_is_not_there_may_be_what_cannot_be_read(mlruns: Path) -> None:
+    boards.keep_baseline(mlruns, BASELINE)
+    (mlruns / "drift" / "state.db").write_bytes(b"damaged" * 999)
+    page = shown()
+    caveat = " A part of the store can't be read: see the end of the page."
+    assert headline(page) == f"There is no comparison to choose by.{caveat}"
+    hint = "a baseline is there, and no window was held against it."
+    assert f"Production is not watched yet: {hint}{caveat}" in [read(box.value) for box in page.info]
+    said = [read(caption.value) for caption in page.caption]
+    assert f"No gate was run yet.{caveat}" in said
+    assert f"No model was promoted to champion.{caveat}" in said
+
+
+def test_since_when_production_has_drifted_is_not_cut_by_the_time_that_is_shown(mlruns: Path) -> None:
+    boards.keep_baseline(mlruns, BASELINE)
+    boards.keep_checks(mlruns, boards.windows("ok", "warn", "warn", "warn", "ok"))
+    page = shown(span="dates", since="2026-11-04", until="2026-11-04")
+    assert read(page.warning[0].value).startswith("Production has drifted since 2 November 2026")
+    later = shown(span="dates", since="2026-11-20")
+    said = [read(box.value) for box in later.warning]
+    assert any(sentence.startswith("Production was fine when it was last looked at") for sentence in said)
+    (asked,) = [part.proto.query_string for part in later.get("page_link") if part.proto.page == "drift"]
+    assert asked == "baseline=support&window=5", "a window from before that time can be opened"
+
+
+def test_the_champion_is_the_one_that_gates_compare_with(mlruns: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    boards.keep(mlruns, boards.support())
+    first, second = (
+        ChampionRow("help-centre", version, name, f"2026-11-0{version}T10:00:00+00:00", "me", "", False, False)
+        for version, name in ((1, "minilm"), (2, "bge"))
+    )
+    rows = [replace(first, is_present=True), second]  # somebody has set the alias back
+    monkeypatch.setattr(Board, "champions", lambda self, suite=None: tuple(rows))
+    said = [read(caption.value) for caption in shown().caption]
+    assert "Champion of help-centre: minilm, promoted 2026-11-01 10:00 UTC." in said
+    rows[0] = first
+    st.cache_resource.clear()
+    said = [read(caption.value) for caption in shown().caption]
+    assert "help-centre has no champion any more; the last one was bge, promoted 2026-11-02 10:00 UTC." in said
+
+
 def test_a_baseline_that_cannot_be_read_hides_no_alarm(mlruns: Path) -> None:
     boards.keep(mlruns, boards.support())
     boards.keep_baseline(mlruns, BASELINE)
@@ -167,7 +240,7 @@ def test_a_slider_chooses_anew_and_the_address_shows_the_same(mlruns: Path) -> N
     assert "- bge breaks the budget: its p95 latency of 24.9 ms is over 23 ms." in [
         read(part.value) for part in page.markdown
     ]
-    assert list(page.dataframe[-1].value["recommended"]) == [False, True, False]
+    assert list(page.dataframe[-1].value["recommended"]) == ["", "✓", ""]
     assert headline(shown(p95_ms="23")) == headline(page), "a link shows the same"
 
     on_means = [pair for pair in made.pairs if pair.task == "*"]
@@ -254,3 +327,10 @@ def test_a_model_that_the_picture_cannot_show_is_named_with_why(mlruns: Path) ->
     boards.keep(mlruns, replace(comparison, models=tuple(sparse), cost=None))
     captions = [read(part.value) for part in shown().caption]
     assert any(said.startswith("Not in the picture: bge: ") and "no vectors of one size" in said for said in captions)
+
+
+def test_limits_of_the_page_come_with_the_command_that_recommends_under_them(mlruns: Path) -> None:
+    boards.keep(mlruns, boards.support())
+    again = "benchkit compare --suite help --max-p95-ms 10"
+    assert again in [part.value for part in shown(p95_ms="10").code]
+    assert again not in [part.value for part in shown().code]

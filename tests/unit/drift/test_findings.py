@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import poisson
 
-from benchkit.drift.findings import findings
+from benchkit.drift.findings import findings, is_silence_news
 from benchkit.drift.health import Health, measure_health
 from benchkit.drift.precision import rounded
 from benchkit.types.drift import DriftPolicy, HealthFinding
@@ -130,7 +131,8 @@ def test_a_flood_of_one_vector_is_found(n, share, severity):
         finding = only(rows)
         assert (finding.name, finding.severity, finding.kind) == ("duplicates", severity, "pipeline")
         assert finding.found == pytest.approx(share, abs=0.02)
-        assert finding.sentence.startswith("One vector fills ")
+        # Beyond 255 different rows it is estimated.
+        assert ("One vector fills about" in finding.sentence) == (n * (1 - share) > 256)
 
 
 def test_a_vector_that_was_as_common_before_is_no_flood():
@@ -204,6 +206,17 @@ def test_a_window_far_below_the_usual_volume_is_told():
 def test_an_empty_window_is_told_and_nothing_else_is(usual):
     finding = only(np.zeros((0, 16), np.float32), usual_rows=usual, dead=(0.0, 1e-8))
     assert (finding.name, finding.severity) == ("volume", "warn")
+
+
+@pytest.mark.parametrize(("usual", "rows"), [(0.07, 0), (5.0, 0), (9.0, 0), (12.0, 2)])
+def test_few_rows_where_few_are_usual_are_chance(usual, rows):
+    assert poisson.cdf(rows, usual) > 1e-4
+    assert found(unit_rows(rows), usual_rows=usual) == ()
+
+
+def test_silence_is_news_where_it_is_chance_once_in_ten_thousand_windows():
+    assert [is_silence_news(usual) for usual in (-1.0, 0.0, 9.2, 9.3, 1e6)] == [False, False, False, True, True]
+    assert poisson.pmf(0, 9.2) > 1e-4 > poisson.pmf(0, 9.3)
 
 
 def test_an_empty_baseline_breaks_nothing():

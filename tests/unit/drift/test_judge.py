@@ -209,3 +209,39 @@ def test_the_unit_of_all_vectors_changes_nothing(scale):
     assert scaled.p_value == pytest.approx(usual.p_value, abs=0.01)
     for before, after in zip(usual.statistics, scaled.statistics, strict=True):
         assert after.p_value == pytest.approx(before.p_value, abs=0.02), before.name
+
+
+@pytest.mark.parametrize("n_rows", [100, 150])
+def test_few_rows_or_few_different_ones_show_no_dead_directions_where_new_rows_would_seem_another_model(n_rows):
+    rng = np.random.default_rng(12)
+    rows = rng.normal(size=(n_rows, 160)).astype(np.float32)
+    copies = rows[rng.integers(0, n_rows, 2000)]
+    # As a model gives them that pads each batch to another length.
+    jittered = copies + 1e-6 * rng.normal(size=copies.shape).astype(np.float32)
+    for baseline in (rows, copies, jittered):
+        reference = fit(baseline)
+        window = sketch(reference, rng.normal(size=(500, 160)).astype(np.float32))
+        assert dead_rms(reference, window) is None
+
+
+def test_enough_different_rows_show_exactly_the_dead_directions():
+    rng = np.random.default_rng(13)
+    rows = rng.normal(size=(250, 160)).astype(np.float32)
+    rows[:, [3, 70]] = 0
+    assert fit(rows).frame.n_dead == 2
+
+
+def test_rows_far_away_are_seen_where_a_small_baseline_has_seen_few_directions():
+    rng = np.random.default_rng(14)
+    reference = fit(rng.normal(size=(100, 160)).astype(np.float32))
+    assert p_of(reference, (2 * rng.normal(size=(200, 160))).astype(np.float32), "novelty") < 0.001
+
+
+@pytest.mark.parametrize(("n_rows", "tail"), [(100, 0.2), (3000, 0.05)])
+def test_the_share_of_rows_far_away_is_told_beside_the_baselines_own(n_rows, tail):
+    rng = np.random.default_rng(15)
+    reference = fit(rng.normal(size=(n_rows, 8)))
+    judged = judge(reference, sketch(reference, rng.normal(size=(4000, 8))))
+    novelty = judged.statistics[STATISTICS.index("novelty")]
+    assert novelty.unit == f"share of rows beyond the baseline's farthest {tail:.0%}"
+    assert novelty.effect == pytest.approx(tail, abs=0.12)

@@ -66,8 +66,8 @@ def test_a_part_shares_place_and_directions_with_the_whole_and_has_scales_of_its
     assert np.array_equal(part.frame.centroids, reference.frame.centroids[used])
     held = vectors[: N // 4][~framed[: N // 4]]
     own = (held - reference.frame.mean).astype(float)
-    distances = _distances(part, held).min(axis=1)
-    assert part.frame.edges[0] == pytest.approx(np.median(distances), rel=1e-3)
+    soft = -part.frame.width * np.log(np.exp(-_distances(part, held) / part.frame.width).sum(axis=1))
+    assert part.frame.edges[0] == pytest.approx(np.median(soft), rel=1e-3)
     assert part.frame.radius == pytest.approx(np.linalg.norm(own, axis=1).max(), rel=1e-4)
     watched = reference.frame.basis[reference.frame.quadratic].astype(float)
     assert part.frame.variances == pytest.approx(np.square(own @ watched.T).mean(axis=0), rel=1e-4)

@@ -5,16 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchkit.drift.reference import fit
+from benchkit.drift.reference import assign, fit
 from benchkit.drift.sketch import sketch
-from benchkit.drift.statistics import LEVELS, RIDGE, STATISTICS, Scales
+from benchkit.drift.statistics import BALANCE, RIDGE, STATISTICS, Scales
+
+CENTRES = 2 * np.random.default_rng(5).normal(size=(9, 10))
+
+
+def stream(rng: np.random.Generator, n_rows: int) -> np.ndarray:
+    return CENTRES[rng.integers(9, size=n_rows)] + rng.normal(size=(n_rows, 10))
 
 
 @pytest.fixture(scope="module")
 def reference():
-    rng = np.random.default_rng(5)
-    centres = 2 * rng.normal(size=(9, 10))
-    return fit(centres[rng.integers(9, size=3000)] + rng.normal(size=(3000, 10)))
+    return fit(stream(np.random.default_rng(6), 3000))
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +56,7 @@ def test_only_more_novel_rows_count(yardstick):
     assert (np.diff(yardstick.novelty_scores) > 0).all()
 
 
-def test_the_deepest_level_of_the_tree_is_plain_chi_square(yardstick):
-    """With contrasts orthonormal, all of them together are Pearson's chi-square."""
+def test_all_contrasts_together_are_plain_chi_square(yardstick):
     change = np.random.default_rng(0).normal(size=len(yardstick.shares)) * yardstick.shares
     change -= change.sum() * yardstick.shares
     pearson = (np.square(change) / yardstick.shares).sum()
@@ -69,12 +72,99 @@ def test_the_first_contrast_is_between_two_groups_that_hold_all_clusters(yardsti
     assert (np.square(first) * yardstick.shares).sum() == pytest.approx(1)
 
 
-def test_the_tree_size_is_the_largest_level(yardstick):
-    change = yardstick.shares * np.random.default_rng(1).normal(size=len(yardstick.shares))
-    change -= change.sum() * yardstick.shares
-    squares = np.square(change @ yardstick.contrasts)
-    twin = max(squares[:level].sum() / point for level, point in LEVELS.items())
-    assert size(yardstick, only(yardstick, 2, change), "clusters") == pytest.approx(np.sqrt(twin))
+def test_rows_that_change_sides_are_seen_along_that_contrast_in_standard_errors(yardstick):
+    """A tenth of all rows from one side to the other: .1 over the root of ab / (a + b)."""
+    first, second = (side[:, 0] > 0 for side in yardstick.sides)
+    shares = yardstick.shares
+    one, other = shares[first].sum(), shares[second].sum()
+    change = 0.1 * np.where(first, shares / one, 0) - 0.1 * np.where(second, shares / other, 0)
+    along = yardstick.contrasted(change[None], shares)[0]
+    assert along[0] == pytest.approx(0.1 / np.sqrt(one * other / (one + other)))
+    assert np.allclose(along[1:], 0)
+
+
+def test_sides_are_the_clusters_that_a_merge_joins(yardstick):
+    for place, (first, second) in enumerate(yardstick.frame.merges[::-1]):
+        one, other = (side[:, place] for side in yardstick.sides)
+        assert one[first] == other[second] == 1
+        assert not (one * other).any()
+    assert (yardstick.sides[0][:, 0] + yardstick.sides[1][:, 0] == 1).all()
+
+
+def test_a_discriminant_is_the_regression_of_its_contrast_on_the_row(reference, yardstick):
+    """The twin regresses what the contrast says of rows that the frame never saw, with the same ridge."""
+    rows = stream(np.random.default_rng(6), 40_000)
+    centred = rows - rows.mean(axis=0)
+    along = centred @ yardstick.frame.basis.T.astype(float)
+    labels = yardstick.contrasts[assign(reference, rows)]
+    covariance = np.diag(along.var(axis=0)) + RIDGE * along.var(axis=0).mean() * np.eye(10)
+    twin = np.linalg.solve(covariance, along.T @ (labels - labels.mean(axis=0)) / len(rows))
+    shown, expected = along @ yardstick.discriminants, along @ twin
+    assert np.allclose(shown.std(axis=0), 1, atol=0.06)
+    # Nine topics, eight contrasts; those below divide one topic at random.
+    alike = [np.corrcoef(shown[:, place], expected[:, place])[0, 1] for place in range(8)]
+    assert min(alike) > 0.98
+
+
+def test_counts_and_rows_together_tell_topics_better_where_clusters_hold_rows_of_both():
+    """Two topics of eight clusters each that overlap: which topic a row is of, by the tree's first contrast."""
+    rng = np.random.default_rng(9)
+    centres = np.vstack([1.5 * rng.normal(size=(8, 12)) + side * np.eye(12)[0] for side in (-2.5, 2.5)])
+
+    def rows(n: int) -> tuple[np.ndarray, np.ndarray]:
+        picked = rng.integers(16, size=n)
+        return centres[picked] + 1.2 * rng.normal(size=(n, 12)), picked >= 8
+
+    reference = fit(rows(4000)[0])
+    yardstick, (later, topic) = reference.yardstick, rows(20_000)
+    counted = yardstick.contrasts[assign(reference, later), 0]
+    shown = yardstick.frame.project(later - yardstick.frame.mean.astype(float)) @ yardstick.discriminants[:, 0]
+    by_counts, by_rows, by_both = (
+        abs(np.corrcoef(topic, seen)[0, 1]) for seen in (counted, shown, (counted + shown) / 2)
+    )
+    assert min(by_counts, by_rows) > 0.7
+    assert by_both > max(by_counts, by_rows) + 0.02
+
+
+def test_counts_and_rows_each_give_half_of_a_contrast(yardstick):
+    """One standard error in the counts of a contrast and nothing in the rows: half, by how much it counts."""
+    for place in (0, 1):
+        change = yardstick.contrasts[:, place] * yardstick.shares
+        counted = size(yardstick, only(yardstick, 2, change), "clusters")
+        one, other = (side[:, place] @ yardstick.shares for side in yardstick.sides)
+        counts = (one * other / (one + other)) ** BALANCE / yardstick.by_chance[0]
+        assert counted == pytest.approx(0.5 * counts**0.25)
+
+
+def test_the_tree_size_is_the_fourth_root_of_fourth_powers(yardstick):
+    rng = np.random.default_rng(1)
+    linear = 6 * yardstick.variances[:10] * yardstick.discriminants[:, 1]
+    clusters = 0.02 * rng.normal(size=len(yardstick.shares))
+    total = 0.0
+    for place in range(len(yardstick.shares) - 1):
+        seen = 0.5 * (clusters @ yardstick.contrasts[:, place] + linear @ yardstick.discriminants[:, place])
+        one, other = (side[:, place] @ yardstick.shares for side in yardstick.sides)
+        total += seen**4 / (1 / one + 1 / other) ** BALANCE
+    both = only(yardstick, 0, linear) + only(yardstick, 2, clusters)
+    assert size(yardstick, both, "clusters") == pytest.approx((total / yardstick.by_chance[0]) ** 0.25)
+
+
+def test_a_change_of_all_clusters_is_seen_by_chi_square(yardstick):
+    """Two standard deviations of every cluster: four times their number, in units of what chance reaches."""
+    k = len(yardstick.shares)
+    change = 2 * np.sqrt(yardstick.shares) * np.resize([1, -1], k)
+    expected = np.sqrt(4 * k / yardstick.by_chance[1])
+    assert size(yardstick, only(yardstick, 2, change), "clusters") == pytest.approx(expected)
+
+
+def test_chance_reaches_what_drawn_windows_do(yardstick):
+    """Chi-square of rows drawn from the baseline's shares; fourth powers of normal numbers."""
+    rng, shares = np.random.default_rng(9), yardstick.baseline.clusters / yardstick.baseline.rows
+    windows = rng.multinomial(2000, shares, size=20_000) / 2000 - shares
+    chi = 2000 * np.square(windows) @ (1 / yardstick.shares)
+    assert yardstick.by_chance[1] == pytest.approx(chi.mean() + 5 * chi.std(), rel=0.03)
+    fourths = rng.normal(size=(200_000, len(yardstick.importance))) ** 4 @ yardstick.importance
+    assert yardstick.by_chance[0] == pytest.approx(fourths.mean() + 2 * fourths.std(), rel=0.03)
 
 
 def test_each_deviation_can_have_scales_of_its_own(yardstick):
@@ -88,16 +178,14 @@ def test_each_deviation_can_have_scales_of_its_own(yardstick):
     assert both[1, STATISTICS.index("cluster-max")] == pytest.approx(
         (np.abs(clusters) / np.sqrt(shares[1] * (1 - shares[1]))).max()
     )
-    deepest = np.square(clusters) @ (1 / shares[1]) / LEVELS[63]
-    assert both[1, STATISTICS.index("clusters")] >= np.sqrt(deepest) * (1 - 1e-9)
+    one, other = (shares[1] @ side for side in yardstick.sides)
+    first, second = (clusters @ side for side in yardstick.sides)
+    counted = (first / one - second / other) / np.sqrt(1 / one + 1 / other)
+    seen = (counted + deviations[1, yardstick.blocks[0]] @ yardstick.discriminants) / 2
+    fourths, squares = yardstick.by_chance
+    expected = max(np.sqrt(yardstick.importance @ seen**4 / fourths), np.square(clusters) @ (1 / shares[1]) / squares)
+    assert both[1, STATISTICS.index("clusters")] == pytest.approx(np.sqrt(expected))
     assert both[1, STATISTICS.index("quadratic")] == pytest.approx(plain[1, STATISTICS.index("quadratic")] / 2)
-
-
-def test_level_constants_are_chi_square_points():
-    from scipy.special import chdtri
-
-    for (level, point), share in zip(LEVELS.items(), (0.05, 0.03, 0.015, 0.01), strict=True):
-        assert chdtri(level, share) == pytest.approx(point, abs=1e-3)
 
 
 def test_the_largest_cluster_is_in_standard_errors(yardstick):
@@ -124,3 +212,17 @@ def test_no_row_reaches_farther_than_reach(reference, yardstick):
     ]
     assert (np.max(sizes, axis=0) <= yardstick.reach * (1 + 1e-6)).all()
     assert (np.max(sizes, axis=0) > 0.2 * yardstick.reach).all()  # and the bound is of use
+
+
+def test_a_row_far_along_a_discriminant_is_within_reach():
+    """Of two clusters: what the rows show of their contrast is more than a change of cluster."""
+    reference = fit(stream(np.random.default_rng(11), 120))
+    yardstick = reference.yardstick
+    assert len(yardstick.shares) == 2
+    far = 1e3 * yardstick.discriminants.T @ yardstick.frame.basis
+    sizes = [
+        size(yardstick, (yardstick.means(sketch(reference, row)) - yardstick.baseline_means)[None], "clusters")
+        for row in (yardstick.frame.mean + far, yardstick.frame.mean - far)
+    ]
+    reach = yardstick.reach[STATISTICS.index("clusters")]
+    assert 0.4 * reach < max(sizes) <= reach

@@ -15,7 +15,7 @@ from benchkit.gate.quality_words import Seen, power_sentence
 from benchkit.measure.bootstrap import Draws, draw_scores, mean_draws
 from benchkit.measure.cumulants import difference_cumulants, of_mean
 from benchkit.measure.decide import holm
-from benchkit.measure.noninferiority import detectable, items_needed, noninferiority
+from benchkit.measure.noninferiority import detectable, items_needed, noninferiority, unnoticed
 from benchkit.measure.weighted import weighted_scores
 from benchkit.types.comparison import Environment, SuiteInfo
 from benchkit.types.gate import QualityRule, RuleResult, Scored
@@ -111,7 +111,7 @@ def test_too_few_items_are_inconclusive_and_the_line_says_how_many_would_tell():
     assert result.bound is not None
     assert result.sentence.endswith(
         f"may be as bad as {100 * result.bound:+.1f}; 2.0 is allowed; "
-        f"about {result.items_needed} items would tell (now 40)"
+        f"an equally good model needs about {result.items_needed} items to pass (now 40)"
     )
 
 
@@ -490,6 +490,28 @@ def test_a_slice_is_not_judged_where_the_tags_of_a_task_are_not_known():
     assert judge_quality(new, told, (ZH,)).results[0].verdict == "fail", "one of the two models knows them"
 
 
+def test_a_slice_is_judged_where_its_key_is_kept_and_others_were_left_out():
+    base = values(0)
+    tags = {("A", PLACE): {"lang": np.array(["zh"] * len(base))}}
+    cells = [cell("A", base * 0.5)], [cell("A", base)]
+    why = "topic has 51 values, and at most 50 are kept"
+    new, old = (
+        replace(scored(*own, of=of), tags=tags, left_out={"A": (why,)})
+        for own, of in zip(cells, ("new", "old"), strict=True)
+    )
+    topic, other = QualityRule("slice:topic=x", 0.02), QualityRule("slice:topics=x", 0.02)
+    known, unknown = judge_quality(new, old, (ZH, topic)).results
+    assert (known.verdict, unknown.verdict) == ("fail", "inconclusive")
+    assert unknown.sentence.startswith(f"topic=x: the tags of the items of A ({why}) are not all kept, so nobody knows")
+    with pytest.raises(UsageError, match="matches no item"):
+        judge_quality(new, old, (other,))
+    whole = {("A", PLACE): {"lang": np.array(["en"] * len(base)), "topic": np.array(["x"] * len(base))}}
+    knows_all = replace(old, tags=whole, left_out={})
+    assert [one.verdict for one in judge_quality(new, knows_all, (topic,)).results] == ["fail"], "one of the two knows"
+    with pytest.raises(UsageError, match="matches no item"):
+        judge_quality(new, knows_all, (ZH,))  # what knows all is believed in all
+
+
 def test_a_slice_whose_items_nobody_knows_passes_for_a_model_of_the_same_content():
     one = scored(cell("T", values(0)), fingerprint="f")
     (result,) = judge_quality(one, one, (ZH,)).results
@@ -599,6 +621,61 @@ def test_power_names_the_mean_the_tasks_and_what_a_pass_takes():
 def test_power_says_where_it_rests_on_an_assumption():
     seen = [Seen("A", False, 0.03, True, 100, 90), Seen("B", False, 0.09, False, 168, 100)]
     assert "The two models score the same on some rules, which says nothing about others" in power_sentence(seen)
+
+
+def all_right(n_items: int = 20) -> CellResult:
+    return cell("T", np.ones(n_items))
+
+
+def test_what_a_task_would_catch_where_all_items_score_alike_is_not_known():
+    found = judge_quality(scored(all_right()), scored(all_right(), of="baseline"), (EACH,))
+    assert found.results[0].verdict == "pass"
+    assert "would be caught" not in found.power
+    assert "What the rules on T would catch isn't known: all items score or differ alike there." in found.power
+
+
+@pytest.mark.parametrize("base", [np.ones(20), np.linspace(0.2, 0.9, 20)], ids=["all right", "mixed"])
+def test_models_that_differ_by_the_same_on_every_item_do_not_score_the_same(base: np.ndarray):
+    found = judge_quality(scored(cell("T", base - 0.2)), scored(cell("T", base), of="baseline"), (EACH,))
+    assert found.results[0].verdict == "fail"
+    assert "score the same" not in found.power
+    assert "What the rules on T would catch isn't known" in found.power
+
+
+def test_few_pairs_on_which_two_models_agree_say_little_either():
+    rng = np.random.default_rng(0)
+    one = correlated(rng.random(30), rng.random(30))
+    power = judge_quality(scored(one), scored(one, of="baseline"), (QualityRule("task:*", 0.05),)).power
+    assert "of models that fail on 5 % of such items 21 % would lose nothing on 30 of them" in power  # 0.95 ** 30
+
+
+def test_a_pass_without_a_loss_says_how_many_worse_models_would_show_none():
+    new, old = all_right(), cell("T", np.r_[np.ones(17), 0, 0, 0])
+    for candidate in (new, old):  # three gains, and no difference at all
+        power = judge_quality(scored(candidate), scored(old, of="baseline"), (EACH,)).power
+        assert power.endswith(  # 0.98 ** 20
+            "Nothing was lost on T, and of models that fail on 2 % of such items 67 % would lose nothing on 20 of "
+            "them: the PASS says little there."
+        )
+    for candidate, baseline in ((all_right(150), all_right(150)), (cell("T", np.r_[0, np.ones(19)]), old)):
+        power = judge_quality(scored(candidate), scored(baseline, of="baseline"), (EACH,)).power
+        assert "Nothing was lost" not in power  # 0.98 ** 150 is below 5 %, and one item was lost
+
+
+def test_a_worse_model_shows_no_loss_as_often_as_is_said():
+    rng = np.random.default_rng(0)
+    untouched = np.mean([(rng.random(30) >= 0.05).all() for _ in range(4000)])
+    assert unnoticed(30, 0.05) == pytest.approx(untouched, abs=3 * np.sqrt(0.25 / 4000))
+    assert unnoticed(7, 1.0) == 0.0
+
+
+def test_several_rules_on_few_items_are_counted():
+    seen = [Seen(name, False, None, False, 20, None, 0.02, chance) for name, chance in (("A", 0.5), ("B", 0.67))]
+    assert power_sentence(seen) == (
+        "What the rules on A, B would catch isn't known: all items score or differ alike there. Nothing was lost on B, "
+        "and of models that fail on 2 % of such items 67 % would lose nothing on 20 of them: the PASS says little "
+        "there; so it is with 1 more rule."
+    )
 
 
 def test_a_bound_never_looks_like_the_margin_that_it_misses():

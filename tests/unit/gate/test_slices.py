@@ -9,6 +9,7 @@ import pytest
 
 from benchkit.errors import UsageError
 from benchkit.gate.slices import (
+    cut_to_slice,
     has_slice,
     known_slices,
     of_slice,
@@ -16,7 +17,6 @@ from benchkit.gate.slices import (
     split_slice,
     stream_of,
     tags_of,
-    tasks_of_slice,
 )
 from benchkit.measure.bootstrap import draw_scores
 from benchkit.measure.cumulants import difference_cumulants
@@ -105,12 +105,9 @@ def test_a_value_may_hold_further_signs_of_equality():
     assert split_slice("query=a=b") == ("query", "a=b")
 
 
-def test_tasks_and_values_of_slices():
+def test_keys_and_values_of_slices():
     tags = {("A", PLACE): {"lang": ["zh", "en", ""]}, ("B", PLACE): {"lang": ["en"] * 3, "topic": ["x", "y", ""]}}
     model = scored(cell("A", part(range(3))), cell("B", part(range(3))), tags=tags)
-    assert tasks_of_slice(model, "lang=zh") == ("A",)
-    assert tasks_of_slice(model, "lang=en") == ("A", "B")
-    assert tasks_of_slice(model, "lang=fr") == ()
     assert known_slices(model) == {"lang": ("en", "zh"), "topic": ("x", "y")}
     assert has_slice(tags_of(model, task="B"), "topic", "y")
 
@@ -215,6 +212,21 @@ def test_the_interval_of_a_slice_is_that_of_its_own_draws():
     cut = [restrict(one.cells[0].items[0], np.arange(60) % 3 == 0) for one in (candidate, baseline)]
     expected = change_interval(*draws, cumulants=difference_cumulants(*cut))
     assert (found.low, found.high) == (pytest.approx(expected.low), pytest.approx(expected.high))
+
+
+def test_models_cut_to_a_slice_have_its_items_scores_and_tags_alone():
+    candidate, baseline = two_models()
+    cut = cut_to_slice(baseline, candidate, "A", "lang=zh")  # of the tags that only one of the two keeps
+    assert cut is not None
+    for whole, one in zip((baseline, candidate), cut, strict=True):
+        (own,), (of,) = one.cells[0].items, whole.cells[0].items
+        assert own.items.tolist() == of.items[::3].tolist()
+        assert (one.cells[0].main_score, one.cells[0].n_items) == (pytest.approx(of.columns["value"][::3].mean()), 20)
+        assert one.tags["A", PLACE]["id"].tolist() == np.arange(0, 60, 3).astype(str).tolist()
+        assert set(one.tags["A", PLACE]["lang"].tolist()) == {"zh"}
+    assert cut_to_slice(candidate, baseline, "A", "lang=fr") is None
+    assert cut_to_slice(candidate, baseline, "A", "vip=yes") is None  # three items are too few
+    assert cut_to_slice(candidate, baseline, "B", "lang=zh") is None
 
 
 def test_ten_slices_are_shown_at_most():

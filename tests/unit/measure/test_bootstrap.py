@@ -1,83 +1,26 @@
-"""Resamples, draws, intervals and paired differences; how often the intervals hold the truth is measured here."""
+"""Draws of scores; how often the intervals that they give hold the truth is measured here."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.stats import binom, norm, t, ttest_1samp
+from scipy.stats import binom, norm, t
+from score_items import draw_mean, mean_items
 
-from benchkit.measure.bootstrap import (
-    Draws,
-    KeptCounts,
-    check_paired,
-    differences,
-    draw_scores,
-    interval,
-    mean_draws,
-    paired,
-    resample_counts,
-)
+from benchkit.measure.bootstrap import Draws, draw_scores, mean_draws
+from benchkit.measure.paired import interval, paired
+from benchkit.measure.resamples import resample_counts
 from benchkit.measure.weighted import weighted_scores
 from benchkit.types.comparison import Interval
 from benchkit.types.result import ItemScores
 
 
-def mean_items(values: object, *, subset: str = "default", strata: np.ndarray | None = None) -> ItemScores:
-    array = np.asarray(values, dtype=np.float64)
-    names = np.array([f"item {i}" for i in range(len(array))])
-    return ItemScores("test", subset, "mean", "accuracy", names, {"value": array}, strata)
-
-
-def draw_mean(values: object, **options: object) -> Draws:
-    settings = {"stream": "task", "estimate": float(np.mean(values)), "n_resamples": 1000, "seed": 1} | options  # type: ignore[arg-type]
-    return draw_scores([mean_items(values)], **settings)  # type: ignore[arg-type]
-
-
 def expansion(n_items: int, n_strata: int = 1) -> float:
     freedom = n_items - n_strata
     return math.sqrt(n_items / freedom) * t.ppf(0.975, freedom) / norm.ppf(0.975)
-
-
-# Resamples
-
-
-def test_each_resample_has_as_many_items_as_the_data():
-    counts = np.vstack(list(resample_counts(7, 50, np.random.default_rng(0), chunk=8)))
-    assert counts.shape == (50, 7)
-    assert set(counts.sum(axis=1)) == {7}
-
-
-def test_counts_are_multinomial():
-    counts = np.vstack(list(resample_counts(5, 40_000, np.random.default_rng(0))))
-    # Var(count) = n * 1/n * (1 - 1/n) = 0.8 and Cov = -n / n² = -0.2; standard errors about 0.006
-    np.testing.assert_allclose(np.cov(counts.T), np.eye(5) - 0.2, atol=0.03)
-    np.testing.assert_allclose(counts.mean(axis=0), 1.0, atol=0.02)
-
-
-def test_strata_keep_their_sizes():
-    strata = np.array([3, 9, 3, 9, 9, 4])
-    counts = np.vstack(list(resample_counts(6, 100, np.random.default_rng(0), strata=strata)))
-    for stratum in (3, 9, 4):
-        assert set(counts[:, strata == stratum].sum(axis=1)) == {np.count_nonzero(strata == stratum)}
-    assert len({tuple(row) for row in counts}) > 20
-
-
-@pytest.mark.parametrize("strata", [None, np.array([0, 1, 1, 0, 1, 2, 2])])
-def test_resamples_do_not_depend_on_the_chunks(strata):
-    def drawn(chunk: int | None) -> np.ndarray:
-        return np.vstack(list(resample_counts(7, 40, np.random.default_rng(5), strata=strata, chunk=chunk)))
-
-    np.testing.assert_array_equal(drawn(3), drawn(None))
-
-
-@pytest.mark.parametrize(("n_items", "strata"), [(0, None), (3, np.zeros(2, np.int64))])
-def test_resampling_without_items_or_with_half_named_strata_is_refused(n_items, strata):
-    with pytest.raises(ValueError, match="resampling needs items, and a stratum for each if for any"):
-        resample_counts(n_items, 10, np.random.default_rng(0), strata=strata)
 
 
 # Draws
@@ -163,58 +106,13 @@ def test_all_models_see_the_same_resamples():
 # Resamples that are kept for the next model
 
 
-def drawn(kept: KeptCounts, items: ItemScores, n_resamples: int = 50, seed: int = 1) -> np.ndarray:
-    return np.vstack(list(kept.counts(items, n_resamples, [seed, 2, 3])))
-
-
-@pytest.mark.parametrize("strata", [None, np.array([0, 1, 1, 0, 1, 2, 2])], ids=["plain", "strata"])
-def test_kept_resamples_are_the_ones_that_would_be_drawn(strata, monkeypatch):
-    items, kept = mean_items(range(7), strata=strata), KeptCounts(10_000)
-    rng = np.random.default_rng(np.random.SeedSequence([1, 2, 3]))
-    expected = np.vstack(list(resample_counts(7, 50, rng, strata=strata)))
-    np.testing.assert_array_equal(drawn(kept, items), expected)
-    monkeypatch.delattr("benchkit.measure.bootstrap.resample_counts")
-    np.testing.assert_array_equal(drawn(kept, mean_items(range(7, 14), strata=strata)), expected)
-    assert kept.n_bytes == 7 * 50
-
-
 def test_the_scores_of_a_later_model_are_those_it_would_have_alone(monkeypatch):
     values = np.random.default_rng(0).random(400)  # more than one chunk of 327 resamples
     options = {"n_resamples": 1000, "estimate": float(values.mean())}
     alone = draw_mean(values, **options, stream="alone")
     draw_mean(1 - values, stream="alone", n_resamples=1000)
-    monkeypatch.delattr("benchkit.measure.bootstrap.resample_counts")
+    monkeypatch.delattr("benchkit.measure.resamples.resample_counts")
     assert draw_mean(values, **options, stream="alone").values.tobytes() == alone.values.tobytes()
-
-
-def test_resamples_of_other_seeds_numbers_or_strata_are_their_own():
-    kept = KeptCounts(10_000)
-    first = drawn(kept, mean_items(range(7)))
-    assert not np.array_equal(drawn(kept, mean_items(range(7)), seed=2), first)
-    assert len(drawn(kept, mean_items(range(7)), n_resamples=60)) == 60
-    assert drawn(kept, mean_items(range(8))).shape == (50, 8)
-    strata = np.array([0, 0, 0, 1, 1, 1, 1])
-    assert set(drawn(kept, mean_items(range(7), strata=strata))[:, :3].sum(axis=1)) == {3}
-
-
-def test_the_resamples_not_used_for_longest_make_room_and_too_many_are_not_kept():
-    kept = KeptCounts(2 * 7 * 50)
-    for seed in (1, 2, 1, 3):
-        drawn(kept, mean_items(range(7)), seed=seed)
-    assert kept.n_bytes == 2 * 7 * 50
-    assert [key[-3] for key in kept._chunks] == [1, 3]
-    drawn(kept, mean_items(range(15)))
-    assert [key[0] for key in kept._chunks] == [7, 7]
-
-
-def test_counts_that_need_more_than_a_byte_are_not_kept(monkeypatch):
-    kept = KeptCounts(10_000)
-    monkeypatch.setattr(
-        "benchkit.measure.bootstrap.resample_counts", lambda *_, **__: iter([np.array([[256, 0]]), np.array([[1, 1]])])
-    )
-    for _ in range(2):
-        assert drawn(kept, mean_items(range(2))).tolist() == [[256, 0], [1, 1]]
-    assert kept.n_bytes == 0
 
 
 # Undefined resamples
@@ -322,163 +220,7 @@ def test_no_entries_the_same_entry_twice_and_no_resamples_are_refused():
         draw_mean([0, 1], n_resamples=0)
 
 
-# Intervals and paired differences
-
-
-def test_percentiles_by_hand():
-    draws = Draws(0.5, np.random.default_rng(0).permutation(np.arange(1, 40) / 40))  # 39 draws: 0.025, 0.05, ... 0.975
-    assert interval(draws).low == pytest.approx(0.025)  # number 0.025 * 40 = 1
-    assert interval(draws).high == pytest.approx(0.975)
-    assert interval(draws, level=0.9).low == pytest.approx(0.05)
-
-
-def test_an_interval_is_cut_to_the_scores_that_there_are():
-    draws = Draws(0.95, np.linspace(0.85, 1.05, 1001))
-    assert interval(draws, bounds=(0.0, 1.0)).high == 1.0
-    assert interval(draws).high > 1.0
-
-
-def test_p_value_by_hand():
-    # 2 of 19 differences are not above 0: 2 * (2 + 1) / 20
-    candidate = Draws(0.2, np.array([-0.1, 0.0, *np.linspace(0.1, 0.5, 17)]))
-    result = paired(candidate, Draws(0.0, np.zeros(19)))
-    assert result.p_value == pytest.approx(0.3)
-    assert result.delta == 0.2
-    assert paired(Draws(0.0, np.zeros(19)), candidate).p_value == pytest.approx(0.3)
-
-
-def test_the_smallest_p_value_counts_the_data_themselves():
-    assert paired(Draws(1.0, np.ones(999)), Draws(0.0, np.zeros(999))).p_value == pytest.approx(2 / 1000)
-
-
-def test_equal_draws_are_no_difference():
-    values = np.random.default_rng(0).random(50)
-    result = paired(draw_mean(values), draw_mean(values))
-    assert (result.delta, result.interval, result.p_value) == (0.0, Interval(0.0, 0.0), 1.0)
-
-
-def test_differences_within_rounding_are_no_difference():
-    draws = draw_mean(np.random.default_rng(0).random(50))
-    nearly = Draws(draws.estimate + 1e-16, draws.values + 1e-16)
-    result = paired(nearly, draws)
-    assert (result.delta, result.interval, result.p_value) == (0.0, Interval(0.0, 0.0), 1.0)
-
-
-@pytest.mark.parametrize("shift", [0.18, 0.2, 0.21])
-def test_beyond_what_draws_can_show_the_p_value_is_that_of_the_t_test(shift: float) -> None:
-    rng = np.random.default_rng(11)
-    gains = rng.normal(0, 0.5, 150)
-    gains += shift - gains.mean()
-    better, worse = (draw_mean(values, n_resamples=10_000) for values in (gains, np.zeros(150)))
-    told = paired(better, worse, freedom=149).p_value
-    assert paired(better, worse).p_value == pytest.approx(2 / 10_001), "the draws should all be on one side"
-    assert np.log(told) == pytest.approx(np.log(ttest_1samp(gains, 0).pvalue), rel=0.05)
-
-
-def test_the_tail_is_believed_down_to_a_thousandth_and_for_as_many_signs() -> None:
-    nearly_all_alike = Draws(1.0, np.random.default_rng(3).normal(1.0, 1e-3, 999))
-    nothing = Draws(0.0, np.zeros(999))
-    smallest = 2 / 1000
-    assert paired(nearly_all_alike, nothing, freedom=500).p_value == pytest.approx(smallest / 1000)
-    assert paired(nearly_all_alike, nothing, freedom=12).p_value == pytest.approx(0.5**12)
-    assert paired(nearly_all_alike, nothing, freedom=5).p_value == pytest.approx(smallest)  # five signs say less
-    assert paired(Draws(1.0, np.ones(999)), nothing, freedom=500).p_value == pytest.approx(smallest)  # no spread at all
-
-
-def test_a_draw_on_the_far_side_leaves_the_p_value_to_the_draws() -> None:
-    values = np.concatenate([np.random.default_rng(3).normal(1.0, 1e-3, 998), [-0.1]])
-    assert paired(Draws(1.0, values), Draws(0.0, np.zeros(999)), freedom=500).p_value == pytest.approx(4 / 1000)
-
-
-def test_a_p_value_below_the_level_means_an_interval_on_one_side_of_zero():
-    rng = np.random.default_rng(0)
-    significant = 0
-    for n_resamples in (39, 40, 100, 999, 1000):
-        for _ in range(200):
-            a = Draws(0.0, rng.normal(rng.uniform(-3, 3), 1, n_resamples))
-            result = paired(a, Draws(0.0, np.zeros(n_resamples)))
-            if result.p_value < 0.05:
-                significant += 1
-                assert result.interval.low > 0 or result.interval.high < 0
-    assert significant > 100
-
-
-@pytest.mark.parametrize("n_items", [1000, 3000])
-def test_resamples_that_miss_every_difference_speak_against_one_whatever_the_seed(n_items: int) -> None:
-    better, worse = np.ones(n_items), np.ones(n_items)
-    better[50:100] = worse[50:100] = 0
-    worse[:4] = 0  # all that tells the two apart
-    # Scores as reported, to five digits: less than that decides on which side of 0 "no difference" lies.
-    a, b = (
-        [draw_mean(values, estimate=round(values.mean(), 5), n_resamples=4000, seed=seed) for seed in range(8)]
-        for values in (better, worse)
-    )
-    expected = 2 * (1 - 4 / n_items) ** n_items  # each of them misses the four
-    for candidate, baseline in zip(a, b, strict=True):
-        assert paired(candidate, baseline).p_value == pytest.approx(expected, rel=0.5)
-
-
-@pytest.mark.parametrize("n_tasks", [1, 2])
-def test_scores_that_are_no_means_and_differ_on_one_item_are_the_same_whatever_the_seed(n_tasks: int) -> None:
-    """A third of the resamples miss the item; the bias of f1, which the two models share, doesn't count for either."""
-    gold = np.arange(300)
-    worse = gold.copy()
-    worse[50:110] = 0
-    better, alike = worse.copy(), {"gold": gold, "predicted": worse}
-    better[105] = 105
-    for seed in range(6):
-        a, b = (
-            mean_draws(
-                [
-                    draw_of({"gold": gold, "predicted": predicted}, stream="differs", seed=seed),
-                    *(draw_of(alike, stream=f"alike-{n}", seed=seed) for n in range(1, n_tasks)),
-                ]
-            )
-            for predicted in (better, worse)
-        )
-        assert np.mean(differences(a, b) == 0) == pytest.approx((1 - 1 / 300) ** 300, abs=0.05)
-        found = paired(a, b)
-        assert found.delta > 0
-        assert found.p_value == pytest.approx(2 * (1 - 1 / 300) ** 300, rel=0.15)
-        assert found.interval.low <= 0 < found.interval.high
-
-
-def draw_of(columns: dict[str, np.ndarray], *, stream: str, seed: int) -> Draws:
-    items = ItemScores("test", "default", "bitext", "f1", np.arange(len(columns["gold"])).astype(str), columns)
-    estimate = float(weighted_scores(items, np.ones((1, items.n_items), np.int64))[0])
-    return draw_scores([items], stream=stream, estimate=estimate, n_resamples=1000, seed=seed)
-
-
-def test_no_difference_by_hand() -> None:
-    # Both centred on their own means: the second draw scored 0.5 and 0.5, the third 0.9 and 0.7.
-    a, b = Draws(0.7, np.array([0.71, 0.53, 0.93]), origin=0.03), Draws(0.6, np.array([0.61, 0.51, 0.71]), origin=0.01)
-    assert differences(a, b).tolist() == pytest.approx([0.1, 0.0, 0.22])
-    assert differences(a, Draws(b.estimate, b.values)).tolist() == pytest.approx([0.1, 0.02, 0.22]), "nothing is known"
-
-
-def test_pairing_takes_the_spread_of_the_items_out():
-    rng = np.random.default_rng(0)
-    easy = rng.random(100)
-    better = np.clip(easy + 0.02 + rng.normal(0, 0.01, 100), 0, 2)
-    a, b = draw_mean(better), draw_mean(easy)
-    result = paired(a, b)
-    assert result.p_value < 0.01
-    assert interval(a).low < interval(b).high  # the single intervals overlap widely
-    assert result.interval.high - result.interval.low < 0.1 * (interval(a).high - interval(a).low)
-
-
-def test_a_difference_is_cut_to_the_differences_that_there_are():
-    best, worst = Draws(0.95, np.linspace(0.7, 1.2, 1001)), Draws(0.05, np.linspace(0.3, -0.2, 1001))
-    assert paired(best, worst).interval.high > 1.3
-    assert paired(best, worst, bounds=(0.0, 1.0)).interval.high == 1.0
-    assert paired(worst, best, bounds=(0.0, 1.0)).interval.low == -1.0
-    assert paired(best, worst, bounds=(-1.0, 1.0)) == paired(best, worst)
-    assert paired(best, worst, bounds=(0.0, 1.0)).p_value == paired(best, worst).p_value
-
-
-def test_paired_draws_should_be_equally_many():
-    with pytest.raises(ValueError, match="equally many: candidate 3, baseline 2"):
-        paired(Draws(0.0, np.zeros(3)), Draws(0.0, np.zeros(2)))
+# Means over tasks
 
 
 def test_mean_over_tasks_by_hand():
@@ -497,41 +239,6 @@ def test_mean_over_independent_tasks_is_narrower_by_the_root_of_their_number():
 def test_mean_needs_tasks_with_equally_many_draws(draws):
     with pytest.raises(ValueError, match="the mean needs one or more tasks with equally many draws"):
         mean_draws(draws)
-
-
-# Pairing is refused unless the items are the same
-
-ITEMS = mean_items([0.1, 0.2, 0.3])
-
-
-@pytest.mark.parametrize(
-    ("other", "message"),
-    [
-        (replace(ITEMS, subset="de"), "splits and subsets differ: test/default against test/de"),
-        (replace(ITEMS, metric="map"), "test/default: mean accuracy against mean map"),
-        (mean_items([0.1, 0.2]), "test/default: 3 items against 2"),
-        (
-            replace(ITEMS, items=np.array(["item 0", "item 2", "item 1"])),
-            "test/default: item 1 is 'item 1' against 'item 2'",
-        ),
-        (replace(ITEMS, strata=np.array([0, 0, 0])), "test/default: the items are in different strata"),
-    ],
-    ids=["subset", "metric", "count", "order", "strata"],
-)
-def test_pairing_of_other_items_is_refused(other, message):
-    with pytest.raises(ValueError, match=f"not paired: {message}"):
-        check_paired([ITEMS], [other])
-
-
-def test_pairing_of_other_strata_is_refused():
-    with pytest.raises(ValueError, match="different strata"):
-        check_paired([replace(ITEMS, strata=np.array([0, 0, 1]))], [replace(ITEMS, strata=np.array([0, 1, 1]))])
-
-
-def test_pairing_of_the_same_items_is_fine_whatever_their_values():
-    other = mean_items([0.9, 0.8, 0.7])
-    check_paired([ITEMS], [other])
-    check_paired([replace(ITEMS, strata=np.array([0, 0, 1]))], [replace(other, strata=np.array([0, 0, 1]))])
 
 
 # Coverage: the share of 95 % intervals that hold the truth

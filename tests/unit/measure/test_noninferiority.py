@@ -12,7 +12,6 @@ import pytest
 from scipy.stats import kurtosis, norm, skew, t, ttest_1samp
 
 from benchkit.measure.bootstrap import Draws, draw_scores
-from benchkit.measure.bootstrap import interval as plain_interval
 from benchkit.measure.cumulants import Cumulants, difference_cumulants, of_mean
 from benchkit.measure.noninferiority import (
     NonInferiority,
@@ -22,6 +21,7 @@ from benchkit.measure.noninferiority import (
     items_needed,
     noninferiority,
 )
+from benchkit.measure.paired import interval as plain_interval
 from benchkit.types.comparison import Interval
 from benchkit.types.result import ItemScores
 

@@ -387,6 +387,43 @@ def test_a_text_that_does_not_fit_alone_is_refused() -> None:
         TorchEngine(model, "it", is_static=False).encode(["a", "b", "c"], prompt="", role=None)
 
 
+@pytest.fixture
+def overstated(bert: Path, tmp_path: Path) -> Any:
+    """sentence-transformers' model of 64 positions that reads 66 tokens."""
+    from sentence_transformers import SentenceTransformer
+
+    directory = changed_config(bert, tmp_path / "overstated", "tokenizer_config.json", model_max_length=66)
+    (directory / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 66}))
+    return SentenceTransformer(str(directory), device="cpu", local_files_only=True)
+
+
+def test_a_failure_on_a_text_that_is_longer_than_the_positions_says_what_to_set(overstated: Any) -> None:
+    engine = TorchEngine(overstated, "it", is_static=False, positions=64)
+    assert engine.encode(["the fox"], prompt="", role=None).shape == (1, 32)
+    message = (
+        r"model 'it': it failed on a text of 66 tokens \(.+\); .* 64 positions, so set max_seq_length to 64 or less"
+    )
+    with pytest.raises(ModelError, match=message):
+        engine.encode(["fox", "the fox " * 40], prompt="", role=None)
+    with pytest.raises(ModelError, match=message):  # the prompt counts
+        engine.encode(["fox"], prompt="the fox " * 40, role=None)
+
+
+def test_any_other_failure_keeps_its_own_words(overstated: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = ["the fox " * 40]
+    with pytest.raises(RuntimeError, match="must match"):
+        TorchEngine(overstated, "it", is_static=False).encode(long, prompt="", role=None)
+    with pytest.raises(RuntimeError, match="must match"):
+        TorchEngine(overstated, "it", is_static=False, positions=66).encode(long, prompt="", role=None)
+
+    def fails(*_: object, **__: object) -> None:
+        raise RuntimeError("a kernel is missing")
+
+    monkeypatch.setattr(overstated, "encode", fails)
+    with pytest.raises(RuntimeError, match="a kernel is missing"):
+        TorchEngine(overstated, "it", is_static=False, positions=64).encode(["fox"], prompt="", role=None)
+
+
 def test_the_packed_pass_halves_too_and_loses_nothing(bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = loaded(bert, "packed")
     texts = random_texts(40, seed=5)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import logging
 import shutil
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,21 +15,15 @@ from typing import Any
 import hub_server
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from benchkit.embeddings.encoder import CachedEncoder
 from benchkit.embeddings.store import VectorStore
 from benchkit.errors import ModelError
-from benchkit.models import catalog
 from benchkit.models.files import read_model
 from benchkit.models.hub import packaged_minilm
 from benchkit.models.names import parse_model
-from benchkit.models.sentence_transformers import (
-    Prompts,
-    SentenceTransformersEncoder,
-    open_model,
-    well_formed,
-)
+from benchkit.models.sentence_transformers import SentenceTransformersEncoder, open_model
+from benchkit.models.silence import silence
 from benchkit.types.model import Encoder, ModelHandle, ModelSpec, OpenContext, Role, Variant
 
 TEXTS = ["the fox", "a", "", "a much longer text about the fox and what it is, of all. " * 20, "中文 é 😀", "fox"]
@@ -247,6 +239,27 @@ def test_no_texts_give_no_vectors_of_the_right_width(bert: Path, context: OpenCo
     assert vectors.dtype == np.float32
 
 
+@pytest.mark.parametrize(
+    ("texts", "default"),
+    [
+        ({}, None),
+        ({"query": "q: "}, None),
+        ({"document": "", "passage": "p: "}, None),
+        ({"query": "q: ", "x": "x: "}, "x"),
+        ({"STS": "s: ", "Retrieval-query": "rq: ", "query": "q: "}, None),
+    ],
+)
+def test_prompts_are_read_from_a_saved_model_as_they_are_loaded(
+    bert: Path, tmp_path: Path, context: OpenContext, texts: dict[str, str], default: str | None
+) -> None:
+    directory = _save(
+        tmp_path / "prompted", bert, lambda m, t: [t, m.Pooling(32)], prompts=texts, default_prompt_name=default
+    )
+    handle, model = open_model(spec_of(directory), context), reference(directory)
+    assert dict(handle.prompts.own) == model.prompts
+    assert handle.prompts.default == model.default_prompt_name
+
+
 def test_a_prompt_is_put_before_the_text(bert: Path, context: OpenContext) -> None:
     encoder = open_model(spec_of(bert), context).load()
     np.testing.assert_array_equal(encoder.encode(["fox"], prompt="the "), encoder.encode(["the fox"]))
@@ -279,21 +292,6 @@ def test_surrogates_and_nul_are_encoded(bert: Path, context: OpenContext) -> Non
     assert counts.min() >= 2
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("plain 😀", "plain 😀"),
-        ("\ud83d\ude00", "😀"),
-        ("\ude00\ud83d", "\ufffd\ufffd"),
-        ("a\ud83d", "a\ufffd"),
-        ("\ud83da\ude00", "\ufffda\ufffd"),
-        ("\ufeffa\ud83d", "\ufeffa\ufffd"),
-    ],
-)
-def test_half_a_character_becomes_the_replacement_character(text: str, expected: str) -> None:
-    assert well_formed(text) == expected
-
-
 def test_the_longest_input_can_be_set(bert: Path, context: OpenContext) -> None:
     short = open_model(spec_of(bert, max_seq_length=8), context)
     assert short.meta.max_seq_length == 8
@@ -303,17 +301,63 @@ def test_the_longest_input_can_be_set(bert: Path, context: OpenContext) -> None:
     assert_same_vectors(short.load(), model)
 
 
-def test_a_model_that_has_no_place_for_the_tokens_it_says_it_reads_is_told_how_many_it_has(
-    bert: Path, tmp_path: Path, context: OpenContext
+def build_roberta(directory: Path) -> Path:
+    """Write a RoBERTa as the hub holds it: no modules, a tokenizer without a longest input, 64 positions."""
+    import torch
+    import transformers
+
+    words = ["<s>", "<pad>", "</s>", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[PAD]", "the", "fox", "a"]
+    config = transformers.RobertaConfig(
+        vocab_size=len(words), max_position_embeddings=66, pad_token_id=1, hidden_size=32, num_hidden_layers=2,
+        num_attention_heads=2, intermediate_size=64,
+    )  # fmt: skip
+    torch.manual_seed(5)
+    with silence():
+        transformers.RobertaModel(config).save_pretrained(directory)
+    transformers.BertTokenizerFast(vocab={word: at for at, word in enumerate(words)}).save_pretrained(directory)
+    return directory
+
+
+LONG = "the fox " * 40
+
+
+@pytest.mark.parametrize("engine", ["torch", "packed"])
+def test_a_plain_model_that_states_the_rows_of_its_table_is_cut_where_its_positions_end_and_says_so(
+    tmp_path: Path, context: OpenContext, engine: str
+) -> None:
+    plain = build_roberta(tmp_path / "plain")
+    handle = open_model(spec_of(plain, **with_engine(engine)), context)
+    assert handle.meta.max_seq_length == 66
+    encoder = handle.load()
+    assert encoder.meta.engine.startswith(engine)
+    assert encoder.meta.max_seq_length == 64
+    assert encoder.meta.notes[-1] == (
+        "its files say that it reads 66 tokens, but it has positions for 64: longer texts are cut at 64"
+    )
+    model = reference(plain)
+    texts = ["the fox", "the " * 62]  # as long as there is room for
+    np.testing.assert_allclose(encoder.encode(texts), model.encode(texts), rtol=0, atol=1e-5)
+    with pytest.raises(IndexError):
+        model.encode([LONG])
+    model.max_seq_length = 64
+    np.testing.assert_allclose(encoder.encode([LONG]), model.encode([LONG]), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("engine", ["torch", "packed"])
+def test_a_model_whose_settings_state_more_than_its_positions_is_cut_and_says_so(
+    bert: Path, tmp_path: Path, context: OpenContext, engine: str
 ) -> None:
     overstated = shutil.copytree(bert, tmp_path / "overstated")
     positions = read_model(bert).positions
     assert positions is not None
     (overstated / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": positions + 2}))
-    with pytest.raises(ModelError, match=rf"reads {positions + 2} tokens.*max_seq_length.*, {positions} at most"):
-        open_model(spec_of(overstated), context).load()
-    mended = open_model(spec_of(overstated, max_seq_length=positions), context).load()
-    assert mended.encode(["word " * (positions + 2)]).shape == (1, mended.meta.dimension)
+    encoder = open_model(spec_of(overstated, **with_engine(engine)), context).load()
+    assert encoder.meta.max_seq_length == positions
+    assert f"it reads {positions + 2} tokens" in encoder.meta.notes[-1]
+    assert_same_vectors(encoder, reference(bert))
+    mended = open_model(spec_of(overstated, max_seq_length=positions, **with_engine(engine)), context).load()
+    assert mended.meta.notes == ()
+    assert_same_vectors(mended, reference(bert))
 
 
 def test_tokens_are_counted_before_truncation_with_the_special_ones(bert: Path, context: OpenContext) -> None:
@@ -567,112 +611,6 @@ def test_code_of_a_repository_runs_only_where_a_suite_allows_it(
     assert encoder.encode(TEXTS, role="query").shape == (len(TEXTS), 64)
     prompted = open_model(spec_of(directory, trust_remote_code=True, prompts={"query": "q: "}), context)
     assert prompted.identity.vector_key != handle.identity.vector_key, "its code may look at the prompts by itself"
-
-
-# ---------------------------------------------------------------- prompts: MTEB's own wrapper is the twin
-
-OWN: dict[str, tuple[dict[str, str], str | None]] = {
-    "none": ({}, None),
-    "query": ({"query": "q: "}, None),
-    "query and passage": ({"query": "q: ", "passage": "p: "}, None),
-    "corpus": ({"corpus": "c: "}, None),
-    "empty document before passage": ({"document": "", "passage": "p: "}, None),
-    "default": ({"query": "q: ", "x": "x: "}, "x"),
-    "default is query": ({"query": "q: "}, "query"),
-    "types": ({"STS": "s: ", "Retrieval-query": "rq: ", "Classification": "c: ", "query": "q: "}, None),
-    "tasks": ({"STS16": "16: ", "NFCorpus-query": "nq: ", "NFCorpus": "n: ", "Retrieval": "r: "}, None),
-    "names that MTEB doesn't know": ({"clustering": "cl: ", "clustering-query": "clq: ", "s2p_query": "s: "}, None),
-    "a default that MTEB doesn't know": ({"clustering": "cl: "}, "clustering"),
-}
-GIVEN: dict[str, Mapping[str, str] | None] = {
-    "none": None,
-    **{name: entry.prompts for name in ("bge", "e5-base", "nomic") if (entry := catalog.find(name)) is not None},
-    "document for a type": {"Retrieval-document": "rd: ", "x": "gx: "},
-}
-TASKS = ("STS16", "NFCorpus", "Banking77Classification", "BrightBiologyRetrieval", "AskUbuntuDupQuestions")
-
-
-@pytest.fixture(scope="module")
-def small_static(folder: Path) -> Any:
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
-    from tokenizers import Tokenizer
-    from tokenizers.models import WordLevel
-
-    tokenizer = Tokenizer(WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
-    return SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_dim=2)], device="cpu")
-
-
-def _prompts_of_mteb(model: Any, given: Mapping[str, str] | None) -> Iterator[tuple[tuple[str, str, Role | None], str]]:
-    """Run MTEB's wrapper over tasks and roles and report the prompt that reaches the model."""
-    import mteb
-    import torch
-    from datasets import Dataset
-    from mteb.models import SentenceTransformerEncoderWrapper
-    from mteb.types import PromptType
-    from torch.utils.data import DataLoader
-
-    seen: list[str | None] = []
-
-    def spy(inputs: list[str], *, prompt: str | None, **_: object) -> NDArray[np.float32]:
-        seen.append(prompt)
-        return torch.zeros(len(inputs), 2)
-
-    model._inference = spy
-    wrapper = SentenceTransformerEncoderWrapper(model, model_prompts=dict(given) if given else None)
-    known = [mteb.get_task(name).metadata for name in TASKS]
-    own_task = known[0].model_copy(update={"name": "clustering", "type": "Clustering"})
-    for task, role in itertools.product([*known, own_task], ROLES):
-        wrapper.encode(
-            DataLoader(Dataset.from_dict({"text": ["x"]})),
-            task_metadata=task,
-            hf_split="test",
-            hf_subset="default",
-            prompt_type=PromptType(role) if role else None,
-            show_progress_bar=False,
-        )
-        yield (task.name, task.type, role), seen[-1] or ""
-
-
-@pytest.mark.parametrize("given", GIVEN)
-@pytest.mark.parametrize("own", OWN)
-@pytest.mark.filterwarnings("ignore")  # MTEB warns of every prompt that it doesn't know
-def test_the_effective_prompt_is_the_one_that_mteb_s_wrapper_uses(own: str, given: str, small_static: Any) -> None:
-    texts, default = OWN[own]
-    # what sentence-transformers makes of saved prompts when it loads a model
-    loaded = {"query": "", "document": ""} | texts
-    small_static.prompts, small_static.default_prompt_name = dict(loaded), default
-    prompts = Prompts(own=loaded, default=default, given=GIVEN[given])
-    for (task_name, task_type, role), expected in _prompts_of_mteb(small_static, GIVEN[given]):
-        ours = prompts.effective(task_name=task_name, task_type=task_type, role=role)
-        assert ours == expected, (task_name, task_type, role)
-
-
-def test_prompts_are_read_from_a_saved_model_as_they_are_loaded(
-    bert: Path, tmp_path: Path, context: OpenContext
-) -> None:
-    for at, (texts, default) in enumerate(OWN.values()):
-        directory = _save(
-            tmp_path / str(at), bert, lambda m, t: [t, m.Pooling(32)], prompts=texts, default_prompt_name=default
-        )
-        handle, model = open_model(spec_of(directory), context), reference(directory)
-        assert dict(handle.prompts.own) == model.prompts
-        assert handle.prompts.default == model.default_prompt_name
-
-
-def test_given_prompts_take_the_place_of_all_of_the_model_s_own() -> None:
-    prompts = Prompts(own={"query": "q: ", "document": "d: "}, given={"query": "Q: "})
-    assert prompts.effective(task_name="mine", task_type="Retrieval", role="query") == "Q: "
-    assert prompts.effective(task_name="mine", task_type="Retrieval", role="document") == ""
-    none = Prompts(own={"query": "q: "}, default="query", given={})
-    assert none.effective(task_name="mine", task_type="Retrieval", role="query") == ""
-
-
-def test_a_prompt_that_somebody_gave_for_a_task_of_their_own_is_heeded() -> None:
-    prompts = Prompts(own={}, given={"my-task": "m: ", "my-task-query": "mq: "})
-    assert prompts.effective(task_name="my-task", task_type="Retrieval", role="query") == "mq: "
-    assert prompts.effective(task_name="my-task", task_type="Retrieval", role="document") == "m: "
-    assert prompts.effective(task_name="my-task", task_type="STS", role=None) == "m: "
 
 
 # ---------------------------------------------------------------- the real MiniLM

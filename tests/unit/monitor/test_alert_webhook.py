@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
@@ -122,6 +123,14 @@ def test_it_waits_as_long_as_the_server_asks() -> None:
     with serving((429, {"Retry-After": "7"}), 200) as hook:
         webhook(hook.url, pauses).send(alert())
     assert pauses == [7.0]
+
+
+def test_it_waits_until_the_moment_that_the_server_names() -> None:
+    pauses: list[float] = []
+    asctime = (datetime.now(UTC) + timedelta(seconds=20)).strftime("%a %b %d %H:%M:%S %Y")
+    with serving((429, {"Retry-After": asctime}), 200) as hook:
+        webhook(hook.url, pauses).send(alert())
+    assert pauses == [pytest.approx(20, abs=3)]
 
 
 def test_it_does_not_wait_longer_than_it_may() -> None:

@@ -20,6 +20,7 @@ from benchkit.monitor.baseline import Baseline
 from benchkit.monitor.canary_texts import CanaryTexts
 from benchkit.monitor.check import (
     Circumstances,
+    _unreachable,
     ask_canaries,
     collect,
     counted,
@@ -153,6 +154,23 @@ def test_clusters_show_texts_of_the_window_and_of_the_baseline(baseline: Baselin
     assert all(change.examples == () and change.keywords == () for change in silent.clusters)
 
 
+def test_a_rate_that_no_corrected_p_value_goes_below_is_told(baseline: Baseline) -> None:
+    rows = Rows(draw(4, 400, shift=9.0), segments=("a", "b") * 200)
+    policy = replace(POLICY, false_alarms=0.0003)
+    report = _report(baseline, rows, policy)
+    tested = sum(found.p_value is not None for found in report.segments)
+    said = [note for note in report.notes if "none of them can be an alarm" in note]
+    assert len(said) == (tested == 2)
+    two = (SegmentResult("a", 9, 0.5, None, False), SegmentResult("b", 9, 0.5, None, False))
+    (note,) = _unreachable(baseline, policy, two, ABOUT)
+    assert note.startswith(
+        "2 segments were tested, and after the correction for their number no p-value is below 0.0004"
+    )
+    assert not list(_unreachable(baseline, POLICY, two, ABOUT))
+    # A watch has no such correction.
+    assert not list(_unreachable(baseline, policy, two, replace(ABOUT, segments=two)))
+
+
 # ------------------------------------------------------------ windows that are no sample
 
 
@@ -171,6 +189,16 @@ def test_broken_rows_are_a_critical_fault_of_the_pipeline(baseline: Baseline) ->
 def test_nothing_but_broken_rows_is_critical(baseline: Baseline) -> None:
     report = _report(baseline, Rows(np.full((50, DIMENSION), np.inf, np.float32)))
     assert (report.kind, report.severity, report.p_value) == ("pipeline", "critical", None)
+
+
+def test_rows_of_zeros_belong_to_no_distribution(baseline: Baseline) -> None:
+    good, zeros = draw(4, 400), np.zeros((400, DIMENSION), np.float32)
+    alone, mixed = _report(baseline, Rows(good)), _report(baseline, Rows(np.stack([zeros, good], 1).reshape(800, -1)))
+    assert (mixed.severity, mixed.kind, mixed.health[0].found) == ("critical", "pipeline", 0.5)
+    assert [found.p_value for found in mixed.statistics] == pytest.approx([found.p_value for found in alone.statistics])
+    assert [each.cluster for each in mixed.clusters] == [each.cluster for each in alone.clusters]
+    only = _report(baseline, Rows(zeros))
+    assert (only.severity, only.p_value, only.clusters, only.window.rows) == ("critical", None, (), 400)
 
 
 def test_three_rows_are_looked_at_and_not_tested(baseline: Baseline) -> None:
@@ -230,6 +258,21 @@ def test_rows_of_another_model_are_not_comparable(baseline: Baseline) -> None:
     assert collect(baseline, [same, replace(rows, fingerprint="")]).rows == 80
     unknown = replace(baseline, info=replace(baseline.info, fingerprint=""))
     assert collect(unknown, [rows]).rows == 40
+
+
+def test_rows_that_say_another_name_are_not_comparable_where_the_baselines_rows_said_one_too(
+    baseline: Baseline,
+) -> None:
+    rows = Rows(draw(1, 40), model="bge")
+    named = replace(baseline, info=replace(baseline.info, fingerprint=""), model_spec="")
+    with pytest.raises(NotComparable, match="of the model bge and the baseline 'prod' is of minilm; make a baseline"):
+        collect(named, [rows])
+    half = [replace(rows, model=""), replace(rows, model="minilm")]
+    assert collect(named, half).rows == 80
+    # A command may have called the same model otherwise, and a fingerprint knows better than a name.
+    assert collect(replace(named, model_spec="minilm"), [rows]).rows == 40
+    same = replace(baseline, model_spec="")
+    assert collect(same, [replace(rows, fingerprint=baseline.info.fingerprint)]).rows == 40
 
 
 # ------------------------------------------------------------ canaries and scores

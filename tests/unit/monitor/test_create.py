@@ -111,6 +111,29 @@ def test_texts_alone_are_encoded() -> None:
         _made(Rows(np.empty((150, 0), np.float32), texts=texts))
 
 
+@pytest.mark.parametrize("wrong", [["1970-01-01"], ["2199-01-01"], ["1970-01-01", "2199-01-01"]])
+def test_the_usual_volume_is_that_of_rows_whose_clock_is_right(wrong: list[str]) -> None:
+    when = times(1500, 15.0)
+    when[7 : 7 + len(wrong)] = np.array(wrong, "datetime64[us]")
+    rows = Rows(draw(1, 1500), times=when)
+    assert _made(cut(rows, 400)).rows_per_s == pytest.approx(100 / 86_400, rel=0.01)
+
+
+def test_a_slow_start_is_part_of_the_usual_volume() -> None:
+    when = np.concatenate([times(20, 10.0), times(980, 10.0, start=START + 10 * DAY)])
+    assert _made(Rows(draw(1, 1000), times=when)).rows_per_s == pytest.approx(50 / 86_400, rel=0.01)
+
+
+def test_zeros_and_nan_are_counted_and_in_no_sample() -> None:
+    good = draw(1, 600)
+    bad = np.zeros((300, DIMENSION), np.float32)
+    bad[::3] = np.nan
+    mixed = np.concatenate([good, bad])[np.random.default_rng(2).permutation(900)]
+    found = _made(Rows(mixed, times=times(900, 20.0)))
+    assert (found.health.rows, found.health.zero, found.health.nonfinite) == (900, 200, 100)
+    assert (found.info.rows, found.reference.rows) == (900, 600)
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
@@ -127,8 +150,12 @@ def test_texts_alone_are_encoded() -> None:
             [Rows(draw(1, 90), model="a", fingerprint="1"), Rows(draw(1, 90), model="b", fingerprint="2")],
             r"made-up: its files are of two models \(a, b\); a baseline is of one",
         ),
+        (
+            [Rows(draw(1, 90), model="a"), Rows(draw(1, 90)), Rows(draw(1, 90), model="b", fingerprint="2")],
+            r"made-up: its files are of two models \(a, b\); a baseline is of one",
+        ),
     ],
-    ids=["nothing", "few", "zeros", "NaN", "constant", "dimensions", "models"],
+    ids=["nothing", "few", "zeros", "NaN", "constant", "dimensions", "models", "names"],
 )
 def test_rows_that_make_no_baseline_are_refused(rows: list[Rows], message: str) -> None:
     with pytest.raises(SourceError, match=message):

@@ -178,6 +178,18 @@ def test_two_segments_that_change_together_need_half_the_evidence_each() -> None
     assert not any(found.is_alarm for found in judged_segments(states, alone, {}))
 
 
+def test_an_alarm_of_two_segments_together_stands_until_each_is_calm() -> None:
+    both = {"a": CLEAR, "b": CLEAR, "c": 0.6, "d": 0.6}
+    states = advance_segments(advance_segments({}, both, 5000), both, 5000)
+    assert states["a"].detector.detector < 4 * 5000
+    told = []
+    for p_value in (0.5, 0.5, 0.5):
+        calm = dict.fromkeys(both, p_value)
+        states = advance_segments(states, calm, 5000)
+        told.append([each.segment for each in judged_segments(states, calm, {}) if each.is_alarm])
+    assert told == [["a", "b"], ["a", "b"], []]
+
+
 def test_an_alarm_that_stands_is_not_ended_by_a_segment_that_is_new() -> None:
     states: dict[str, Standing] = {}
     for _ in range(2):
@@ -185,6 +197,19 @@ def test_an_alarm_that_stands_is_not_ended_by_a_segment_that_is_new() -> None:
     p_values = {f"new{n}": 0.5 for n in range(50)} | {"a": CLEAR}
     found = judged_segments(advance_segments(states, p_values, RUN_LENGTH), p_values, {})
     assert [each.segment for each in found if each.is_alarm] == ["a"]
+
+
+def test_an_alarm_that_stands_is_told_where_a_window_has_no_row_of_the_segment() -> None:
+    states: dict[str, Standing] = {}
+    for _ in range(2):
+        states = advance_segments(states, {"a": 0.5, "b": CLEAR}, RUN_LENGTH)
+    without: dict[str, float | None] = {"a": 0.5, "c": None}
+    found = judged_segments(advance_segments(states, without, RUN_LENGTH), without, {"a": 40, "c": 3})
+    assert [(each.segment, each.rows, each.p_value, each.is_alarm) for each in found] == [
+        ("a", 40, 0.5, False),
+        ("c", 3, None, False),
+        ("b", 0, None, True),
+    ]
 
 
 def test_a_lonely_bad_window_of_one_in_many_segments_is_no_alarm() -> None:

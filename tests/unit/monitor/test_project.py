@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from fakes import HashingEncoder
-from monitored import DIMENSION, START, draw, live_model, times
+from monitored import DAY, DIMENSION, START, draw, live_model, times
 
 from benchkit.api.model import LoadedModel
 from benchkit.errors import NotComparable, SourceError, UsageError
@@ -222,6 +222,38 @@ def test_fewer_rows_than_usual_in_a_span_are_told_of(settings: Settings, tmp_pat
     # Ten days of which only the last has rows.
     ten = _check(settings, source, start=datetime(2026, 2, 20, tzinfo=UTC), end=datetime(2026, 3, 2, tzinfo=UTC))
     assert [finding.name for finding in ten.report.health] == ["volume"]
+
+
+def test_a_span_that_is_not_over_has_fewer_rows_by_nature(settings: Settings, tmp_path: Path) -> None:
+    now = np.datetime64(datetime.now(UTC).replace(tzinfo=None), "us")
+    old = _jsonl(tmp_path / "old.jsonl", draw(1, 400), timestamp=times(400, 4.0, start=now - 9 * DAY).astype(str))
+    project.make_baseline(BaselineRequest("prod", old), settings=settings)
+    new = _jsonl(tmp_path / "new.jsonl", draw(2, 100), timestamp=times(100, 1.0, start=now - DAY).astype(str))
+    start = datetime.now(UTC) - timedelta(days=1, minutes=1)
+    found = _check(settings, new, start=start, end=start + timedelta(days=30)).report
+    assert (found.window.rows, found.health) == (100, ())
+    over = _check(settings, new, start=start - timedelta(days=8), end=start + timedelta(hours=2)).report
+    assert [finding.name for finding in over.health] == ["volume"]
+
+
+def test_a_span_without_rows_is_told_also_where_few_are_usual(settings: Settings, tmp_path: Path) -> None:
+    old = _jsonl(tmp_path / "old.jsonl", draw(1, 400), timestamp=times(400, 400.0).astype(str))
+    project.make_baseline(BaselineRequest("prod", old), settings=settings)
+    start = datetime(2026, 3, 3, 0, 1, tzinfo=UTC)
+    found = _check(settings, old, start=start, end=start + timedelta(hours=1)).report
+    assert (found.window.rows, found.severity, found.reason) == (0, "warn", "The window has no rows at all.")
+    one = _check(settings, old, start=start - timedelta(hours=1), end=start).report
+    assert (one.window.rows, one.health) == (1, ())
+
+
+def test_a_rate_of_false_alarms_that_no_p_value_goes_below_is_refused(
+    settings: Settings, usual: str, tmp_path: Path
+) -> None:
+    project.make_baseline(BaselineRequest("prod", usual), settings=settings)
+    other = _npy(tmp_path / "other.npy", draw(2, 400, shift=9.0))
+    with pytest.raises(UsageError, match=r"--false-alarms 0.0001: no p-value is below 0.0002, so that no change"):
+        _check(settings, other, policy=DriftPolicy(false_alarms=0.0001))
+    assert _check(settings, other, policy=DriftPolicy(false_alarms=0.0002)).report.severity == "warn"
 
 
 def test_columns_are_those_of_the_baseline_unless_named(settings: Settings, tmp_path: Path) -> None:

@@ -124,19 +124,19 @@ def test_any_partition_gives_the_window_of_one_pass(judged: Judged, rows: Rows, 
 
 def test_what_a_window_holds_is_what_is_in_its_rows(judged: Judged, rows: Rows) -> None:
     window = window_of(judged, rows, late=4)
-    assert (window.rows, window.sketch.rows, window.late) == (N, N - 2, 4)
+    assert (window.rows, window.sketch.rows, window.late) == (N, N - 3, 4)
     assert (window.health.nonfinite, window.health.zero) == (2, 1)
     known = rows.times[~np.isnat(rows.times)]
     assert (window.start, window.end) == (known.min(), known.max())
     assert window.scores is not None
     assert window.scores.n == int((~np.isnan(rows.scores)).sum())
-    finite = np.isfinite(rows.vectors).all(axis=1)
+    good = np.isfinite(rows.vectors).all(axis=1) & rows.vectors.any(axis=1)
     for name in ("a", "b/c"):
-        n_rows = sum(ok and own == name for ok, own in zip(finite, rows.segments, strict=True))
+        n_rows = sum(ok and own == name for ok, own in zip(good, rows.segments, strict=True))
         assert window.segment_rows[name] == window.segments[name].rows == n_rows
     assert set(window.segment_rows) == {NO_SEGMENT, "a", "b/c", "small", SURROGATE}
     assert set(window.segments) == {"a", "b/c"}
-    # The two broken rows have no text in a cluster either.
+    # The three broken rows have no text in a cluster either.
     kept = {text for texts in window.texts.values() for text in texts.values()}
     assert kept <= {text for text in rows.texts if text}
     assert all(len(texts) <= TEXTS_KEPT for texts in window.texts.values())

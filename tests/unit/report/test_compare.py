@@ -58,6 +58,16 @@ def run(
     )
 
 
+def test_a_task_that_is_too_easy_is_told_with_its_models() -> None:
+    right, mixed = np.ones(60), np.r_[np.ones(59), 0.5]
+    cells = [cell("a", "easy", right), cell("b", "easy", right), cell("c", "easy", mixed), cell("a", "hard", mixed)]
+    cells += [cell(model, "hard", mixed) for model in "bc"]
+    said = [warning for warning in run(cells, [meta(model) for model in "abc"]).warnings if "alike" in warning]
+    assert said == [
+        "easy: all items score alike with a and b, so that the interval is a point and says nothing of other items"
+    ]
+
+
 def shifted(model: str, by: float, noise: float = 0.02) -> list[CellResult]:
     rng = np.random.default_rng(len(model) + int(1000 * abs(by)))
     return [cell(model, task, values + by + rng.normal(0, noise, N)) for task, values in BASE.items()]
@@ -165,6 +175,7 @@ def pair(candidate: str, baseline: str, verdict: str) -> PairResult:
             "its difference to big, the best mean, lies within the margin of 1.0 points, and it is smaller",
         ),
         ("same", (8, 32), "big", "of the models that are the same it is the smallest"),
+        ("same", (8, 8), "big", "of the models that are the same none is smaller"),
         ("inconclusive", (32, 8), "big", "small can't be told apart"),
         ("same", (32, None), "big", "smallest"),
     ],
@@ -174,6 +185,13 @@ def test_recommendation(verdict: str, sizes: tuple[int, int | None], choice: str
     found = recommend(models, [summary("big", 0.6), summary("small", 0.59)], [pair("big", "small", verdict)])
     assert found.model == choice
     assert reason in found.reason
+
+
+def test_the_margin_of_a_recommendation_is_the_one_that_was_asked_for() -> None:
+    models = [meta("big", bytes_per_vector=32), meta("small", bytes_per_vector=8)]
+    same = [pair("big", "small", "same")]
+    found = recommend(models, [summary("big", 0.6), summary("small", 0.599)], same, margin=0.0025)
+    assert "lies within the margin of 0.25 points" in found.reason
 
 
 def test_nothing_is_recommended_when_no_model_has_a_mean() -> None:

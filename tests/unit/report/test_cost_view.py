@@ -165,7 +165,18 @@ def test_stored_costs_stand_beside_those_of_the_same_model() -> None:
     text = drawn(cost_report(["minilm", "mpnet"]), stored=stored)
     line = next(line for line in text.splitlines() if line.startswith("latency/query/p95_ms"))
     assert line.split()[1:] == ["8.30", "(7.80–8.80)", "16.6", "(15.6–17.6),", "was", "8.30"]
-    assert '"was" is what was measured on 2026-01-02.' in text
+    said = " ".join(text.split())
+    assert '"was" is what was measured on 2026-01-02, in a session of its own: it may differ by chance' in said
+    assert "its texts where the suite was another one" in said
+    assert "of the engine" not in said
+
+
+def test_stored_costs_of_another_engine_say_so() -> None:
+    report = cost_report(["minilm", "mpnet"])
+    models = tuple(replace(one, engine="torch") for one in report.models[:1])
+    said = " ".join(drawn(report, stored=replace(report, models=models)).split())
+    assert said.count("of the engine") == 1
+    assert f'minilm: "was" is of the engine torch, and it is {report.models[0].engine or "none"} now.' in said
 
 
 def test_costs_alone_warn_of_what_is_missing() -> None:

@@ -192,7 +192,7 @@ def test_every_window_with_a_test_is_in_the_picture_with_its_words() -> None:
     for report in reports:
         assert report.p_value is not None
         said = f"{drift_words.SEVERITY_WORDS[report.severity]}, p {words.p_equals(report.p_value)}. {report.reason}"
-        window = f"{report.window.number} · {report.window.start} to {report.window.end}"
+        window = f"{report.window.number} · {drift_words.times(report.window.start, report.window.end)}"
         assert f"<title>{escape(f'{window}: {said}')}</title>" in source
 
 

@@ -23,6 +23,7 @@ from benchkit.report.drift_words import (
     leading_drivers,
     percent,
     segment_sentence,
+    times,
 )
 from benchkit.types.drift import (
     CanaryChange,
@@ -38,11 +39,25 @@ from benchkit.types.drift import (
 
 def test_the_headline_has_the_verdict_the_rows_the_times_the_baseline_and_p() -> None:
     assert headline(drift_reports.critical()) == (
-        "CRITICAL: the model has changed (500 rows of logs/, 2026-11-21T00:00:00Z to 2026-11-21T23:59:59Z, "
+        "CRITICAL: the model has changed (500 rows of logs/, 2026-11-21 00:00 to 2026-11-21 23:59 UTC, "
         'against the baseline "support", p < 0.001)'
     )
     assert headline(drift_reports.quiet()).startswith("OK: no change was found (500 rows")
     assert headline(drift_reports.quiet()).endswith(", p = 0.41)")
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "said"),
+    [
+        ("2026-11-21T00:00:00+02:00", "2026-11-21T23:59:59Z", "2026-11-20 22:00 to 2026-11-21 23:59 UTC"),
+        ("2026-11-21T10:00:05Z", "2026-11-21T10:00:45Z", "2026-11-21 10:00:05 to 2026-11-21 10:00:45 UTC"),
+        ("2026-11-21T10:00:05Z", "2026-11-21T10:00:05Z", "2026-11-21 10:00:05 to 2026-11-21 10:00:05 UTC"),
+        ("yesterday", "2026-11-21T10:00:05Z", "yesterday to 2026-11-21T10:00:05Z"),
+        ("0001-01-01T00:00:00+10:00", "now\n", "0001-01-01T00:00:00+10:00 to now"),
+    ],
+)
+def test_times_are_of_utc_and_as_exact_as_they_have_to_be(start: str, end: str, said: str) -> None:
+    assert times(start, end) == said
 
 
 def test_a_window_that_differs_while_its_watch_waits_is_not_called_unchanged() -> None:

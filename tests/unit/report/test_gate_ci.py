@@ -177,6 +177,13 @@ def test_scores_are_turned_round_and_costs_are_as_they_are() -> None:
     assert math.isclose(memory["value"], 617 * 1.31)
 
 
+def test_numbers_of_a_stored_result_are_not_said_to_be_of_this_machine() -> None:
+    stored = replace(gates.failed(), candidate_source="results/7")
+    said = [str(entry["extra"]) for entry in smaller_is_better(stored)]
+    assert said
+    assert all(extra.endswith("; measured before, results/7") for extra in said)
+
+
 def test_throughput_is_the_time_of_a_text() -> None:
     # 200 texts/s are 5 ms for each; the ratio's ends 0.8 and 1.25 of 250 texts/s are 5 and 3.2 ms.
     rule = replace(cost("throughput", "pass", 0.8), candidate=200.0, baseline=250.0, low=0.8, high=1.25)

@@ -118,7 +118,7 @@ def test_an_inconclusive_rule_that_is_tolerated_only_warns_beside_one_that_fails
         (gates.failed(), "Next: look at the items that lost most, and mend the candidate; or, where the change is"),
         (gate_of([dimension("fail", 64)]), "Next: mend the candidate; or, where the change is meant, allow it in suit"),
         (replace(gate_of([dimension("fail", 64)]), policy=DEFAULT_POLICY), "a policy of your own (--policy FILE)"),
-        (gates.inconclusive(), "Next: mean needs about 2600 items (it has 500); or widen the margin, or let --on-inc"),
+        (gates.inconclusive(), "Next: mean needs about 2600 items (it has 500) to pass an equally good model; or"),
         (gate_of([cost("throughput", "inconclusive", 1.0)]), "Next: run the gate again on a quieter machine; or"),
         (gate_of([]), "Next: give the gate a rule that it can judge"),
         (gates.errored(), "Next: mend what has no score"),
@@ -127,6 +127,13 @@ def test_an_inconclusive_rule_that_is_tolerated_only_warns_beside_one_that_fails
 )
 def test_every_verdict_has_a_next_step(report: GateReport, expected: str) -> None:
     assert expected in gate_words.next_step(report)
+
+
+def test_more_items_are_not_asked_for_below_what_there_are() -> None:
+    near = replace(quality("A", "inconclusive", -0.018), items_needed=287, n=300)
+    assert gate_words.next_step(gate_of([near])).startswith("Next: A lies too near the margin for its 300 items, so ")
+    few = replace(quality("B", "inconclusive", -0.01), items_needed=80, n=20)
+    assert "B needs about 80 items (it has 20) to pass an" in gate_words.next_step(gate_of([near, few]))
 
 
 def test_the_swap_is_told_once() -> None:

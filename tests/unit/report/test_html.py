@@ -25,7 +25,7 @@ from comparisons import (
     three,
 )
 
-from benchkit.report import words
+from benchkit.report import verdict_words, warning_words, words
 from benchkit.report.charts.heat import HEAT
 from benchkit.report.html import render_html
 from benchkit.types.comparison import Interval, Recommendation
@@ -163,8 +163,8 @@ def test_the_colours_of_the_table_are_those_of_the_picture() -> None:
 def test_the_verdict_comes_before_every_table_and_the_warnings_next() -> None:
     source = rendered("small")
     assert source.index('class="take"') < source.index('class="warnings"') < source.index("<table")
-    assert words.verdict_sentence(small()) in Page(source).texts
-    assert set(words.warnings(small())) <= set(Page(source).texts)
+    assert verdict_words.verdict_sentence(small()) in Page(source).texts
+    assert set(warning_words.warnings(small())) <= set(Page(source).texts)
 
 
 def test_every_score_and_interval_is_in_the_map() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from benchkit.report.board_rows import check_rows
 from benchkit.report.board_words import Answer
-from benchkit.report.production_words import ago_words, production, told_window
+from benchkit.report.production_words import ago_words, is_worse, production, told_window
 from benchkit.types.board import CheckRow
 
 INFO = replace(drift_reports.BASELINE, created="2026-10-01T00:00:00+00:00")
@@ -103,12 +103,21 @@ def test_nothing_watched_is_not_fine() -> None:
     )
 
 
-def test_windows_too_small_for_a_test_are_not_fine() -> None:
+def test_windows_without_a_test_are_not_fine() -> None:
     found = [replace(row, p_value=None) for row in rows("ok", "ok")]
     assert said(found, at(3)) == Answer(
         "info",
         "not tested",
-        "Production is not known to be fine: the last 2 windows had too few rows for a test of drift (last 24 h ago).",
+        "Production is not known to be fine: none of the last 2 windows was tested for drift (last 24 h ago).",
+    )
+    assert "fine: the only window was not tested for drift (last 24 h ago)." in said(found[:1], at(2)).sentence
+
+
+def test_windows_without_a_test_are_counted_beside_those_that_are_fine() -> None:
+    first, *others = rows("ok", "ok", "ok")
+    sentence = said([first, *(replace(row, p_value=None) for row in others)], at(4)).sentence
+    assert sentence == (
+        "Production is fine: 3 of the last 3 windows without an alarm, 2 of them not tested (last 24 h ago)."
     )
 
 
@@ -151,6 +160,17 @@ def test_the_worst_watch_is_told_although_another_was_checked_later() -> None:
     other = replace(INFO, name="other")
     fine = production([(INFO, second), (other, second)], at(4))
     assert fine.sentence.endswith("[support, documents; 1 other watch as well].")
+
+
+def test_a_drift_is_told_before_a_watch_that_nobody_has_looked_at_for_long() -> None:
+    drifted, forgotten = rows("ok", "warn"), rows("ok", "ok", "ok", "ok")
+    watched = [(INFO, drifted), (replace(INFO, name="b"), forgotten)]
+    now = at(20)
+    assert said(forgotten, now).standing == said(drifted, now).standing == "warning"
+    assert production(watched, now).sentence.startswith("Production has drifted since 2 November 2026")
+    assert told_window(watched, now) == drifted[-1]
+    assert is_worse(said(drifted, now), said(forgotten, now))
+    assert not is_worse(said(forgotten, now), said(drifted, now))
 
 
 def test_of_watches_that_stand_alike_the_one_with_the_newest_window_is_told() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import math
 import os
 import zipfile
 from collections.abc import Callable
@@ -140,6 +141,15 @@ def test_all_columns_are_found_by_their_usual_names_in_any_case(tmp_path: Path) 
     assert (rows.ids, rows.texts) == (("7", "8"), ("a", None))
     assert (rows.segments, rows.roles) == (("de", "en"), ("query", "document"))
     np.testing.assert_array_equal(rows.scores, [0.5, np.nan])
+
+
+def test_whole_numbers_are_the_same_names_where_some_are_missing(tmp_path: Path) -> None:
+    two = pa.array([[1.0, 2.0]] * 5, pa.list_(pa.float32()))
+    for name, segments in (("whole", [7, 7, 8, 9, 9]), ("holes", [7.0, math.nan, 8.0, None, 9.5])):
+        pq.write_table(pa.table({"embedding": two, "segment": segments, "id": segments}), tmp_path / f"{name}.parquet")
+    assert read(tmp_path / "whole.parquet").segments == ("7", "7", "8", "9", "9")
+    holes = read(tmp_path / "holes.parquet")
+    assert (holes.segments, holes.ids) == (("7", None, "8", None, "9.5"), ("7", "", "8", "", "9.5"))
 
 
 def test_columns_beside_the_vectors_of_an_npz_are_read(tmp_path: Path) -> None:

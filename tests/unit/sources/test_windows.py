@@ -162,6 +162,46 @@ def test_a_clock_that_went_back_makes_late_rows_and_changes_no_closed_window() -
     assert told(cut.cut(at(131))) == [(2, 1, False)]
 
 
+YEAR = timedelta(days=365)
+
+
+def test_a_clock_that_ran_ahead_and_was_put_right_costs_no_row() -> None:
+    now = [NOON + timedelta(minutes=40)]
+    cut = cutter(clock=lambda: now[0])
+    cut.cut(at(30))
+    now[0] += YEAR
+    assert closed_by(cut.close_due())[0] == 0
+    now[0] = NOON + timedelta(minutes=130)
+    cut = cutter(clock=lambda: now[0], state=CutState.from_json(json.loads(json.dumps(cut.state.to_json()))))
+    assert cut.close_due() == []
+    assert [(hour, rows) for hour, rows, _ in told(cut.cut(at(50, 70, 125))) if rows] == [(0, 1), (1, 1), (2, 1)]
+    assert (cut.state.late, cut.state.ahead) == (0, 0)
+
+
+def test_rows_that_were_written_under_a_clock_that_ran_ahead_make_no_later_row_late() -> None:
+    now = [NOON + YEAR]
+    cut = cutter(clock=lambda: now[0])
+    cut.cut(at(365 * 24 * 60.0 - 1, 365 * 24 * 60.0))
+    cut.close_due()
+    now[0] = NOON + timedelta(minutes=10)
+    assert [(hour, rows) for hour, rows, _ in told(cut.cut(at(9))) if rows] == [(0, 1)]
+    now[0] += 2 * HOUR
+    assert closed_by(cut.close_due()) == [0, 1]
+    assert cut.state.late == 0
+
+
+def test_a_clock_that_falls_behind_tells_no_closed_window_again() -> None:
+    now = [NOON + 50 * HOUR]
+    cut = cutter(clock=lambda: now[0])
+    closed = closed_by(cut.cut(at(*(60.0 * hour + 30 for hour in range(50)))))
+    now[0] -= 48 * HOUR
+    assert closed_by(cut.cut(at(60 * 50 + 10))) == []
+    now[0] += 50 * HOUR
+    closed += closed_by(cut.cut(at(60 * 50 + 20, 60 * 51 + 1.5)))
+    assert closed == list(range(51))
+    assert cut.state.ahead == 1
+
+
 def test_a_quiet_source_closes_its_windows_by_the_clock() -> None:
     now = [NOON + timedelta(minutes=60.5)]
     cut = cutter(clock=lambda: now[0])

@@ -106,8 +106,9 @@ def test_kept_tags_are_those_of_the_task_and_an_older_result_has_none(tmp_path: 
 def test_damaged_tags_are_told(tmp_path: Path) -> None:
     board = kept(tmp_path)
     (tmp_path / "mlruns" / "results" / "one" / "tags.parquet").write_bytes(b"PAR1 and no more")
-    with pytest.raises(UsageError, match=r"tags\.parquet: can't be read as Parquet"):
+    with pytest.raises(UsageError, match=r"results/one: tags\.parquet: can't be read as Parquet") as told:
         board.item_tags("one", "faq")
+    assert "benchkit-board-" not in str(told.value), "the copy that was read is gone by now"
 
 
 @pytest.mark.parametrize("has_tags", [True, False])

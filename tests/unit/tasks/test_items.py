@@ -18,7 +18,8 @@ from fakes import HashingEncoder, MtebTwin
 from mteb.abstasks.aggregated_task import AbsTaskAggregate
 from own_data import TOPICS, jsonl, sentences
 
-from benchkit.measure.bootstrap import check_paired, draw_scores
+from benchkit.measure.bootstrap import draw_scores
+from benchkit.measure.paired import check_paired
 from benchkit.measure.weighted import weighted_scores
 from benchkit.models.lexical import open_tfidf
 from benchkit.tasks.items import _places_of, item_kind

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from own_data import write_all
 
 from benchkit.errors import CellFailed, SuiteError
-from benchkit.measure.bootstrap import check_paired
 from benchkit.measure.item_values import item_values
+from benchkit.measure.paired import check_paired
 from benchkit.measure.weighted import weighted_scores
 from benchkit.models.lexical import open_bm25, open_tfidf
 from benchkit.tasks import scoring

@@ -5,7 +5,7 @@ from __future__ import annotations
 import altair
 import pytest
 
-from benchkit.report.charts.base import DARK, HOLLOW, LIGHT, PAPER, chart, style_of, themed, titled_above
+from benchkit.report.charts.base import DARK, HOLLOW, LIGHT, PAPER, chart, haloed, style_of, themed, titled_above
 
 
 def example(**parts: object):  # type: ignore[no-untyped-def]
@@ -40,6 +40,13 @@ def test_a_theme_leaves_other_parameters_alone() -> None:
     picked = {"name": "picked", "select": "point"}
     assert themed(example(params=[picked]), LIGHT)["params"] == [picked]
     assert "params" not in themed(example(), LIGHT)
+
+
+def test_a_haloed_text_stands_on_the_ground_of_the_page() -> None:
+    layer = {"mark": {"type": "text", "dx": 3}, "encoding": {"text": {"value": "a"}}}
+    ground, text = haloed(layer)
+    assert text == layer
+    assert (ground["mark"]["stroke"], ground["mark"]["dx"], ground["encoding"]) == (HOLLOW, 3, layer["encoding"])
 
 
 def test_the_title_of_a_vertical_axis_can_stand_above_it() -> None:

@@ -60,6 +60,11 @@ def texts(chart: Chart) -> list[str]:
     ]
 
 
+def windows_of(chart: Chart | None) -> dict[str, Any]:
+    (points,) = [layer for layer in drawn(chart).spec["layer"] if layer.get("name") == "windows"]
+    return dict(points)
+
+
 def test_the_specifications_are_as_they_were(check_spec: Callable[[str, Chart | None], None]) -> None:
     rows = check_rows(drift_reports.history(6))
     check_spec("drift-timeline", timeline(rows, MARKS))
@@ -75,10 +80,11 @@ def test_the_specifications_are_as_they_were(check_spec: Callable[[str, Chart | 
 def test_a_p_value_that_is_too_small_is_kept_drawn_at_the_last_line_and_told() -> None:
     chart = drawn(timeline(windows(0.5, 1e-7)))
     assert [row["p"] for row in chart.rows] == [0.5, 1e-7]
-    (points,) = layers(chart, "point")
+    points = windows_of(chart)
     assert points["transform"] == [{"calculate": "max(datum.p, 0.0001)", "as": "shown"}]
     assert points["encoding"]["y"]["field"] == "shown"
-    assert points["encoding"]["y"]["scale"] == {"type": "log", "domain": [1e-4, 1], "reverse": True}
+    scale = {"type": "log", "domain": [1e-4, 2.6], "reverse": True, "nice": False}
+    assert points["encoding"]["y"]["scale"] == scale
     assert "≤ 0.0001" in points["encoding"]["y"]["axis"]["labelExpr"]
     assert "1 with p below 0.0001, drawn at that line" in chart.alt
     assert "drawn at that line" not in drawn(timeline(windows(0.5, 1e-4))).alt
@@ -89,7 +95,8 @@ def test_the_picture_has_a_small_p_value_above_a_large_one() -> None:
     picture = inline_svg(drawn(timeline(windows(1.0, 0.01, 1e-7, severity="ok"))))
     shown = re.findall(r'<path transform="translate\(([\d.-]+),([\d.-]+)\)"[^>]*><title>', picture)
     heights = [float(y) for _, y in shown]
-    assert heights == [240, 120, 0]
+    decade = 256 / math.log10(2.6e4)
+    assert heights == pytest.approx([4 * decade, 2 * decade, 0], abs=0.06)
     across = [float(x) for x, _ in shown]
     assert across == sorted(across)
 
@@ -98,39 +105,53 @@ def test_the_band_follows_the_policy_where_that_changes() -> None:
     rows = [*windows(0.5, 0.5, 0.5)[:2], replace(windows(0.5, 0.5, 0.5)[2], false_alarms=0.05)]
     (band,) = layers(drawn(timeline(rows)), "rect")
     first, second = band["data"]["values"]
-    assert (first["level"], first["far"], second["level"], second["far"]) == (0.01, 1.0, 0.05, 1.0)
+    assert (first["level"], first["far"], second["level"], second["far"]) == (0.01, 2.6, 0.05, 2.6)
     assert first["to"] == second["from"] == 1793664000000  # 2026-11-03T00:00:00Z
     assert "99.0 % of unchanged windows lie in this band" in texts(drawn(timeline(rows)))
+
+
+def test_the_words_of_the_band_stand_below_every_window() -> None:
+    said = layers(drawn(timeline(windows(1.0, 0.5))), "text")[-1]
+    assert said["data"]["values"] == [{"said": "99.0 % of unchanged windows lie in this band"}]
+    assert (said["encoding"]["y"], said["mark"]["baseline"]) == ({"value": "height"}, "bottom")
+    picture = inline_svg(drawn(timeline(windows(1.0, 0.5))))
+    lowest = max(
+        float(y) for y in re.findall(r'<path transform="translate\([\d.-]+,([\d.-]+)\)"[^>]*><title>', picture)
+    )
+    assert lowest + math.sqrt(80 / math.pi) < 256 - 3 - 11, "a mark's radius above words of 11 px"
 
 
 def test_severity_is_told_by_shape_colour_and_word() -> None:
     levels: tuple[DriftSeverity, ...] = ("critical", "ok", "warn", "info")
     rows = [replace(row, severity=level) for row, level in zip(windows(0.1, 0.2, 0.3, 0.4), levels, strict=True)]
-    (points,) = layers(drawn(timeline(rows)), "point")
+    points = windows_of(timeline(rows))
     shape, colour = points["encoding"]["shape"], points["encoding"]["color"]
     assert shape["scale"]["domain"] == colour["scale"]["domain"] == ["OK", "INFO", "WARN", "CRITICAL"]
     assert len(set(shape["scale"]["range"])) == len(set(colour["scale"]["range"])) == 4
     assert shape["legend"] == colour["legend"]
     # A severity keeps its look when others are absent.
-    (alone,) = layers(drawn(timeline(rows[:1])), "point")
+    alone = windows_of(timeline(rows[:1]))
     assert alone["encoding"]["shape"]["scale"] == {"domain": ["CRITICAL"], "range": [shape["scale"]["range"][3]]}
 
 
 def test_a_window_can_be_picked_by_its_key() -> None:
     chart = drawn(timeline(windows(0.5, 0.2)))
-    (pick,) = chart.spec["params"]
-    assert pick["name"] == "picked"
+    pick, paper = chart.spec["params"]
+    assert (pick["name"], paper["name"]) == ("picked", "paper")
     assert pick["select"]["type"] == "point"
     assert pick["select"]["fields"] == ["key"]
-    (points,) = layers(chart, "point")
-    assert pick["views"] == [points["name"]]
+    assert pick["views"] == [windows_of(chart)["name"]]
+    (ring,) = [layer for layer in layers(chart, "point") if "name" not in layer]
+    assert ring["transform"][0] == {"filter": {"param": "picked", "empty": False}}
+    assert ring["mark"]["aria"] is False
+    assert 'stroke-width="2.5"' not in inline_svg(chart), "without a pick there is no ring"
     assert [row["key"] for row in chart.rows] == [1, 2]
 
 
 def test_windows_without_a_test_are_counted_and_not_drawn() -> None:
     chart = drawn(timeline(windows(0.5, None, 0.2)))
     assert [row["key"] for row in chart.rows] == [1, 3]
-    assert "1 more had too few rows for a test" in chart.alt
+    assert chart.alt.endswith("; 1 more not tested.")
     assert timeline(windows(None, None)) is None
     assert timeline([]) is None
 
@@ -139,8 +160,7 @@ def test_rows_without_times_stand_at_their_number() -> None:
     rows = [replace(row, end="", checked_at="a while ago") for row in windows(0.5, 0.2, 0.9)]
     chart = drawn(timeline(rows, MARKS))
     assert [row["number"] for row in chart.rows] == [1, 2, 3]
-    (points,) = layers(chart, "point")
-    assert points["encoding"]["x"]["scale"]["domain"] == [0.5, 3.5]
+    assert windows_of(chart)["encoding"]["x"]["scale"]["domain"] == [0.5, 3.5]
     assert layers(chart, "rule") == []
 
 
@@ -206,7 +226,7 @@ def test_the_ends_of_the_lines_are_named_without_touching() -> None:
     assert min(gaps) * 220 >= 14 - 1e-6
     assert min(heights) >= 0
     said = [row["said"].strip("\u00a0") for row in ends["data"]["values"]]
-    assert said == ["identity 0.999", "overlap@10 0.999", "nDCG@10 0.030", "low scores 0.010"]
+    assert said == ["● identity 0.999", "■ overlap@10 0.999", "▲ nDCG@10 0.030", "◆ low scores 0.010"]
 
 
 def test_a_cosine_below_zero_is_inside_the_axis() -> None:

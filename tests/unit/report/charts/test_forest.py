@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -13,6 +14,7 @@ from comparisons import HOSTILE_NAMES, grid, hostile, small, three
 
 from benchkit.report.charts.base import Chart
 from benchkit.report.charts.forest import forest, task_forest
+from benchkit.report.charts.svg import inline_svg
 from benchkit.types.comparison import Recommendation
 
 
@@ -69,6 +71,37 @@ def test_the_axis_holds_zero_the_margin_and_every_interval() -> None:
     (band,) = layers(chart, "rect")
     assert band["data"]["values"] == [{"low": -1.0, "high": 1.0}]
     assert layers(drawn(forest(replace(three(), margin=0.0))), "rect") == []
+
+
+def picture_of(chart: Chart, width: int) -> str:
+    return re.sub(r"<desc.*?</desc>", "", inline_svg(chart, width=width))
+
+
+def places(picture: str, said: str) -> list[tuple[float, float]]:
+    """Return where a text stands; twice, since the first one is its ground."""
+    found = re.findall(r'<text[^>]*transform="translate\(([\d.-]+),([\d.-]+)\)"[^>]*>([^<]*)</text>', picture)
+    return [(float(x), float(y)) for x, y, text in found if text == said]
+
+
+def test_in_a_wide_window_names_and_words_stand_beside_their_interval_and_over_no_line() -> None:
+    chart = drawn(forest(three(("better", "worse", "better"))))
+    picture = picture_of(chart, 1120)
+    marks = re.findall(r'<path transform="translate\(([\d.-]+),([\d.-]+)\)"[^>]*><title>', picture)
+    for row, (x, y) in zip(chart.rows, marks, strict=True):
+        (name, name_y), (said, said_y) = places(picture, str(row["label"]))[1], places(picture, str(row["words"]))[1]
+        assert abs(name_y - float(y)) < 6
+        assert abs(said_y - float(y)) < 6
+        assert name + 7 * len(str(row["label"])) < float(x) < said - 7 * len(str(row["words"]))
+
+
+def test_in_a_narrow_window_they_stand_above_it_on_a_ground_of_their_own() -> None:
+    chart = drawn(forest(three(("better", "worse", "better"))))
+    picture = picture_of(chart, 350)
+    for row in chart.rows:
+        name, words = places(picture, str(row["label"])), places(picture, str(row["words"]))
+        assert len(name) == len(words) == 2
+        assert name[0][1] < words[0][1] < float(str(row["y"]))
+    assert 'stroke="var(--paper)"' in picture
 
 
 def test_tasks_come_after_the_mean_and_what_was_not_compared_says_so() -> None:

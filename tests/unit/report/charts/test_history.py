@@ -65,8 +65,20 @@ def test_each_gate_stands_at_its_change_in_points_with_its_interval() -> None:
 def test_the_band_begins_at_the_loss_that_was_allowed_at_the_time() -> None:
     (band,) = layers(drawn(gate_margins(GATES)), "rect")
     assert [row["level"] for row in band["data"]["values"]] == [-0.5, -1.0]
-    (label,) = layers(drawn(gate_margins(GATES)), "text")
+    ground, label = layers(drawn(gate_margins(GATES)), "text")
+    assert ground["mark"]["stroke"] == {"expr": "paper"}
     assert label["data"]["values"] == [{"level": -0.5, "said": "allowed: a loss of up to 0.5 points"}]
+
+
+def test_a_loss_that_is_not_known_is_not_0() -> None:
+    unknown = replace(GATE, key="run", started="2026-11-20T10:00:00Z", margin=None)
+    made = drawn(gate_margins([*GATES[:1], unknown]))
+    assert [row["allowed_loss"] for row in made.rows] == [0.5, None]
+    (band,) = layers(made, "rect")
+    assert [row["level"] for row in band["data"]["values"]] == [-0.5], "the band ends where it isn't known"
+    alone = drawn(gate_margins([unknown]))
+    assert layers(alone, "rect") == []
+    assert "allowed" not in str(alone.spec["layer"])
 
 
 def test_a_verdict_is_told_by_shape_and_word() -> None:

@@ -167,7 +167,7 @@ def test_a_model_without_tokens_has_those_of_the_same_text() -> None:
         ("a", 10, 1.0), ("a", 11, 2.0), ("b", 10, 3.0), ("b", 11, 4.0),
     ]  # fmt: skip
     nobody = drawn(latency_by_length(session({"a": [1.0, 2.0]}, tokens=None)))
-    assert nobody.spec["encoding"]["x"]["field"] == "position"
+    assert nobody.spec["layer"][0]["encoding"]["x"]["field"] == "position"
     assert [row["position"] for row in nobody.rows] == [0, 1]
 
 

@@ -13,6 +13,7 @@ from comparisons import cell, grid, hostile, small, three
 from benchkit.measure.tag_slices import SliceScore
 from benchkit.report.charts import heat
 from benchkit.report.charts.base import Chart
+from benchkit.report.charts.svg import inline_svg
 from benchkit.report.charts.tasks import CHART_VALUES, slices, tag_chart, task_map
 from benchkit.types.comparison import MEAN, Comparison, Interval
 
@@ -79,6 +80,14 @@ def test_the_longer_side_runs_down() -> None:
     assert tall.spec["encoding"]["x"]["scale"]["domain"] == ["model-0", "model-1", "model-2"]
     assert len(wide.spec["encoding"]["y"]["scale"]["domain"]) == 9
     assert wide.spec["encoding"]["x"]["scale"]["domain"][0] == "all tasks (mean)"
+
+
+def test_names_of_columns_are_level_where_they_have_room_and_slanted_elsewhere() -> None:
+    chart = drawn(task_map(grid(9, 14)))
+    wide, narrow = (inline_svg(chart, width=width) for width in (1120, 350))
+    assert "rotate(-40)" not in wide
+    assert narrow.count("rotate(-40)") == 9
+    assert chart.spec["layer"][0]["mark"]["type"] == "rect", "the dashboard makes the first layer one of clicks"
 
 
 def test_a_task_that_is_called_like_the_mean_has_its_own_row() -> None:

@@ -110,6 +110,19 @@ def test_of_very_many_marks_all_have_a_rule_and_some_a_label() -> None:
     assert len(rule["data"]["values"]) == 20
 
 
+def test_a_rule_goes_up_to_its_label() -> None:
+    axis = time_axis([("2026-11-01T00:00:00Z",), ("2026-11-30T00:00:00Z",)])
+    marks = [Mark(f"2026-11-{day:02}T00:00:00Z", "champion minilm of help-centre", "champion") for day in (4, 5)]
+    rows = mark_rows(axis, marks)
+    assert [(row["line"], row["shown"]) for row in rows] == [
+        (0, "champion minilm of he…"),
+        (1, "champion minilm of he…"),
+    ]
+    rule, *texts = mark_layers(rows)
+    assert rule["mark"]["yOffset"] == {"expr": "datum.shown ? -14 * datum.line - 5 : 0"}
+    assert sorted({layer["mark"]["dy"] for layer in texts}) == [-19.0, -5.0]
+
+
 def test_kinds_of_marks_differ_in_their_dashes() -> None:
     axis = time_axis([("2026-11-01",), ("2026-11-11",)])
     marks = [Mark("2026-11-05", kind, kind) for kind in ("champion", "model", "baseline")]
