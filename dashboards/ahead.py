@@ -15,13 +15,16 @@ import streamlit as st
 
 from dashboards.theme import PAGES
 
+AFTER_S = 1.5  # the browser draws the first page meanwhile, and may have no core to spare
 _LAZY = ("pyarrow.parquet", "scipy.special", "pydantic.type_adapter")
 
 
 @st.cache_resource(show_spinner=False)
 def load() -> None:
     """Start loading, once in a server's life."""
-    threading.Thread(target=_load, daemon=True).start()
+    timer = threading.Timer(AFTER_S, _load)
+    timer.daemon = True
+    timer.start()
 
 
 def _load() -> None:
