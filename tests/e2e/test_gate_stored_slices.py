@@ -102,7 +102,10 @@ def test_a_slice_that_got_worse_fails_though_the_mean_does_not_and_an_unharmed_o
         "team=blue": "fail",
         "team=red": "pass",
     }
-    assert {"team=blue", "team=red"} <= {part["name"] for why in report["explanations"] for part in why["slices"]}
+    (why,) = report["explanations"]
+    (blue,) = (rule for rule in report["rules"] if rule["on"] == "team=blue")
+    assert (why["rule"], why["task"], why["change"]) == (blue["id"], "found", pytest.approx(blue["change"]))
+    assert {int(item["item"].removeprefix("q")) % 8 for item in why["items"]} == {0}  # blue's own alone
 
 
 def test_stored_slices_have_the_numbers_of_a_live_gate(project: Path) -> None:
