@@ -16,6 +16,8 @@ from benchkit.errors import EXIT_DRIFT, EXIT_OK
 from benchkit.sources.words import shown_place
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from benchkit.types.drift import DriftReport
 
 
@@ -73,7 +75,7 @@ def _write(report: DriftReport, json_path: str | None, html_path: Path | None) -
         from benchkit.monitor.project import history
         from benchkit.report.drift_html import render_drift_html
 
-        earlier = [other for other in history(report.baseline.name) if other.checked_at < report.checked_at]
+        earlier = _earlier(report, history(report.baseline.name))
         html_path.write_text(render_drift_html([*earlier, report]), encoding="utf-8")
     if json_path == STDOUT:
         sys.stdout.write(render_drift_json(report))
@@ -85,3 +87,13 @@ def _write(report: DriftReport, json_path: str | None, html_path: Path | None) -
     from benchkit.report.drift_table import render_drift
 
     render_drift(report, Console())
+
+
+def _earlier(report: DriftReport, kept: Sequence[DriftReport]) -> list[DriftReport]:
+    """Return the checks before this one, those of the same second among them; it is kept itself where it could be."""
+    return [
+        other
+        for other in kept
+        if other.checked_at <= report.checked_at
+        and (other.checked_at, other.window) != (report.checked_at, report.window)
+    ]
