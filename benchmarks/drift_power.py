@@ -9,7 +9,9 @@ Statistics, their weights and constants were chosen on the development scenarios
 `--only domains` among them.
 Held-out ones are looked at once after each choice; they are of other data (banking77, STS sentences), another
 direction, another mix. One of them made a choice: of two settings of the weights that development told apart by .003,
-the one was taken that finds more of "5 % banking77". "mix" has a baseline of its own, 40 % commits, 30 % questions, 30 % news, and windows of 34, 33,
+the one was taken that finds more of "5 % banking77".
+
+"mix" has a baseline of its own, 40 % commits, 30 % questions, 30 % news, and windows of 34, 33,
 33. banking77 is near a baseline that is 30 % questions to an assistant; "70-0-30" is one without those, added after the
 first look, with nothing else changed.
 """

@@ -44,7 +44,7 @@ Array = NDArray[np.float32] | NDArray[np.float64]
 
 STATISTICS = ("centroid", "mahalanobis", "novelty", "clusters", "cluster-max", "quadratic", "norm")
 # How much each counts in the combined p-value; chosen on the development scenarios of benchmarks/drift_power.py. There,
-# [.2 .3 1.8 4.5 .1 .3 .3] with .8 for the pair is better by .003, and finds .05 less of a topic that is like known ones.
+# [.2 .3 1.8 4.5 .1 .3 .3] with .8 for the pair is better by .003, and finds .05 less of a topic like known ones.
 WEIGHTS = np.array([0.2, 0.3, 1.4, 4.5, 0.1, 0.3, 0.3])
 # Two that see a new domain, each in part; how much their product counts.
 PAIR, PAIR_WEIGHT = ("novelty", "mahalanobis"), 1.3
