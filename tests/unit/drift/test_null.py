@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchkit.drift.lengths import Lengths
-from benchkit.drift.null import N_DRAWS, combine
+from benchkit.drift.null import N_DRAWS, _directions, combine
 from benchkit.drift.reference import Reference, fit
 from benchkit.drift.statistics import LEHMANN, NOVEL_SHARE, PAIR_WEIGHT, STATISTICS, WEIGHTS, Yardstick
 
@@ -141,3 +141,18 @@ def test_smoothed_shares_have_two_rows_more_in_each_cluster(topics):
     rows, k = topics.baseline.rows, len(yardstick.shares)
     assert yardstick.shares == pytest.approx((topics.baseline.clusters + 2) / (rows + 2 * k))
     assert yardstick.shares.sum() == pytest.approx(1)
+
+
+def test_windows_differ_in_as_many_directions_as_their_covariance_has_like_eigenvalues():
+    assert _directions(np.array([[3.0, 0.0], [-3.0, 0.0]])) == pytest.approx(1)
+    assert _directions(np.eye(4)) == pytest.approx(4)
+    assert _directions(np.diag([2.0, 1.0])) == pytest.approx(25 / 17)  # variances 4 and 1: 5² / (16 + 1)
+    assert _directions(np.zeros((3, 2))) == 1
+
+
+def test_directions_are_those_of_the_eigenvalues_whatever_the_unit_and_no_more_than_windows():
+    offsets = np.random.default_rng(8).normal(size=(28, 90)) * np.linspace(1, 5, 90)
+    values = np.linalg.eigvalsh(offsets.T @ offsets)
+    assert _directions(offsets) == pytest.approx(values.sum() ** 2 / np.square(values).sum())
+    assert _directions(7 * offsets) == pytest.approx(_directions(offsets))
+    assert 1 <= _directions(offsets) <= 28
