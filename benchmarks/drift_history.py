@@ -1,9 +1,9 @@
 """How often windows of a stream with times alarm where nothing changed, and where something did.
 
-    28 days of 200 rows ── fit, days as the past ──┐
-    parts of days, days and weeks of the same kind ┴── judge ──> share of p <= 5 %
+    28 days of 200 rows ── fit, days as the past ──────────────┐
+    parts of days, days and weeks of the same kind, with times ┴── judge ──> share of p <= 5 %
 
-    python benchmarks/drift_history.py [--days 28] [--rows 200] [--baselines 40]
+    python benchmarks/drift_history.py [--days 28] [--rows 200] [--baselines 40] [--without-times]
 
 Rows are of 60 topics in 128 dimensions, made for the purpose: by themselves ("independent"), in sessions of 5 to 20
 like rows, with Saturdays and Sundays of their own topics ("weekly"), both, or with topics that vary from day to day.
@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +23,12 @@ from numpy.typing import NDArray
 from benchkit.drift.judge import judge
 from benchkit.drift.reference import Reference, fit
 from benchkit.drift.sketch import sketch
+from benchkit.drift.time_counts import TimeCounts
 
 Vectors = NDArray[np.float32]
 Rng = np.random.Generator
 TOPICS, DIMENSION, RANK = 60, 128, 64
-SATURDAY = 5
+SATURDAY, WEEK = 5, 7
 
 
 def unit(rows: NDArray[np.floating]) -> Vectors:
@@ -96,31 +97,43 @@ def streams(topics: Topics) -> dict[str, Stream]:
     }
 
 
-def windows(stream: Stream, n: int, rng: Rng) -> dict[str, tuple[int, Callable[[], Vectors]]]:
-    """Return how many windows of each kind a baseline is held against, and what makes one."""
+class Kind(NamedTuple):
+    """A kind of window: how many a baseline is held against, the days it covers from which weekday on, rows a day."""
 
-    def span(days: int, rows: int, start: int | None = None, new: float = 0.0) -> Callable[[], Vectors]:
-        def make() -> Vectors:
-            first = int(rng.integers(7)) if start is None else start
-            found = np.vstack([stream.day(rng, first + place, rows) for place in range(days)])
-            return stream.topics.with_new(rng, found, new)
+    count: int
+    days: int
+    rows: int
+    start: int | None = None
+    new: float = 0.0
 
-        return make
+    def draw(self, stream: Stream, rng: Rng) -> tuple[Vectors, TimeCounts]:
+        first = int(rng.integers(WEEK)) if self.start is None else self.start
+        found = np.vstack([stream.day(rng, first + place, self.rows) for place in range(self.days)])
+        times = TimeCounts({first + place: self.rows for place in range(self.days)})
+        return stream.topics.with_new(rng, found, self.new), times
 
+
+def kinds(n: int) -> dict[str, Kind]:
     return {
-        "1/4 day": (12, span(1, n // 4)),
-        "1/2 day": (12, span(1, n // 2)),
-        "day": (14, span(1, n)),
-        "Saturday": (4, span(1, n, start=SATURDAY)),
-        "3 days": (8, span(3, n)),
-        "week": (8, span(7, n)),
-        "day, 10 % new": (3, span(1, n, new=0.10)),
-        "week, 3 % new": (3, span(7, n, new=0.03)),
+        "1/4 day": Kind(12, 1, n // 4),
+        "1/2 day": Kind(12, 1, n // 2),
+        "day": Kind(14, 1, n),
+        "day, 4 times busy": Kind(6, 1, 4 * n),
+        "Saturday": Kind(4, 1, n, start=SATURDAY),
+        "3 days": Kind(8, 3, n),
+        "week": Kind(8, 7, n),
+        "week, a tenth": Kind(8, 7, n // 10),
+        "day, 10 % new": Kind(3, 1, n, new=0.10),
+        "week, 3 % new": Kind(3, 7, n, new=0.03),
     }
 
 
-def share_of_alarms(reference: Reference, count: int, make: Callable[[], Vectors]) -> float:
-    return float(np.mean([judge(reference, sketch(reference, make())).p_value <= 0.05 for _ in range(count)]))
+def share_of_alarms(reference: Reference, kind: Kind, stream: Stream, rng: Rng, *, with_times: bool) -> float:
+    found = []
+    for _ in range(kind.count):
+        rows, times = kind.draw(stream, rng)
+        found.append(judge(reference, sketch(reference, rows), times=times if with_times else None).p_value <= 0.05)
+    return float(np.mean(found))
 
 
 def main() -> None:
@@ -128,6 +141,7 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=28)
     parser.add_argument("--rows", type=int, default=200, help="a day (default 200; 120 at least)")
     parser.add_argument("--baselines", type=int, default=40)
+    parser.add_argument("--without-times", action="store_true", help="nobody knows when a window's rows came")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     started, named = time.process_time(), streams(Topics())
@@ -137,16 +151,17 @@ def main() -> None:
         for _ in range(given.baselines):
             rows = np.vstack([stream.day(rng, day, given.rows) for day in range(given.days)])
             past = np.repeat(np.arange(given.days), given.rows)
-            reference = fit(rows, groups=past, seed=int(rng.integers(2**31)))
-            for kind, (count, make) in windows(stream, given.rows, rng).items():
-                found.setdefault(kind, {}).setdefault(name, []).append(share_of_alarms(reference, count, make))
+            reference = fit(rows, groups=past, period=WEEK, seed=int(rng.integers(2**31)))
+            for named_kind, kind in kinds(given.rows).items():
+                share = share_of_alarms(reference, kind, stream, rng, with_times=not given.without_times)
+                found.setdefault(named_kind, {}).setdefault(name, []).append(share)
     print(
         f"{given.baselines} baselines of {given.days} days of {given.rows} rows, seed {given.seed}: share of p <= 5 %"
     )
-    print(f"{'':16}" + "".join(f"{name:>22}" for name in named))
-    for kind, by_stream in found.items():
+    print(f"{'':18}" + "".join(f"{name:>22}" for name in named))
+    for named_kind, by_stream in found.items():
         cells = (f"{np.mean(v):.3f} ± {np.std(v) / np.sqrt(len(v)):.3f}" for v in by_stream.values())
-        print(f"{kind:16}" + "".join(f"{cell:>22}" for cell in cells))
+        print(f"{named_kind:18}" + "".join(f"{cell:>22}" for cell in cells))
     print(f"{time.process_time() - started:.0f} CPU-seconds")
 
 

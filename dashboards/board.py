@@ -41,6 +41,7 @@ _REPORTS = 48
 _LISTS = 64
 # Ten models with 10,000 items take some 10 MiB.
 _TASKS = 8
+_KINDS_OF_A_TASK = 3  # scores of its items, answers, tags
 # Looking for changes reads a few hundred folders, or asks a server: not at every move of a slider.
 _STAMP_S = 2
 
@@ -85,6 +86,11 @@ def _report(where: tuple[str, str], stamp: Hashable, kind: str, key: str | int, 
     return _read()
 
 
+@st.cache_resource(max_entries=_KINDS_OF_A_TASK * _TASKS, show_spinner=False)
+def _of_task(where: tuple[str, str], stamp: Hashable, kind: str, key: str, task: str, _read: Callable[[], Any]) -> Any:
+    return _read()
+
+
 @st.cache_resource(max_entries=_LISTS, show_spinner=False)
 def _rows(where: tuple[str, str], stamp: Hashable, kind: str, asked: tuple[Any, ...], _read: Callable[[], Any]) -> Any:
     return tuple(_read())
@@ -105,6 +111,18 @@ def _kept_report(kind: str, key: str | int, read: Callable[[Board], Any], parse:
             raise UsageError(f"{name}: {problem}") from problem
 
     return cast(Thing, _report(where, _stamp(*where), kind, key, parsed))
+
+
+def _kept_of_task(kind: str, key: str, task: str, read: Callable[[Board], Any]) -> Any:
+    board, where = the_board(), location()
+
+    def found() -> Any:
+        try:
+            return read(board)
+        except KeyError as problem:
+            raise UsageError(f"{kind} of {plain(key, 60)} are not in this store") from problem
+
+    return _of_task(where, _stamp(*where), kind, key, task, found)
 
 
 def _kept_rows(kind: str, asked: tuple[Any, ...], read: Callable[[Board], Any]) -> tuple[Any, ...]:
@@ -137,47 +155,19 @@ def cost_samples_of(key: str) -> CostSamples | None:
 
 def item_scores_of(key: str, task: str) -> Items | None:
     """Return the scores of the items of a task by model, None where none were kept; UsageError as above."""
-    where = location()
-    return _items(where, _stamp(*where), key, task)
-
-
-@st.cache_resource(max_entries=_TASKS, show_spinner=False)
-def _items(where: tuple[str, str], stamp: Hashable, key: str, task: str) -> Items | None:
-    try:
-        found: Items | None = the_board().item_scores(key, task)
-    except KeyError as problem:
-        raise UsageError(f"items of {plain(key, 60)} are not in this store") from problem
-    return found
+    return cast(Items | None, _kept_of_task("items", key, task, lambda board: board.item_scores(key, task)))
 
 
 def kept_items_of(key: str, task: str) -> tuple[KeptItem, ...] | None:
     """Return the items of a task that are kept with answers, None where a result keeps none; UsageError as above."""
-    where = location()
-    return _kept_items(where, _stamp(*where), key, task)
-
-
-@st.cache_resource(max_entries=_TASKS, show_spinner=False)
-def _kept_items(where: tuple[str, str], stamp: Hashable, key: str, task: str) -> tuple[KeptItem, ...] | None:
-    try:
-        found: tuple[KeptItem, ...] | None = the_board().kept_items(key, task)
-    except KeyError as problem:
-        raise UsageError(f"answers of {plain(key, 60)} are not in this store") from problem
-    return found
+    return cast(
+        tuple[KeptItem, ...] | None, _kept_of_task("answers", key, task, lambda board: board.kept_items(key, task))
+    )
 
 
 def item_tags_of(key: str, task: str) -> KeptTags | None:
     """Return the tags of the items of a task, None where a result keeps none; UsageError as above."""
-    where = location()
-    return _item_tags(where, _stamp(*where), key, task)
-
-
-@st.cache_resource(max_entries=_TASKS, show_spinner=False)
-def _item_tags(where: tuple[str, str], stamp: Hashable, key: str, task: str) -> KeptTags | None:
-    try:
-        found: KeptTags | None = the_board().item_tags(key, task)
-    except KeyError as problem:
-        raise UsageError(f"tags of {plain(key, 60)} are not in this store") from problem
-    return found
+    return cast(KeptTags | None, _kept_of_task("tags", key, task, lambda board: board.item_tags(key, task)))
 
 
 def tag_slices_of(

@@ -100,6 +100,7 @@ def row_words(rows: Sequence[ComparisonRow]) -> dict[str, str]:
     """
     said = {
         row.key: f"{when(row.started)} · {plain(row.suite, _NAME)} · {words.counted(len(row.models), 'model')}"
+        f"{' · interrupted' if row.is_interrupted else ''}"
         for row in rows
     }
     alike = Counter(said.values())

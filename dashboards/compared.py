@@ -1,6 +1,6 @@
 """What the pages Verdict and Compare have in common: the comparison that is shown, its models as rows, links between.
 
-Filters ── picked ──> the row and the comparison asked for, or else the newest
+Filters ── picked ──> the row and the comparison asked for, or else the newest that was finished
 Comparison ── model_rows ──> one flat row for each model, best mean first ── model_table
 page ── link ──> an address that keeps what is chosen
 """
@@ -71,16 +71,20 @@ class Picked:
     Attributes:
         rows: All that can be picked, newest last.
         note: What to know of the pick; "" where it is the newest.
+        unfinished: The newest of all, where that was interrupted and this one stands for it.
     """
 
     row: ComparisonRow
     comparison: Comparison
     rows: Sequence[ComparisonRow]
     note: str
+    unfinished: ComparisonRow | None = None
 
 
 def picked() -> Picked | None:
     """Return the comparison that is asked for, or else the newest; None where none is of this choice.
+
+    One that was interrupted has no recommendation: it is the newest only where none was finished.
 
     Raises:
         UsageError: neither it nor those before it can be read.
@@ -89,12 +93,20 @@ def picked() -> Picked | None:
     rows = board.comparisons(filters)
     if not rows:
         return None
-    meant = next((row for row in rows if row.key == filters.comparison), rows[-1])
-    row, comparison = readable(meant, rows)
-    is_older = row is meant and row is not rows[-1]
-    note = f"This is not the newest comparison: that one is of {when(rows[-1].started)}." if is_older else ""
-    asked = Asked("comparison", filters.comparison, {row.key for row in rows}, f"the newest, of {when(row.started)}")
-    return Picked(row, comparison, rows, missing_sentence([asked]) or note)
+    finished_last = sorted(rows, key=lambda row: not row.is_interrupted)
+    newest = finished_last[-1]
+    meant = next((row for row in rows if row.key == filters.comparison), newest)
+    row, comparison = readable(meant, finished_last)
+    unfinished = rows[-1] if row is newest and row is not rows[-1] else None
+    note = ""
+    if unfinished is not None:
+        note = f"A newer comparison, of {when(unfinished.started)}, was interrupted before it was finished."
+    elif row is meant and row is not newest and row is not rows[-1]:
+        note = f"This is not the newest comparison: that one is of {when(newest.started)}."
+    which = "the newest" if unfinished is None else "the newest that was finished"
+    asked = Asked("comparison", filters.comparison, {row.key for row in rows}, f"{which}, of {when(row.started)}")
+    notes = [said for said in (missing_sentence([asked]), note) if said]
+    return Picked(row, comparison, rows, " ".join(notes), unfinished)
 
 
 def readable(row: ComparisonRow, rows: Sequence[ComparisonRow]) -> tuple[ComparisonRow, Comparison]:

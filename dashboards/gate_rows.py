@@ -6,6 +6,7 @@ GateReport ── rule_rows, slice_rows, item_rows ──> the rows of a gate th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -102,6 +103,16 @@ def rule_rows(report: GateReport) -> list[Row]:
         }
         for rule in gate_words.ranked(report)
     ]
+
+
+def rules_title(rows: Sequence[Row]) -> str:
+    """Return how many rules there are, and how many of each verdict, those that block first.
+
+    >>> rules_title([{"verdict_words": "▼ FAIL"}, {"verdict_words": "● PASS"}, {"verdict_words": "● PASS"}])
+    'All 3 rules: ▼ FAIL 1, ● PASS 2'
+    """
+    counted = Counter(str(row["verdict_words"]) for row in rows)
+    return f"All {words.counted(len(rows), 'rule')}: {', '.join(f'{said} {n}' for said, n in counted.items())}"
 
 
 def slice_rows(explanation: Explanation) -> list[Row]:

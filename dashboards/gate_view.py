@@ -1,6 +1,10 @@
 """An opened gate: the answer, every rule, why it failed with what was found before and after, and how to run it again.
 
-GateReport ── headline ── rules ── explanations ── power ── warnings ── command, JSON, its run in MLflow
+GateReport ── headline ── rules that did not pass ── all rules, folded ── explanations ── power ── warnings ── command,
+JSON, its run in MLflow
+
+A phone shows it on few screens: what decided stands open, a sentence for each rule; the table of all rules, of which a
+phone sees two columns at a time, is folded; an item is a few lines.
 """
 
 from __future__ import annotations
@@ -10,11 +14,12 @@ from collections.abc import Sequence
 import streamlit as st
 
 from benchkit.report import gate_words, words
+from benchkit.report.gate_again import again
 from benchkit.report.gate_json import render_gate_json
 from benchkit.types.board import GateRow
 from benchkit.types.gate import Explanation, GateReport, LostItem, Neighbour
 from dashboards import place
-from dashboards.gate_rows import gate_standing, item_rows, minute, rule_rows, slice_rows
+from dashboards.gate_rows import gate_standing, item_rows, minute, rule_rows, rules_title, slice_rows
 from dashboards.lists import bullets
 from dashboards.picks import mlflow_link
 from dashboards.place import escaped, plain
@@ -34,7 +39,7 @@ _RULE_COLUMNS = {
 }
 _TOLD = 12  # sentences of rules, tasks explained: what a page is read for
 _FEW = 3
-_ITEMS_SHOWN = 5
+_ITEMS_SHOWN = 3
 
 
 def show_gate(row: GateRow, report: GateReport) -> None:
@@ -60,10 +65,13 @@ def _about(report: GateReport) -> str:
 
 
 def _rules(report: GateReport) -> None:
-    st.markdown("**Rules**")
     told = gate_words.of_standing(report, "blocks", "warns")
-    bullets([gate_words.sentence_line(report, rule) for rule in told], most=_TOLD, more=": see the table")
-    place.table(rule_rows(report), key="gate-rules", columns=_RULE_COLUMNS, alt="Rules of the gate, worst first")
+    if told:
+        st.markdown("**Rules that did not pass**")
+        bullets([gate_words.sentence_line(report, rule) for rule in told], most=_TOLD, more=": see the table")
+    rows = rule_rows(report)
+    with st.expander(rules_title(rows)):
+        place.table(rows, key="gate-rules", columns=_RULE_COLUMNS, alt="Rules of the gate, worst first")
 
 
 # ---------------------------------------------------------------- why
@@ -92,23 +100,15 @@ def _explained(explanation: Explanation, place_of: int) -> None:
 
 
 def _lost(item: LostItem) -> None:
-    with st.container(border=True):
-        st.markdown(f"**{escaped(gate_words.item_title(item), 400)}**")
-        for heading, text in (("Text", item.text), ("Expected", item.expected)):
-            if text:
-                st.markdown(f"{heading}: {escaped(text, 600)}")
-        if item.found_before or item.found_after:
-            sides = (("Baseline found", item.found_before), ("Candidate found", item.found_after))
-            for column, (heading, found) in zip(st.columns(2), sides, strict=True):
-                with column:
-                    _answers(heading, found)
+    said = [("Text", item.text), ("Expected", item.expected)]
+    if item.found_before or item.found_after:
+        said += [("Baseline found", _answers(item.found_before)), ("Candidate found", _answers(item.found_after))]
+    st.markdown(f"**{escaped(gate_words.item_title(item), 400)}**")
+    bullets([f"{heading}: {place.plain(text, 600)}" for heading, text in said if text])
 
 
-def _answers(heading: str, found: Sequence[Neighbour]) -> None:
-    st.markdown(f"{heading}:")
-    bullets([gate_words.answers([answer]) for answer in found], most=gate_words.ANSWERS_SHOWN, more=": see the CSV")
-    if not found:
-        st.caption("nothing was kept")
+def _answers(found: Sequence[Neighbour]) -> str:
+    return gate_words.answers(found) or "nothing was kept"
 
 
 # ---------------------------------------------------------------- what it rests on
@@ -123,8 +123,11 @@ def _warnings(warnings: Sequence[str]) -> None:
 
 def _origin(row: GateRow, report: GateReport) -> None:
     if report.command:
+        run_again = again(report)
         place.sentence("The command that runs this gate again:")
-        place.command(plain(report.command, _LONGEST))
+        place.command(plain(run_again.command, _LONGEST))
+        if run_again.note:
+            st.caption(escaped(run_again.note))
     st.download_button(
         f"{SAVES} The gate (JSON)",
         data=lambda: render_gate_json(report).encode(),

@@ -17,12 +17,14 @@ class QdrantServer:
     Attributes:
         answers: How many requests are still answered before the server is down; None for all.
         status: What it answers with instead, as a proxy whose server is down; None breaks the connection off.
+        said_of_vectors: What it says besides of how they are stored, as a server that knows more than its client.
     """
 
     def __init__(self, collection: str = "logs") -> None:
         self.collection, self.points = collection, dict[int, dict[str, Any]]()
         self.answers: int | None = None
         self.status: int | None = None
+        self.said_of_vectors: dict[str, Any] = {}
         self._server = LocalServer(_handler(self))
 
     @property
@@ -46,10 +48,31 @@ class QdrantServer:
             return {"exists": path == f"/collections/{self.collection}/exists"}
         if path.endswith("/count"):
             return {"count": len(self.points)}
+        if path == f"/collections/{self.collection}":
+            return self._described()
         after = asked.get("offset")
         left = [self.points[number] for number in sorted(self.points) if after is None or number >= after]
         page, rest = left[: asked["limit"]], left[asked["limit"] :]
         return {"points": page, "next_page_offset": rest[0]["id"] if rest else None}
+
+    def _described(self) -> dict[str, Any]:
+        """Return what a server of version 1.15 says of a collection."""
+        size = len(next(iter(self.points.values()))["vector"]) if self.points else 2
+        optimizers = {"deleted_threshold": 0.2, "vacuum_min_vector_number": 1000, "default_segment_number": 0}
+        hnsw = {"m": 16, "ef_construct": 100, "full_scan_threshold": 10000}
+        params = {"vectors": {"size": size, "distance": "Dot"} | self.said_of_vectors, "shard_number": 1}
+        return {
+            "status": "green",
+            "optimizer_status": "ok",
+            "segments_count": 2,
+            "config": {
+                "params": params,
+                "hnsw_config": hnsw,
+                "optimizer_config": optimizers | {"flush_interval_sec": 5},
+                "wal_config": {"wal_capacity_mb": 32, "wal_segments_ahead": 0},
+            },
+            "payload_schema": {},
+        }
 
     def __enter__(self) -> QdrantServer:
         Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from benchkit.api.request import Prepared, Request, prepare, settings_of, suite_of
 from benchkit.api.run import run
-from benchkit.api.scored import CHAMPION, is_file, read_champion, read_scores, scored_now
+from benchkit.api.scored import is_champion, is_file, read_champion, read_scores, scored_now
 from benchkit.errors import CellFailed, SuiteError, UsageError
 from benchkit.gate.probe import probe
 from benchkit.runner.progress import Progress, Silent
@@ -104,12 +104,12 @@ def refuse_holes(cells: Sequence[CellResult]) -> None:
 
 def show(name: str, *, suite: str | None, request: Request) -> Scored:
     """Return a baseline file or a suite's champion."""
-    if name != CHAMPION:
+    if not is_champion(name):
         if not is_file(name):
             raise UsageError(f"{name!r}: neither a baseline file nor `champion`")
         return read_scores(name)
     settings = settings_of(request)
-    return read_champion(_suite_name(suite, request, settings), tracking_uri=settings.tracking_uri)
+    return read_champion(name, _suite_name(suite, request, settings), tracking_uri=settings.tracking_uri)
 
 
 def _suite_name(named: str | None, request: Request, settings: Settings) -> str:

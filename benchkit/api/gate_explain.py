@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from benchkit.api.gate_request import Pair
 from benchkit.api.request import Prepared
 from benchkit.errors import BenchkitError
-from benchkit.gate.quality import lost_items, task_change
 from benchkit.gate.slices import cut_to_slice, slice_losses, stream_of
+from benchkit.gate.task_loss import lost_items, task_change
 from benchkit.measure.bootstrap import DrawsScores
 from benchkit.runner.answers import answer_items
 from benchkit.runner.run import PlannedModel, open_encoder

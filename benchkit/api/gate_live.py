@@ -42,7 +42,7 @@ from benchkit.errors import BenchkitError
 from benchkit.gate.comparable import check_comparable
 from benchkit.gate.cost import CostSession, judge_cost, needs_confirmation
 from benchkit.gate.probe import probe
-from benchkit.gate.quality import same_content
+from benchkit.gate.quality_evidence import same_content
 from benchkit.gate.space import SpaceFigures, compare_spaces
 from benchkit.measure.space import SampledSpaces
 from benchkit.models.names import parse_model

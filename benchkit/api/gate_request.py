@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchkit.api.request import Request
-from benchkit.api.scored import CHAMPION, is_file, read_champion, read_scores
+from benchkit.api.scored import is_champion, is_file, read_champion, read_scores
 from benchkit.errors import SuiteError, UsageError
 from benchkit.gate.decide import exit_code, overall
 from benchkit.gate.limits import judge_limits
-from benchkit.gate.quality import judge_quality, same_content
+from benchkit.gate.quality import judge_quality
+from benchkit.gate.quality_evidence import same_content
 from benchkit.gate.quality_targets import pair_cells, targets_of
 from benchkit.gate.space import judge_space
 from benchkit.runner.draw_cache import DrawCache
@@ -52,7 +53,7 @@ class GateRequest:
 
     Attributes:
         candidate: The model; with `result`, which model of it (None: its only one).
-        baseline: "champion", a baseline file, a result, or a model.
+        baseline: "champion", "champion@VERSION", a baseline file, a result, or a model.
         result: Stored scores of the candidate: no model is loaded.
         policy: File with rules; None takes the suite's, else the default policy.
         cost: Whether costs are measured; None takes what the settings say.
@@ -133,8 +134,8 @@ def find_baseline(request: GateRequest, settings: Settings, suite: str) -> Score
     if not request.baseline.strip():
         # A script's variable that isn't set, and no wish for the folder that we are in.
         raise UsageError("--baseline: nothing is named; give `champion`, a baseline file, a result or a model")
-    if request.baseline == CHAMPION:
-        return read_champion(suite, tracking_uri=settings.tracking_uri)
+    if is_champion(request.baseline):
+        return read_champion(request.baseline, suite, tracking_uri=settings.tracking_uri)
     return read_scores(request.baseline) if is_file(request.baseline) else None
 
 

@@ -21,7 +21,7 @@ from benchkit.api.gate_request import (
     policy_of,
 )
 from benchkit.api.request import settings_of, suite_of
-from benchkit.api.scored import CHAMPION, read_scores
+from benchkit.api.scored import is_champion, read_scores
 from benchkit.errors import UsageError
 from benchkit.gate.comparable import check_comparable
 from benchkit.gate.cost import judge_cost
@@ -103,7 +103,7 @@ def _tracking_uri(request: GateRequest, settings: Settings) -> str | None:
     To write into the store that a project has without a word takes longer than the whole gate.
     """
     own = f"sqlite:///{(settings.mlruns_dir / DATABASE_NAME).as_posix()}"
-    is_named = request.tracking_uri is not None or settings.tracking_uri != own or request.baseline == CHAMPION
+    is_named = request.tracking_uri is not None or settings.tracking_uri != own or is_champion(request.baseline)
     return settings.tracking_uri if request.track and is_named else None
 
 

@@ -3,11 +3,12 @@
 MODEL ── prepare, run ───────────────┐
 baseline.json ── read_scored ────────┼──> Scored
 result.json ── with its items ───────┤
-champion ── MLflow's registry ───────┘
+champion, champion@3 ── the registry ┘
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,9 @@ from benchkit.types.gate import ProbeFacts, Scored
 from benchkit.types.result import CellResult
 
 CHAMPION = "champion"
+# "champion@3": what follows is a version of it; with "=" it would be a variant of a model of that name.
+_CHAMPION = re.compile(r"champion(@[^=]*)?")
+_VERSION = re.compile(r"@([1-9][0-9]{0,8})", re.ASCII)
 _SCHEMA = "schema"
 
 
@@ -57,16 +61,37 @@ def read_scores(name: str, *, model: str | None = None) -> Scored:
     return scored
 
 
-def read_champion(suite: str, *, tracking_uri: str) -> Scored:
+def is_champion(name: str) -> bool:
+    """Tell whether a name means the champion, the present one or that of a version: "champion", "champion@3".
+
+    >>> is_champion("champion"), is_champion("champion@3"), is_champion("champion@dim=8"), is_champion("champions")
+    (True, True, False, False)
+    """
+    return _CHAMPION.fullmatch(name) is not None
+
+
+def read_champion(name: str, suite: str, *, tracking_uri: str) -> Scored:
     """Return the champion of a suite.
 
-    Raises:
-        NotComparable: there is none.
-    """
-    from benchkit.store.registry import fetch_champion
+    Args:
+        name: "champion", or with a version: "champion@3".
 
+    Raises:
+        NotComparable: there is none, or no such version of it.
+        UsageError: what follows the name is no version.
+    """
+    from benchkit.store.registry import fetch_champion, quoted_suite
+
+    asked = name.removeprefix(CHAMPION)
+    number = _VERSION.fullmatch(asked)
+    if asked and number is None:
+        raise UsageError(
+            f"{name!r}: found {asked[1:]!r} behind the @, should be the number of a version, as in champion@3; "
+            f"`benchkit baseline list --suite {quoted_suite(suite)}` shows them"
+        )
     with TemporaryDirectory() as folder:
-        champion, file = fetch_champion(tracking_uri, suite, Path(folder))
+        version = None if number is None else int(number[1])
+        champion, file = fetch_champion(tracking_uri, suite, Path(folder), version=version)
         return replace(read_scored(file), source=f"champion, version {champion.version}")
 
 

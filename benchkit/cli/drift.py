@@ -34,7 +34,8 @@ def history_command(baseline: str | None, limit: int, as_json: bool) -> int:
 
     reports = history(baseline, limit=limit)
     if not reports:
-        say("nothing was checked yet: benchkit drift check SOURCE --baseline NAME")
+        against = f" against {baseline}" if baseline else ""
+        say(f"nothing was checked{against} yet: benchkit drift check SOURCE --baseline {baseline or 'NAME'}")
         return EXIT_OK
     if as_json:
         import json

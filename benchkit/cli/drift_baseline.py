@@ -22,6 +22,7 @@ from benchkit.errors import EXIT_OK
 from benchkit.sources.words import shown_place
 
 if TYPE_CHECKING:
+    from benchkit.monitor.baseline import Baseline
     from benchkit.types.drift import BaselineInfo
 
 HISTORY = ("auto", "none", "1h", "1d", "1w")
@@ -95,8 +96,9 @@ def _make(
     **columns: str | None,
 ) -> int:
     say(f"benchkit drift: reading {shown_place(source)}", quiet=quiet)
-    from benchkit.monitor.project import BaselineRequest, make_baseline
+    from benchkit.monitor.project import BaselineRequest, load_baseline, make_baseline
 
+    told: list[str] = []
     with ends_in_order(), failures_of_models():
         info = make_baseline(
             BaselineRequest(
@@ -114,9 +116,13 @@ def _make(
                 offline=offline or None,
                 replaces=replaces,
                 seed=seed,
-            )
+            ),
+            on_message=told.append,
         )
     _show_baselines([info])
+    _show_left_out(load_baseline(name))
+    for fact in told:
+        click.echo(fact)
     return EXIT_OK
 
 
@@ -141,16 +147,19 @@ def list_command() -> int:
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def show(name: str, as_json: bool) -> int:
     """Show what is known of a baseline."""
-    from benchkit.monitor.project import load_baseline
+    from benchkit.monitor.project import left_out, load_baseline
 
-    info = load_baseline(name).info
+    baseline = load_baseline(name)
     if as_json:
         import json
         from dataclasses import asdict
 
-        click.echo(json.dumps(asdict(info), indent=2))
+        absent = left_out(baseline)
+        told = {"left_out": {"nonfinite": absent.nonfinite, "zero": absent.zero}}
+        click.echo(json.dumps(asdict(baseline.info) | told, indent=2))
         return EXIT_OK
-    _show_baselines([info])
+    _show_baselines([baseline.info])
+    _show_left_out(baseline)
     return EXIT_OK
 
 
@@ -170,3 +179,16 @@ def _show_baselines(infos: list[BaselineInfo]) -> None:
     from benchkit.report.drift_table import baseline_lines
 
     click.echo("\n".join(baseline_lines(infos)))
+
+
+def _show_left_out(baseline: Baseline) -> None:
+    from benchkit.monitor.project import left_out
+    from benchkit.report.drift_table import left_out_line, left_out_warning
+
+    absent = left_out(baseline)
+    line = left_out_line(absent.rows, absent.nonfinite, absent.zero)
+    if line is not None:
+        click.echo(line)
+    warning = left_out_warning(absent.rows, absent.nonfinite + absent.zero)
+    if warning is not None:
+        say(f"warning: {warning}")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.argument("source")
 @NAME
 @click.option("--window", metavar="START..END", help="Rows of these times: 2026-11-01..2026-11-08.")
-@click.option("--last", type=click.IntRange(1), metavar="N", help="The last N rows of the source instead.")
+@click.option("--last", type=click.IntRange(1), metavar="N", help="The newest N rows of the source instead.")
 @canary_options
 @click.option("--json", "json_path", metavar="PATH|-", help="Write the report as JSON (schema_version 1).")
 @click.option("--html", "html_path", type=FILE, metavar="PATH", help="Write the report as a page.")

@@ -39,7 +39,12 @@ FORMATS = ("auto", "github", "gitlab", "plain")
 
 @click.command("gate")
 @click.argument("candidate", required=False, metavar="[CANDIDATE]")
-@click.option("--baseline", required=True, metavar="champion|MODEL|FILE", help="What the candidate is held against.")
+@click.option(
+    "--baseline",
+    required=True,
+    metavar="champion[@N]|MODEL|FILE",
+    help="What the candidate is held against; champion@N is that of version N.",
+)
 @suite_option()
 @click.option("--policy", type=FILE, metavar="FILE", help="Rules; without it the suite's `gate:`, else the default.")
 @click.option("--result", type=click.Path(path_type=Path), metavar="FILE", help="Stored scores; no model is loaded.")

@@ -19,11 +19,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from benchkit.drift.measure_rows import MAX_NORM
 from benchkit.drift.outside import outside_share, usual_outside_share
 from benchkit.drift.reference import Reference
 from benchkit.drift.sketch import Sketch
 from benchkit.drift.statistics import STATISTICS
+from benchkit.drift.time_counts import TimeCounts
 from benchkit.types.drift import StatisticResult
+
+Doubles = NDArray[np.float64]
 
 MIN_WINDOW = 30
 
@@ -41,10 +45,13 @@ class Judgement:
     statistics: tuple[StatisticResult, ...]
 
 
-def judge(reference: Reference, sketch: Sketch, *, tolerance: float = 0.0) -> Judgement:
+def judge(
+    reference: Reference, sketch: Sketch, *, tolerance: float = 0.0, times: TimeCounts | None = None
+) -> Judgement:
     """Compare a window with the baseline.
 
     Args:
+        times: When its rows came, in units of the baseline's historical windows; None where that isn't known.
         tolerance: Share of rows, 0 to 1, that may be replaced before a change counts; see the module.
 
     Raises:
@@ -57,11 +64,15 @@ def judge(reference: Reference, sketch: Sketch, *, tolerance: float = 0.0) -> Ju
     if sketch.shape != reference.baseline.shape:
         raise ValueError(f"the sketch is of another reference: {sketch.shape}, expected {reference.baseline.shape}")
     yardstick = reference.yardstick
+    expected = reference.history.expect(sketch.rows, times)
     change = yardstick.means(sketch) - yardstick.baseline_means
-    root = np.sqrt(sketch.rows / (1 + sketch.rows / reference.baseline.rows))
+    if expected.effect is not None:
+        change -= expected.effect
+    counted = expected.alike.counted
+    root = np.sqrt(counted / (1 + counted / reference.baseline.rows))
     sizes = yardstick.sizes(root * change[None])[0]
     beyond = (sizes - root * tolerance * yardstick.reach).clip(min=0) if tolerance else sizes
-    p_value, p_values = reference.null.look_up(sketch.rows, beyond)
+    p_value, p_values = expected.null.look_up(expected.alike.rows, beyond)
     effects = _effects(reference, sketch, change)
     return Judgement(
         p_value=p_value,
@@ -90,15 +101,14 @@ def cluster_counts(sketch: Sketch) -> NDArray[np.int64]:
     return sketch.clusters
 
 
-def _effects(reference: Reference, sketch: Sketch, change: NDArray[np.float64]) -> list[tuple[float, str]]:
+def _effects(reference: Reference, sketch: Sketch, change: Doubles) -> list[tuple[float, str]]:
     """Return the size of the change in each statistic's own unit, less what chance adds to it."""
     yardstick = reference.yardstick
     linear, squares, clusters, _, norm = yardstick.blocks
     variance = yardstick.variances.astype(np.float64) * (1 / sketch.rows + 1 / reference.baseline.rows)
     moved = np.square(change[linear])
-    by_chance = np.sqrt(variance[clusters] * 2 / np.pi)
     shares = change[clusters]
-    spread = change[squares]
+    spread, scale = change[squares], reference.frame.norm_scale
     return [
         (float(np.sqrt(max(moved.sum() - variance[linear].sum(), 0.0))), "distance of the means"),
         (
@@ -109,8 +119,25 @@ def _effects(reference: Reference, sketch: Sketch, change: NDArray[np.float64]) 
             outside_share(reference, sketch),
             f"share of rows beyond the baseline's farthest {usual_outside_share(reference):.0%}",
         ),
-        (float(max((np.abs(shares) - by_chance).sum() / 2, 0.0)), "share of rows in other clusters"),
+        (_moved_share(shares, variance[clusters], yardstick.shares), "share of rows in other clusters"),
         (float(shares[np.abs(shares).argmax()]), "change of one cluster's share"),
         (float(spread[np.abs(spread / yardstick.spread[:-2]).argmax()]), "relative change of a variance"),
-        (float(change[norm][0] * reference.frame.norm_scale), "change of the log norm"),
+        (float(change[norm][0] * scale), f"change of the log norm, of each row up to {MAX_NORM * scale:.2g}"),
     ]
+
+
+def _moved_share(change: Doubles, by_chance: Doubles, shares: Doubles) -> float:
+    """Return half of the sum of the clusters' changes (total variation), less what chance adds to it.
+
+    That is estimated by shrinking all changes alike (James and Stein 1961), which is too much where one small cluster
+    changed, and by taking its variance off each square, which is too much where nothing did: the smaller one. On 64
+    clusters and windows of 500 rows, .10 moved are seen as .07 to .12, and none as .01.
+
+    Args:
+        change, by_chance: Of the shares of rows, and their variances (k,).
+        shares: The baseline's (k,), none of them zero.
+    """
+    squares = float((np.square(change) / shares).sum())
+    kept = max(0.0, 1 - float((by_chance / shares).sum()) / squares) if squares else 0.0
+    each = np.sqrt((np.square(change) - by_chance).clip(min=0))
+    return min(kept * float(np.abs(change).sum()), float(each.sum())) / 2

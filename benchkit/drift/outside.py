@@ -44,15 +44,18 @@ def usual_outside_share(reference: Reference) -> float:
     return outside_share(reference, reference.baseline)
 
 
-def outside_change(reference: Reference, window: Sketch) -> ClusterChange | None:
+def outside_change(reference: Reference, window: Sketch, *, usual: Sketch | None = None) -> ClusterChange | None:
     """Return how many more rows lie far from every region than in the baseline; None where that isn't sure.
 
     Both counts err: given how many rows lie there in both together, those of the window are binomial as long as the
     share is the same, as for the regions themselves (`explain.changed_clusters`).
+
+    Args:
+        usual: What the baseline is on the window's weekdays (`Reference.usual`); None is the whole of it.
     """
-    first = _first_bin(reference)
-    before, now = int(reference.baseline.novelty[first:].sum()), int(window.novelty[first:].sum())
-    rows, baseline_rows = window.rows, reference.baseline.rows
+    first, usual = _first_bin(reference), usual or reference.baseline
+    before, now = int(usual.novelty[first:].sum()), int(window.novelty[first:].sum())
+    rows, baseline_rows = window.rows, usual.rows
     if not now or not rows:
         return None
     odds = rows / (rows + baseline_rows)

@@ -59,7 +59,7 @@ def fit_part(
     own = None if groups is None else np.asarray(groups)[~is_framed][drawn]
     past = None if own is None else PastRows(own, share * len(drawn) / len(kept), float(np.mean(~is_framed)))
     found = reference_in(frame, [kept], kept[drawn], past=past, n_rows=len(vectors), rng=rng)
-    return replace(found, null=found.null.thinned(RANK_STEP))
+    return replace(found, history=replace(found.history, null=found.history.null.thinned(RANK_STEP)))
 
 
 def part_to_arrays(part: Reference, whole: Reference) -> dict[str, NDArray[np.generic]]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,14 +79,14 @@ class KeptCounts:
 
     room: int
     _chunks: OrderedDict[tuple[object, ...], tuple[NDArray[np.uint8], ...]] = field(default_factory=OrderedDict)
+    _lock: Lock = field(default_factory=Lock)
 
     def counts(self, entry: ItemScores, n_resamples: int, seed_words: Sequence[int]) -> Iterator[NDArray[np.integer]]:
         """Yield what `resample_counts` yields for a generator of these seed words, of whatever integer type."""
         strata = None if entry.strata is None else entry.strata.tobytes()
         key = (entry.n_items, strata, n_resamples, *seed_words)
-        if key in self._chunks:
-            self._chunks.move_to_end(key)
-            yield from self._chunks[key]
+        if known := self._known(key):
+            yield from known
             return
         rng = np.random.default_rng(np.random.SeedSequence(seed_words))
         fits = entry.n_items * n_resamples <= self.room
@@ -98,10 +99,17 @@ class KeptCounts:
         if fits:
             self._keep(key, tuple(drawn))
 
+    def _known(self, key: tuple[object, ...]) -> tuple[NDArray[np.uint8], ...] | None:
+        with self._lock:
+            if key in self._chunks:
+                self._chunks.move_to_end(key)
+            return self._chunks.get(key)
+
     def _keep(self, key: tuple[object, ...], chunks: tuple[NDArray[np.uint8], ...]) -> None:
-        self._chunks[key] = chunks
-        while self.n_bytes > self.room:
-            self._chunks.popitem(last=False)
+        with self._lock:
+            self._chunks[key] = chunks
+            while self.n_bytes > self.room:
+                self._chunks.popitem(last=False)
 
     @property
     def n_bytes(self) -> int:

@@ -2,7 +2,7 @@
 
     texts ── batches ── POST {base_url}/embeddings ─┬─ 200 ── put in order by "index" ── checked ── vectors (n, d)
                                ▲                    ├─ 429, 5xx, no answer ── wait ──┐
-                               └────────────────────┼────────────────────────────────┘
+                               └────────────────────┼────────────────────────────────┴─ too often ── AwayError
                                                     └─ anything else ── CellFailed with the server's words
 
 The key is read from the environment for each request. It is in no object, no message and no fingerprint.
@@ -62,6 +62,10 @@ class RefusedError(CellFailed):
         self.status = status
 
 
+class AwayError(CellFailed):
+    """The endpoint doesn't answer now, however often it was asked; another time it may."""
+
+
 class _UnansweredError(Exception):
     """Asking again may help."""
 
@@ -87,7 +91,8 @@ class Client:
 
         Raises:
             RefusedError: the server won't have this request.
-            CellFailed: no answer after all retries, or one that can't be right.
+            AwayError: no answer after all retries.
+            CellFailed: an answer that can't be right.
         """
         body: dict[str, object] = {"model": self.endpoint.model, "input": list(texts), "encoding_format": "float"}
         if self.endpoint.dimensions is not None:
@@ -111,7 +116,7 @@ class Client:
             except _UnansweredError as failure:
                 wait_s = self._wait_s(attempt, failure.wait_s)
                 if attempt == self.endpoint.max_retries or self._timing.now() + wait_s > give_up:
-                    raise CellFailed(f"{self.endpoint}: {failure}{_tries(attempt + 1)}") from None
+                    raise AwayError(f"{self.endpoint}: {failure}{_tries(attempt + 1)}") from None
             attempt += 1
             self._timing.sleep(wait_s)
 

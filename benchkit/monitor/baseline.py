@@ -45,9 +45,10 @@ class Baseline:
         columns: How the columns of the source were named.
         segment_by: "segment", "role" or "".
         segments: References of the largest segments, in the frame of the whole.
-        rows_per_s: Usual volume; None where rows have no times.
+        rows_per_s: Usual volume of what was embedded, kept or not; None where rows have no times.
         model_spec: Name under which the model can be loaded again; "" where nobody said.
         plane: How it is drawn; None of one that an older benchkit made.
+        unit_s: Seconds of a window of the past, an hour, a day or a week; 0 of independent rows.
     """
 
     info: BaselineInfo
@@ -62,10 +63,11 @@ class Baseline:
     rows_per_s: float | None = None
     model_spec: str = ""
     plane: Plane | None = None
+    unit_s: int = 0
 
     def judged(self, *, keep_texts: bool) -> Judged:
         """Return what decides how a window is counted."""
-        return Judged(self.reference, self.scores, self.segment_by, self.segments, keep_texts)
+        return Judged(self.reference, self.scores, self.segment_by, self.segments, keep_texts, self.unit_s)
 
     def own_share(self, window: Window) -> float | None:
         """Return the share of a window's rows that the baseline was made of; None of a window that can be tested.
@@ -125,6 +127,7 @@ def _facts(baseline: Baseline) -> dict[str, Any]:
         "segment_by": baseline.segment_by,
         "segments": list(baseline.segments),
         "rows_per_s": baseline.rows_per_s,
+        "unit_s": baseline.unit_s,
         "model_spec": baseline.model_spec,
         "plane": None if baseline.plane is None else baseline.plane.to_json(),
         "canary_texts": None if baseline.canaries is None else list(baseline.canaries.texts),
@@ -164,6 +167,7 @@ def _from_kept(kept: KeptBaseline) -> Baseline:
             for place, name in enumerate(facts["segments"])
         },
         rows_per_s=facts["rows_per_s"],
+        unit_s=facts["unit_s"],
         model_spec=facts["model_spec"],
         plane=Plane.from_json(facts["plane"]) if facts.get("plane") else None,
     )

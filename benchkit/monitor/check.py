@@ -27,7 +27,8 @@ from benchkit.monitor.evidence import CALM_P
 from benchkit.monitor.live_model import LiveModel
 from benchkit.monitor.rounding import with_harm_of_rounding
 from benchkit.monitor.segments import segment_drivers, segments_of
-from benchkit.monitor.window import Judged, Window, empty_window, window_of
+from benchkit.monitor.window import NO_SEGMENT, Judged, Window, empty_window, window_of
+from benchkit.sources.words import shown, shown_place
 from benchkit.types.drift import (
     OUTSIDE,
     ChangeKind,
@@ -47,6 +48,7 @@ from benchkit.types.drift import (
 
 _EXAMPLES_SHOWN = 3
 _CLUSTERS_SHOWN = 8
+_CYCLES = {86_400: "baseline's weekdays", 3_600: "hours of the baseline's days"}  # by the length of a past window
 
 
 class NotOfBaseline(NotComparable):
@@ -106,18 +108,35 @@ def counted(baseline: Baseline, judged: Judged, rows: Rows, *, late: int = 0, be
     info = baseline.info
     if rows.vectors.shape[1] != info.dimension:
         raise NotOfBaseline(
-            f"the rows have {rows.vectors.shape[1]} dimensions and the baseline {info.name!r} has {info.dimension}: "
+            f"the rows{_where(rows)} have {rows.vectors.shape[1]} dimensions and the baseline {info.name!r} has "
+            f"{info.dimension}: "
             "another model, or a cut one; compare the two with `benchkit drift models`, or make a new baseline",
             kind="pipeline",
         )
     if _is_other_model(baseline, rows):
+        found = _said(rows.model or "without a name", rows.fingerprint)
         raise NotOfBaseline(
-            f"the rows say that they are of the model {_said(rows.model or 'without a name', rows.fingerprint)} and "
-            f"the baseline {info.name!r} is of {_said(info.model or 'another', info.fingerprint)}; make a baseline of "
-            "that model, or roll back",
+            f"the rows{_where(rows)} say that they are of the model {found} and the baseline {info.name!r} is of "
+            f"{_said(info.model or 'another', info.fingerprint)}; make a baseline of that model, or roll back",
             kind="model",
         )
-    return window_of(judged, rows, late=late, beside=beside)
+    return window_of(judged, _with_segments(judged, rows), late=late, beside=beside)
+
+
+def _with_segments(judged: Judged, rows: Rows) -> Rows:
+    """Return rows of a file without the column of segments as rows of no segment, where the baseline knows these."""
+    if NO_SEGMENT not in judged.segments:
+        return rows
+    absent = (None,) * len(rows)
+    if judged.segment_by == "role":
+        return rows if rows.roles is not None else replace(rows, roles=absent)
+    return rows if rows.segments is not None else replace(rows, segments=absent)
+
+
+def _where(rows: Rows) -> str:
+    """Return which file rows are of, where that is known."""
+    file = rows.end.get("file")
+    return f" of {shown_place(str(file))}" if file else ""
 
 
 def _is_other_model(baseline: Baseline, rows: Rows) -> bool:
@@ -129,7 +148,8 @@ def _is_other_model(baseline: Baseline, rows: Rows) -> bool:
 
 
 def _said(model: str, fingerprint: str) -> str:
-    return f"{model} ({fingerprint[:12]})" if fingerprint else model
+    """Return a model as its file names it, on one line: whoever writes a file may write anything there."""
+    return f"{shown(model)} ({shown(fingerprint[:12])})" if fingerprint else shown(model)
 
 
 def ask_canaries(baseline: Baseline, model: LiveModel) -> Harm:
@@ -234,7 +254,7 @@ def _statistics(
 ) -> tuple[float | None, tuple[StatisticResult, ...]]:
     if window.sketch.rows < policy.min_rows or baseline.own_share(window) is not None:
         return None, ()
-    found = judge(baseline.reference, window.sketch, tolerance=policy.tolerance)
+    found = judge(baseline.reference, window.sketch, tolerance=policy.tolerance, times=window.known_times)
     return found.p_value, found.statistics
 
 
@@ -246,9 +266,9 @@ def _with_scores(baseline: Baseline, window: Window, harm: Harm | None) -> Harm 
 
 
 def _clusters(baseline: Baseline, window: Window) -> tuple[ClusterChange, ...]:
-    reference = baseline.reference
-    changed = changed_clusters(reference.cluster_shares, reference.baseline.rows, window.sketch.clusters)
-    new = outside_change(reference, window.sketch)
+    usual = baseline.reference.usual(window.known_times)
+    changed = changed_clusters(usual.clusters / usual.rows, usual.rows, window.sketch.clusters)
+    new = outside_change(baseline.reference, window.sketch, usual=usual)
     everywhere = [text for region, texts in window.texts.items() for text in texts.values() if region != OUTSIDE]
     shown = [*([new] if new else []), *changed][:_CLUSTERS_SHOWN]
     return tuple(_explained(baseline, window, change, everywhere) for change in shown)
@@ -285,6 +305,8 @@ def _notes(baseline: Baseline, window: Window, policy: DriftPolicy) -> list[str]
     missing = [name for name in baseline.segments if not window.segment_rows.get(name)] if window.rows else []
     if missing:
         notes.append(f"no row of the segments {', '.join(missing)}")
+    if baseline.reference.is_seasonal(window.known_times):
+        notes.append(f"the {_CYCLES.get(baseline.unit_s, 'windows of the past')} differ: each is held against its own")
     if baseline.info.n_windows == 0:
         notes.append(
             "the baseline takes rows as independent; where days or sessions differ, make it from rows with times over "

@@ -10,10 +10,11 @@ next, and the null knows that: a Sunday is then no drift.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from benchkit.drift.part import fit_part
 from benchkit.drift.projection import plane_of
 from benchkit.drift.reference import Reference, assign, fit, framed_rows
 from benchkit.drift.scores import FEWEST_SCORES, ScoreBaseline, score_baseline
+from benchkit.drift.time_counts import unit_numbers
 from benchkit.errors import SourceError, UsageError
 from benchkit.monitor.baseline import USUAL, Baseline
 from benchkit.monitor.canaries import canaries_of_source, embedded_canaries
@@ -30,6 +32,7 @@ from benchkit.monitor.canary_texts import CanaryTexts
 from benchkit.monitor.live_model import LiveModel, encoded
 from benchkit.monitor.row_sample import RowSample
 from benchkit.monitor.window import segment_places
+from benchkit.sources.selection import TIMED_SHARE
 from benchkit.types.drift import BaselineInfo, ColumnNames, Rows, Source
 
 MAX_ROWS = 50_000  # in the sample: more of them sharpen no figure that a window of production could use
@@ -43,6 +46,7 @@ _FEWEST_IN_WINDOW = 30
 HISTORY_S = {"1w": 604_800, "1d": 86_400, "1h": 3_600}
 # Days first, however long the past: weeks hardly differ from each other, and would make an alarm of every Sunday.
 _AUTOMATIC = ("1d", "1w", "1h")
+PERIOD = {86_400: 7, 3_600: 24}  # windows after which a stream may repeat itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +70,17 @@ class CreateRequest:
     seed: int = 0
 
 
-def create_baseline(source: Source, request: CreateRequest, *, model: LiveModel | None = None) -> Baseline:
+def create_baseline(
+    source: Source,
+    request: CreateRequest,
+    *,
+    model: LiveModel | None = None,
+    on_message: Callable[[str], None] = lambda message: None,
+) -> Baseline:
     """Read a source and make a baseline of it; nothing is written.
+
+    Args:
+        on_message: Is told what was not learnt from the source, as far as the baseline itself doesn't say it.
 
     Raises:
         SourceError: the source can't be read, has too few rows or mixed dimensions, or texts without a model.
@@ -78,13 +91,17 @@ def create_baseline(source: Source, request: CreateRequest, *, model: LiveModel 
     for rows in encoded(source.read(), model, source.name):
         if len(rows):
             sample.add(rows, source.name)
-    rows = _in_time(_checked(sample, source))
+    rows = _in_time(_checked(sample, source), request.history)
+    if sample.untimed and request.history != "none":
+        on_message(_untimed(sample, rows))
     assert sample.health is not None
     share = len(rows) / sample.health.good
     vectors = rows.vectors.astype(np.float32, copy=False)
-    groups = past_windows(rows.times, request.history)
+    past = past_windows(rows.times, request.history)
+    groups = None if past is None else past.numbers
     with _refused_as(source.name):
-        reference = fit(vectors, groups=groups, share=share, seed=request.seed)
+        period = 0 if past is None else PERIOD.get(past.unit_s, 0)
+        reference = fit(vectors, groups=groups, period=period, share=share, seed=request.seed)
     clusters = assign(reference, vectors)
     canaries = _canaries(request, rows, clusters, reference, model)
     info = BaselineInfo(
@@ -111,6 +128,7 @@ def create_baseline(source: Source, request: CreateRequest, *, model: LiveModel 
         rows_per_s=sample.rows_per_s,
         model_spec=model.spec if model else "",
         plane=plane_of(reference.frame, vectors),
+        unit_s=0 if past is None else past.unit_s,
     )
 
 
@@ -125,15 +143,38 @@ def _checked(sample: RowSample, source: Source) -> Rows:
     return sample.rows()
 
 
-def _in_time(rows: Rows) -> Rows:
-    """Return rows in order of their time: those of a session stand together."""
-    if rows.times is None or np.isnat(rows.times).any():
+def _in_time(rows: Rows, history: str) -> Rows:
+    """Return rows in order of their time, since those of a session stand together; a few without one are left out."""
+    if rows.times is None or history == "none":
         return rows
-    return rows.take(np.argsort(rows.times, kind="stable"))
+    known = np.flatnonzero(~np.isnat(rows.times))
+    if len(known) < TIMED_SHARE * len(rows):
+        return rows
+    return rows.take(known[np.argsort(rows.times[known], kind="stable")])
 
 
-def past_windows(times: NDArray[np.datetime64] | None, history: str) -> NDArray[np.int64] | None:
-    """Return the window of the past that each row is of (n,), numbered from 0; None without any.
+def _untimed(sample: RowSample, learnt: Rows) -> str:
+    """Return how many rows of a source have no time, and what followed from it for those that were learnt from."""
+    assert sample.health is not None
+    assert learnt.times is not None
+    untimed, rows = sample.untimed, sample.health.rows
+    follows = (
+        "more than one in ten, so all rows are taken as independent: how days or sessions differ isn't known"
+        if np.isnat(learnt.times).any()
+        else "they are left out of the distribution, and only their vectors themselves are looked at"
+    )
+    return f"without a time: {untimed:,} of {rows:,} rows ({untimed / rows:.1%}): {follows}"
+
+
+class PastWindows(NamedTuple):
+    """The window of the past that each row is of (n,), counted from 1970, and the length of one in seconds."""
+
+    numbers: NDArray[np.int64]
+    unit_s: int
+
+
+def past_windows(times: NDArray[np.datetime64] | None, history: str) -> PastWindows | None:
+    """Return the window of the past that each row is of; None without any.
 
     "auto" takes days, else weeks (of few rows a day), else hours (of a short source), if there are eight with 30 rows.
 
@@ -148,11 +189,9 @@ def past_windows(times: NDArray[np.datetime64] | None, history: str) -> NDArray[
         raise UsageError(f"--history {history}: rows of the source have no time; name its column, or --history none")
     for name in _AUTOMATIC if history == "auto" else (history,):
         length = HISTORY_S[name]
-        number = times.astype("datetime64[s]").astype(np.int64) // length
-        _, of_row, counts = np.unique(number, return_inverse=True, return_counts=True)
-        large = counts >= _FEWEST_IN_WINDOW
-        if large.sum() >= FEWEST_WINDOWS:
-            return of_row.astype(np.int64)
+        numbers = unit_numbers(times, length)
+        if _many_enough(numbers):
+            return PastWindows(numbers, length)
     if history == "auto":
         return None
     raise UsageError(
@@ -209,7 +248,12 @@ def _enough(groups: NDArray[np.int64] | None, places: NDArray[np.int64]) -> NDAr
     if groups is None:
         return None
     own = groups[places]
-    return own if (np.bincount(own) >= _FEWEST_IN_WINDOW).sum() >= FEWEST_WINDOWS else None
+    return own if _many_enough(own) else None
+
+
+def _many_enough(numbers: NDArray[np.int64]) -> bool:
+    counts = np.unique(numbers, return_counts=True)[1]
+    return int((counts >= _FEWEST_IN_WINDOW).sum()) >= FEWEST_WINDOWS
 
 
 def _canaries(

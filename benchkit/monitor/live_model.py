@@ -17,11 +17,16 @@ from numpy.typing import NDArray
 
 from benchkit.api.model import LoadedModel, load_model
 from benchkit.errors import CellFailed, ModelError, SourceError
+from benchkit.models.openai_client import AwayError
 from benchkit.types.drift import Rows
 from benchkit.types.model import ModelSpec, Role, Similarity
 
 _ENDPOINT = "openai:"
 _URL, _KEY, _OPENAI = "OPENAI_BASE_URL", "OPENAI_API_KEY", "https://api.openai.com/v1"
+
+
+class ModelAway(ModelError):
+    """An endpoint that was opened doesn't answer now. Who follows a source waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,7 @@ class LiveModel:
         Raises:
             ModelError: it can't be had, or isn't one with vectors of its own.
         """
-        asked = endpoint_spec(spec) if spec.startswith(_ENDPOINT) else spec
+        asked = endpoint_spec(spec) if is_endpoint(spec) else spec
         return cls(spec, load_model(asked, device=device, offline=offline))
 
     @property
@@ -53,6 +58,7 @@ class LiveModel:
         """Return one vector for each text (n, d), each in its role ("query", "document", or none).
 
         Raises:
+            ModelAway: an endpoint doesn't answer now.
             ModelError: a role is neither, or the model failed.
         """
         if not texts:
@@ -63,10 +69,17 @@ class LiveModel:
             places = [place for place, own in enumerate(named) if own == role]
             try:
                 vectors = self.loaded.encode([texts[place] for place in places], role=role)
+            except AwayError as exc:
+                raise ModelAway(f"{self.spec}: {exc}") from exc
             except CellFailed as exc:
                 raise ModelError(f"{self.spec}: {exc}") from exc
             parts |= dict(zip(places, vectors, strict=True))
         return np.stack([parts[place] for place in range(len(texts))])
+
+
+def is_endpoint(spec: str) -> bool:
+    """Return whether a name means the model of an endpoint."""
+    return spec.startswith(_ENDPOINT)
 
 
 def endpoint_spec(spec: str) -> ModelSpec:

@@ -71,7 +71,8 @@ class EmbeddingLog:
     Args:
         path: Folder; made when the first rows are written. Several processes may share one.
         model, fingerprint: How the vectors' model is known and its content identity; kept in every file.
-        sampling: Share of vectors to keep, 0 to 1; each is drawn by itself.
+        sampling: Share of vectors to keep, 0 to 1; each is drawn by itself. Every file says it, so that the usual
+            volume is that of what was embedded.
         max_bytes: Of the folder; the oldest files are removed. Each process may be over by one file for a moment.
         rows_per_file: At most; fewer where four such blocks would not fit into `memory_bytes` or `max_bytes`.
         flush_every_s: Rows wait no longer than that in memory.

@@ -34,6 +34,7 @@ LARGEST_MANIFEST = 16 << 20
 STALE_S = 3600  # no honest writer needs that long for one file
 _PART = re.compile(r"part-(\d+)-\d+-\d+\.parquet")
 _DAY_US = 86_400_000_000
+_TRIES = 10  # to make a folder and a file in it before another process finds the folder empty
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,13 +184,13 @@ class PartWriter:
         """Begin a new manifest when it is long; one old one is kept."""
         manifest = self.path / MANIFEST
         limit = min(LARGEST_MANIFEST, self.max_bytes // 16)
-        if not manifest.exists() or manifest.stat().st_size <= limit:
+        if _bytes(manifest) <= limit:
             return
         from filelock import FileLock, Timeout
 
         # Two processes that both turn it would lose the old one.
         with suppress(Timeout), FileLock(self.path / "_manifest.lock", timeout=0):
-            if manifest.stat().st_size > limit:
+            if _bytes(manifest) > limit:
                 manifest.replace(self.path / OLD_MANIFEST)
 
 
@@ -200,13 +201,28 @@ def _look(path: Path) -> tuple[list[tuple[int, int, Path]], int]:
     """Return (time, size, path) of each file of rows, and the bytes of everything else that logs wrote."""
     parts: list[tuple[int, int, Path]] = []
     others = sum(_bytes(path / name) for name in (MANIFEST, OLD_MANIFEST))
-    for file in path.glob("date=*/*"):
+    for file in _files(path):
         named = _PART.fullmatch(file.name)
         if named:
             parts.append((int(named[1]), _bytes(file), file))
         elif file.name.startswith(".part-") and file.suffix == ".tmp":
             others += _left_over(file)
     return parts, others
+
+
+def _files(path: Path) -> Iterator[Path]:
+    """Yield what is in the folders of days; another process may remove one of them, where Path.glob would raise."""
+    for day in _listed(path):
+        if day.name.startswith("date="):
+            yield from map(Path, _listed(day))
+
+
+def _listed(folder: os.PathLike[str]) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as found:
+            return list(found)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _left_over(file: Path) -> int:
@@ -248,10 +264,12 @@ def _write_whole(folder: Path, name: str, content: memoryview) -> None:
 
 def _create(folder: Path, file: Path) -> int:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-    for _ in range(3):
-        folder.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):  # another process has just removed the empty folder
+    for _ in range(_TRIES):
+        # Another process may remove the empty folder at any moment: mkdir then finds one that isn't there.
+        with suppress(FileNotFoundError, FileExistsError):
+            folder.mkdir(parents=True, exist_ok=True)
             return os.open(file, flags, 0o666)
+    folder.mkdir(parents=True, exist_ok=True)
     return os.open(file, flags, 0o666)
 
 

@@ -8,7 +8,7 @@ make_baseline · check_source ──> DriftReport, kept in the history and in ML
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,19 +21,23 @@ from benchkit.monitor.baseline import USUAL, Baseline
 from benchkit.monitor.canary_texts import FROM_SOURCE, CanaryTexts, canaries_of_suite, read_canaries
 from benchkit.monitor.check import Circumstances, ask_canaries, collect, judge_window
 from benchkit.monitor.create import CreateRequest, create_baseline
+from benchkit.monitor.followed import open_beside
 from benchkit.monitor.live_model import LiveModel, encoded
+from benchkit.monitor.volume import Counted, Volume
 from benchkit.monitor.window import Window, pack
 from benchkit.report.drift_json import drift_from_dict, drift_to_dict
 from benchkit.settings import Settings, load_settings
 from benchkit.sources.open import open_source
+from benchkit.sources.selection import Selection
 from benchkit.sources.times import microseconds
-from benchkit.sources.windows import select
+from benchkit.sources.words import shown
 from benchkit.store.drift_baseline import list_baselines, path_of
-from benchkit.store.drift_state import DriftState
+from benchkit.store.drift_state import DriftState, KeptCheck
 from benchkit.types.drift import BaselineInfo, ColumnNames, DriftPolicy, DriftReport, Harm, LayoutName, Rows, Source
 
 STATE = "state.db"
 DEFAULT_POLICY = DriftPolicy()
+_CHECKS_LOOKED_AT = 1000  # for the names of baselines that were deleted
 
 
 def settings_here() -> Settings:
@@ -90,8 +94,13 @@ class BaselineRequest:
     seed: int = 0
 
 
-def make_baseline(request: BaselineRequest, *, settings: Settings | None = None) -> BaselineInfo:
-    """Make a baseline and keep it.
+def make_baseline(
+    request: BaselineRequest,
+    *,
+    settings: Settings | None = None,
+    on_message: Callable[[str], None] = lambda message: None,
+) -> BaselineInfo:
+    """Make a baseline and keep it; `on_message` is told what was not learnt from the source.
 
     Raises:
         UsageError: a wrong name or option, or one of that name is there already.
@@ -118,8 +127,30 @@ def make_baseline(request: BaselineRequest, *, settings: Settings | None = None)
             seed=request.seed,
         ),
         model=model,
+        on_message=on_message,
     )
     return baselines.save_as(made, folder, replaces=request.replaces).info
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Rows of a source that a baseline learnt nothing from.
+
+    Attributes:
+        rows: All that were read.
+        nonfinite: Of these with NaN or infinity, a missing vector among them.
+        zero: Of these nothing but zeros.
+    """
+
+    rows: int
+    nonfinite: int
+    zero: int
+
+
+def left_out(baseline: Baseline) -> LeftOut:
+    """Return how many rows of its source a baseline is not of."""
+    health = baseline.health
+    return LeftOut(rows=health.rows, nonfinite=health.nonfinite, zero=health.zero)
 
 
 def _taken(name: str) -> UsageError:
@@ -187,7 +218,7 @@ class CheckRequest:
 
     Attributes:
         start, end: Rows with start <= time < end; None leaves that side open.
-        last: Rows at the end of the source instead.
+        last: Its newest rows instead; see `Selection`.
         model: What canaries are embedded with; None takes the model that the baseline was made with.
         ask_canaries: Whether they are embedded at all.
         columns: None takes those of the baseline.
@@ -241,16 +272,16 @@ def check_source(request: CheckRequest, *, settings: Settings | None = None) -> 
     baseline = load_baseline(request.baseline, settings=here)
     _check_reachable(request.policy, baseline)
     layout = lay_out(baseline.reference.frame.centroids, request.layout)
-    source = open_source(
-        request.source,
-        columns=request.columns or baseline.columns,
-        dimension=request.dimension,
-        query=request.query,
+    source = open_beside(
+        baseline, request.source, columns=request.columns, dimension=request.dimension, query=request.query
     )
     harm, model = asked(baseline, request.model, request.ask_canaries, request.device, request.offline)
-    batches = select(source, start=request.start, end=request.end, last=request.last)
+    chosen = Selection(start=request.start, end=request.end, last=request.last)
+    read = Counted(source)
+    batches = read.count(chosen.rows(read))
     window = collect(baseline, _with_vectors(batches, baseline, model, source, request), keep_texts=request.keep_texts)
-    about = Circumstances(source=source.name, harm=harm, usual_rows=_usual_rows(baseline, request), layout=layout)
+    usual = _usual_rows(baseline, request, read.volume)
+    about = Circumstances(source=source.name, harm=harm, usual_rows=usual, notes=chosen.notes, layout=layout)
     report = judge_window(baseline, window, request.policy, about)
     return keep(report, window, here, track=request.track, tracking_uri=request.tracking_uri)
 
@@ -285,14 +316,14 @@ def _with_vectors(
         yield from encoded(iter([rows]), model, source.name)
 
 
-def _usual_rows(baseline: Baseline, request: CheckRequest) -> float | None:
-    if baseline.rows_per_s is None or request.start is None or request.end is None:
+def _usual_rows(baseline: Baseline, request: CheckRequest, volume: Volume) -> float | None:
+    if request.start is None or request.end is None:
         return None
     # A month that has just begun has few rows yet.
     end = min(microseconds(request.end), microseconds(datetime.now(UTC)))
-    usual = baseline.rows_per_s * (end - microseconds(request.start)) / 1e6
+    usual = volume.usual_rows(baseline.rows_per_s, (end - microseconds(request.start)) / 1e6)
     # Where few are usual, the number of rows tells nothing but that there is none where somebody looked for some.
-    return usual if is_silence_news(usual) else None
+    return usual if usual is not None and is_silence_news(usual) else None
 
 
 def keep(
@@ -320,10 +351,38 @@ def sums_of(window: Window) -> bytes:
 
 
 def history(baseline: str | None = None, *, limit: int = 1000, settings: Settings | None = None) -> list[DriftReport]:
-    """Return the latest verdicts, oldest first; none where nothing was ever checked."""
+    """Return the latest verdicts, oldest first; none where nothing was ever checked.
+
+    Raises:
+        UsageError: there is no such baseline, and there was none that has a history.
+    """
     here = settings or settings_here()
-    if not (folder_of(here) / STATE).is_file():
-        return []
-    with open_state(here) as state:
-        kept = state.history(baseline, limit=limit)
+    kept = _kept_checks(here, baseline, limit)
+    if not kept and baseline is not None:
+        _check_known(here, baseline)
     return [drift_from_dict(entry.report, place=f"check {entry.id} of the history") for entry in kept]
+
+
+def _kept_checks(settings: Settings, baseline: str | None, limit: int) -> list[KeptCheck]:
+    if not (folder_of(settings) / STATE).is_file():
+        return []
+    with open_state(settings) as state:
+        return state.history(baseline, limit=limit)
+
+
+def _check_known(settings: Settings, baseline: str) -> None:
+    """Raise where a baseline is neither there nor in the history: a name was misspelt."""
+    there = list_baselines(baselines_of(settings))
+    if baseline in there:
+        return
+    checked = {str(kept.report["baseline"]["name"]) for kept in _kept_checks(settings, None, _CHECKS_LOOKED_AT)}
+    gone = sorted(checked - set(there))
+    name, near = shown(baseline), nearest(baseline, [*there, *gone])
+    hint = f" (did you mean {near!r}?)" if near else ""
+    known = (
+        f"; there are {', '.join(there)}"
+        if there
+        else f"; make it: benchkit drift baseline create {name} --from SOURCE"
+    )
+    past = f"; deleted, with a history, are {', '.join(gone)}" if gone else ""
+    raise UsageError(f"no baseline '{name}'{hint}{known}{past}")

@@ -8,14 +8,18 @@ Each row has a random key, and the smallest keys stay. At most twice the sample 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchkit.drift.health import Health, good_rows, measure_health
 from benchkit.errors import SourceError
+from benchkit.monitor.volume import Volume
+from benchkit.sources.words import shown
 from benchkit.types.drift import Rows
 
+T = TypeVar("T")
 # Where one row in a thousand at either end stretches the time of all of them to the double, their times are wrong.
 _ROWS_PER_WRONG_CLOCK, _STRETCHED = 1000, 2
 
@@ -30,7 +34,8 @@ class RowSample:
         self._kept: list[Rows] = []
         self._scores: list[NDArray[np.float64]] = []
         self.health: Health | None = None
-        self._timed, self._first, self._last = 0, 0, 0  # rows with a time, and the ends of these in microseconds
+        self._has_times = False
+        self._timed, self._first, self._last = Volume(), 0, 0  # rows with a time; the ends of these in microseconds
         self.model = ""
         self.fingerprint = ""
 
@@ -47,20 +52,29 @@ class RowSample:
         if rows.scores is not None:
             self._scores.append(rows.scores[np.isfinite(rows.scores)])
         if rows.times is not None:
-            self._time(rows.times[~np.isnat(rows.times)].astype("datetime64[us]").astype(np.int64))
+            self._has_times = True
+            times = rows.times[~np.isnat(rows.times)].astype("datetime64[us]").astype(np.int64)
+            self._time(times, rows.sampling)
         self._keep(rows.take(good_rows(rows.vectors)))
 
-    def _time(self, times: NDArray[np.int64]) -> None:
+    def _time(self, times: NDArray[np.int64], sampling: float) -> None:
         if len(times):
             first, last = int(times.min()), int(times.max())
-            self._first, self._last = (min(self._first, first), max(self._last, last)) if self._timed else (first, last)
-            self._timed += len(times)
+            is_first = not self._timed.rows
+            self._first = first if is_first else min(self._first, first)
+            self._last = last if is_first else max(self._last, last)
+            self._timed = self._timed.plus(len(times), sampling)
+
+    @property
+    def untimed(self) -> int:
+        """Rows without a time, of all that were seen; 0 where no row could have one, for want of a column."""
+        return self.health.rows - self._timed.rows if self._has_times and self.health is not None else 0
 
     @property
     def rows_per_s(self) -> float | None:
-        """Usual volume; None where fewer than two moments are known."""
+        """Usual volume of what was embedded, kept or not; None where fewer than two moments are known."""
         span = self._span()
-        return self._timed * 1e6 / span if span else None
+        return self._timed.embedded * 1e6 / span if span else None
 
     def _span(self) -> int:
         """Return over how many microseconds the rows were spread; a few wrong clocks are left out.
@@ -77,8 +91,8 @@ class RowSample:
     def _know_model(self, rows: Rows, source: str) -> None:
         if self._is_other_model(rows):
             raise SourceError(
-                f"{source}: its files are of two models ({self.model}, {rows.model}); a baseline is of one: name the "
-                "files of one model"
+                f"{source}: its files are of two models ({shown(self.model)}, {shown(rows.model)}); a baseline is of "
+                "one: name the files of one model"
             )
         self.model, self.fingerprint = rows.model or self.model, rows.fingerprint or self.fingerprint
 
@@ -117,22 +131,31 @@ class RowSample:
 
 
 def joined(parts: Sequence[Rows]) -> Rows:
-    """Return rows one after the other; a column that a part lacks is lost."""
+    """Return rows one after the other; where a part lacks a column of others, its rows have no value there."""
     if len(parts) == 1:
         return parts[0]
-
-    def column(name: str) -> tuple[str, ...] | None:
-        found = [getattr(part, name) for part in parts]
-        return None if any(each is None for each in found) else tuple(value for each in found for value in each)
-
-    times = [part.times for part in parts if part.times is not None]
-    scores = [part.scores for part in parts if part.scores is not None]
     return Rows(
         vectors=np.concatenate([part.vectors for part in parts]),
-        times=np.concatenate(times) if len(times) == len(parts) else None,
-        ids=column("ids"),
-        texts=column("texts"),
-        segments=column("segments"),
-        roles=column("roles"),
-        scores=np.concatenate(scores) if len(scores) == len(parts) else None,
+        times=_arrays([part.times for part in parts], parts, np.datetime64("NaT", "us")),
+        ids=_entries([part.ids for part in parts], parts, ""),
+        texts=_entries([part.texts for part in parts], parts, None),
+        segments=_entries([part.segments for part in parts], parts, None),
+        roles=_entries([part.roles for part in parts], parts, None),
+        scores=_arrays([part.scores for part in parts], parts, np.nan),
     )
+
+
+def _arrays(columns: Sequence[Any], parts: Sequence[Rows], absent: Any) -> Any:
+    """Return arrays one after the other; None where no part has one."""
+    if all(column is None for column in columns):
+        return None
+    whole = zip(columns, parts, strict=True)
+    return np.concatenate([np.full(len(part), absent) if column is None else column for column, part in whole])
+
+
+def _entries(columns: Sequence[tuple[T, ...] | None], parts: Sequence[Rows], absent: T) -> tuple[T, ...] | None:
+    """Return tuples one after the other; None where no part has one."""
+    if all(column is None for column in columns):
+        return None
+    whole = zip(columns, parts, strict=True)
+    return tuple(value for column, part in whole for value in ((absent,) * len(part) if column is None else column))

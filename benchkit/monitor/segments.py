@@ -50,10 +50,10 @@ def segment_p_values(baseline: Baseline, window: Window, policy: DriftPolicy) ->
     is_own = baseline.own_share(window) is not None
     for name in sorted(window.segment_rows):
         sums = None if is_own else window.segments.get(name)
-        tested = sums is not None and sums.rows >= policy.min_rows
-        found[name] = (
-            judge(baseline.segments[name], sums, tolerance=policy.tolerance).p_value if tested and sums else None
-        )
+        found[name] = None
+        if sums is not None and sums.rows >= policy.min_rows:
+            reference = baseline.segments[name]
+            found[name] = judge(reference, sums, tolerance=policy.tolerance, times=window.known_times).p_value
     return found
 
 

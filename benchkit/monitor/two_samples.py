@@ -136,7 +136,7 @@ def draw_rows(source: Source, *, most: int = USUAL_ROWS, seed: int = 0, side: in
         side: 0 of a reference and 1 of a current source, which get keys of their own.
 
     Raises:
-        SourceError: the source can't be read, or has texts but no vectors.
+        SourceError: the source can't be read, has vectors of two dimensions, or texts but no vectors.
         ValueError: `most` is less than 1.
     """
     if most < 1:
@@ -154,6 +154,11 @@ def draw_rows(source: Source, *, most: int = USUAL_ROWS, seed: int = 0, side: in
         good = finite_rows(batch.vectors)
         rows, broken = rows + len(batch), broken + int((~good).sum())
         vectors = _floats(batch.vectors[good])
+        if kept.shape[1] not in (0, vectors.shape[1]):
+            raise SourceError(
+                f"{source.name}: its rows have {kept.shape[1]} dimensions and {vectors.shape[1]}: name the files of "
+                "one model"
+            )
         keys = np.concatenate([keys, rng.random(len(vectors))])
         kept = np.concatenate([kept, vectors]) if kept.shape[1] else vectors
         if len(keys) > most:

@@ -4,39 +4,46 @@
     one transaction: position, unfinished windows, evidence ─┴─ alerts, verdicts ──> state.db
     then: alerts delivered, verdicts recorded in MLflow; what fails is tried again with the next batch
 
-A source that isn't there yet, or no longer, is waited for. What can't be read, or can't be held against the baseline,
-ends the watch, and those who get alerts are told so first. The position moves in the same transaction that keeps what
-was counted, so that a process that is killed anywhere goes on as if it had not been.
+A source that isn't there yet, or no longer, is waited for, and so is an endpoint that encoded texts before. What can't
+be read, or can't be held against the baseline, ends the watch, and those who get alerts are told so first. The position
+moves in the same transaction that keeps what was counted, so that a process that is killed anywhere goes on as if it
+had not been.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from benchkit.drift.layout import lay_out
 from benchkit.errors import BenchkitError, ModelError, NotComparable, SourceError, UsageError
 from benchkit.monitor.alerts.alert import alert_of
+from benchkit.monitor.alerts.deadline import LateError, within
 from benchkit.monitor.alerts.dispatch import Dispatcher
 from benchkit.monitor.alerts.prometheus import Metrics, PrometheusEndpoint
 from benchkit.monitor.alerts.specs import sink_of
 from benchkit.monitor.baseline import Baseline
 from benchkit.monitor.check import Circumstances, NotOfBaseline, ask_canaries, counted, judge_window, window_p
 from benchkit.monitor.evidence import advance_segments, judged_segments
-from benchkit.monitor.live_model import LiveModel, encoded
+from benchkit.monitor.followed import open_beside
+from benchkit.monitor.live_model import LiveModel, ModelAway, encoded, is_endpoint
+from benchkit.monitor.log_removed import look
 from benchkit.monitor.project import load_baseline, open_state, settings_here, sums_of
 from benchkit.monitor.segments import segment_p_values
+from benchkit.monitor.volume import Volume
+from benchkit.monitor.watch_record import Recorder
 from benchkit.monitor.watch_state import WatchRequest, WatchState, stream_key
 from benchkit.monitor.window import empty_window
-from benchkit.report.drift_json import drift_to_dict
+from benchkit.report.drift_json import drift_from_dict, drift_to_dict
 from benchkit.settings import Settings
 from benchkit.sources.folder import SourceAbsent
-from benchkit.sources.open import open_source
 from benchkit.sources.windows import MOST_EMPTY, Cut, WindowCutter
 from benchkit.store.drift_state import DriftState
 from benchkit.types.drift import DriftReport, Harm, Rows, Source, WindowInfo
@@ -45,6 +52,7 @@ __all__ = ["WatchRequest", "stream_key", "watch_source"]
 
 RETRY_S = 60.0  # between two tries to tell what could not be told
 SETTLING_S = 60.0  # a file that isn't whole is left alone while it is younger
+_LOOKS, _LOOKS_APART_S = 20, 0.1  # for what a log says of a file that it removed
 _MEND_AND_START = "The watch has ended. Mend this, then start it again: it goes on where it stopped."
 _SILENT = f"{MOST_EMPTY:,} windows in a row have no rows: more of them are not told until rows come"
 
@@ -69,23 +77,26 @@ def watch_source(
         raise UsageError("a watch needs windows: --window-size ROWS or --every SPAN, and not both")
     here = settings or settings_here()
     baseline = load_baseline(request.baseline, settings=here)
-    source = open_source(
+    ending = stop or threading.Event()
+    source = open_beside(
+        baseline,
         request.source,
-        columns=request.columns or baseline.columns,
+        columns=request.columns,
         dimension=request.dimension,
         query=request.query,
         settling_s=SETTLING_S,
     )
     with ExitStack() as opened:
         state = opened.enter_context(open_state(here))
+        opened.enter_context(state.following(stream_key(request, baseline, source)))
         metrics = Metrics()
-        sinks = [sink_of(spec) for spec in request.alerts]
+        sinks = [sink_of(spec, stop=ending) for spec in request.alerts]
         if request.metrics_port is not None:
             endpoint = opened.enter_context(PrometheusEndpoint(request.metrics_port, metrics=metrics))
             on_message(f"metrics on http://127.0.0.1:{endpoint.port}/metrics")
             sinks.append(endpoint)
-        watching = _Watch(request, here, baseline, source, state, sinks, metrics, on_report, on_message)
-        return watching.run(stop or threading.Event())
+        watching = _Watch(request, here, baseline, source, state, sinks, metrics, on_report, on_message, ending)
+        return watching.run(ending)
 
 
 class _Watch:
@@ -102,8 +113,9 @@ class _Watch:
         metrics: Metrics,
         on_report: Callable[[DriftReport], None],
         on_message: Callable[[str], None],
+        stop: threading.Event,
     ) -> None:
-        self._request, self._settings, self._baseline, self._source = request, settings, baseline, source
+        self._request, self._baseline, self._source = request, baseline, source
         self._kept, self._metrics, self._on_report, self._on_message = state, metrics, on_report, on_message
         self._key = stream_key(request, baseline, source)
         self._state = self._committed = WatchState.of(
@@ -117,20 +129,23 @@ class _Watch:
         self._judged = baseline.judged(keep_texts=request.keep_texts)
         self._layout = lay_out(baseline.reference.frame.centroids, request.layout)
         self._model: LiveModel | None = None
-        self._sums: dict[int, bytes] = {}
+        self._recorder = Recorder(state, self._key, request.tracking_uri or settings.tracking_uri, stop)
         self._ended = 0
         self._answer: tuple[Harm | None, list[str]] | None = None
         self._owes, self._tried, self._waits = False, 0.0, False
         self._said_left_out = 0
+        place = request.source.strip().removeprefix("file://")
+        self._root = None if "://" in place else Path(place).expanduser()
 
     def run(self, stop: threading.Event) -> int:
         if self._state.given_up:
             rows = f"{self._state.given_up} rows of unfinished windows"
             self._on_message(f"{rows} were counted against the baseline before, and are in no window of this one")
+        self._show_last()
         self._after_commit()
         try:
             self._follow(stop)
-        except SourceAbsent:
+        except (ModelAway, SourceAbsent):
             raise
         except (ModelError, NotComparable, SourceError) as exc:
             self._tell_end(exc)
@@ -139,8 +154,18 @@ class _Watch:
             self._say_left_out(again=True)
         return self._ended
 
+    def _show_last(self) -> None:
+        """Show in the metrics what stood before the start; a report of another form tells nothing."""
+        last = self._kept.last(self._key)
+        if last is not None:
+            with suppress(UsageError):
+                report = drift_from_dict(last.report)
+                # The same place may have been written otherwise then, and would be another series.
+                self._metrics.resume(replace(report, window=replace(report.window, source=self._source.name)))
+
     def _follow(self, stop: threading.Event) -> None:
         while not stop.is_set():
+            self._look_for_removed()
             if self._read(stop):
                 self._take(self._cutter.close_due(), self._state.position)
             self._say_left_out()
@@ -153,27 +178,47 @@ class _Watch:
     def _read(self, stop: threading.Event) -> bool:
         """Take the rows that are there; return whether the clock may now close windows: no row was left unread."""
         try:
-            for rows in self._batches():
+            for rows in self._batches(stop):
                 self._take(self._cutter.cut(rows), rows.end)
+                self._waits = False
                 if stop.is_set():
                     return False
-        except SourceAbsent as exc:
+        except LateError:
+            return False  # what wasn't encoded is read again by the next start
+        except (ModelAway, SourceAbsent) as exc:
             if self._request.once:
                 raise
             if not self._waits:
-                self._on_message(f"waiting for rows: {exc}")
+                self._on_message(f"waiting for {'the model' if isinstance(exc, ModelAway) else 'rows'}: {exc}")
             self._waits = True
-            return exc.is_empty
+            return isinstance(exc, SourceAbsent) and exc.is_empty
+        except SourceError:
+            if self._lost_in_hand():
+                return self._read(stop)
+            raise
         self._waits = False
         return True
 
-    def _batches(self) -> Iterator[Rows]:
+    def _batches(self, stop: threading.Event) -> Iterator[Rows]:
         rows = self._source.read(self._state.position or None, batch_rows=self._request.batch_rows)
         for batch in rows:
             if len(batch) and not batch.vectors.shape[1]:
-                yield from encoded(iter([batch]), self._opened(), self._source.name)
+                yield self._encoded(batch, stop)
             else:
                 yield batch
+
+    def _encoded(self, batch: Rows, stop: threading.Event) -> Rows:
+        """Return texts with their vectors.
+
+        Raises:
+            LateError: `stop` was set while an endpoint was asked, which may try again for minutes.
+        """
+
+        def encode() -> Rows:
+            return next(encoded(iter([batch]), self._opened(), self._source.name))
+
+        # A model of this machine finishes the batch: a process can't end well in the midst of its threads.
+        return within(math.inf, encode, stop=stop) if is_endpoint(self._spec) else encode()
 
     def _take(self, cuts: Sequence[Cut], position: Mapping[str, Any]) -> None:
         """Count what was cut, judge what is full, and commit both with the position."""
@@ -201,15 +246,23 @@ class _Watch:
     def _count(self, cut: Cut) -> None:
         if cut.rows is None or not len(cut.rows):
             return
-        name = str(cut.number)
-        before = self._state.windows.get(name)
+        name, state = str(cut.number), self._state
+        before = state.windows.get(name)
         window = counted(self._baseline, self._judged, cut.rows, beside=before)
         whole = window if before is None else before + window
-        self._state = replace(self._state, windows={**self._state.windows, name: whole})
+        volume = state.volumes.get(name, Volume(*([] if before is None else [before.rows, before.rows])))
+        self._state = replace(
+            state,
+            windows={**state.windows, name: whole},
+            volumes={**state.volumes, name: volume.plus(len(cut.rows), cut.rows.sampling)},
+            sampling=cut.rows.sampling,
+        )
 
     def _close(self, cut: Cut) -> DriftReport:
         windows = dict(self._state.windows)
         window = windows.pop(str(cut.number), None) or empty_window(self._judged, cut.start, cut.end)
+        volumes = dict(self._state.volumes)
+        volume = volumes.pop(str(cut.number), Volume(sampling=self._state.sampling))
         policy = self._request.policy
         standing = self._state.standing.advance(window_p(self._baseline, window, policy))
         p_values = segment_p_values(self._baseline, window, policy)
@@ -222,7 +275,7 @@ class _Watch:
             Circumstances(
                 source=self._source.name,
                 number=cut.number,
-                usual_rows=self._usual_rows(),
+                usual_rows=self._usual_rows(volume),
                 harm=harm,
                 evidence=standing.evidence,
                 segments=judged_segments(segments, p_values, window.segment_rows),
@@ -230,32 +283,68 @@ class _Watch:
                 layout=self._layout,
             ),
         )
-        left_out = self._cutter.state.left_out
-        self._state = replace(self._state, windows=windows, standing=standing, segments=segments, left_out=left_out)
+        self._state = replace(
+            self._state,
+            windows=windows,
+            volumes=volumes,
+            standing=standing,
+            segments=segments,
+            left_out=self._n_left_out,
+        )
         self._dispatcher.note(alert_of(report), model_was_asked=not said)
         if self._request.track:
-            self._sums[cut.number] = sums_of(window)
+            self._recorder.keep(cut.number, sums_of(window))
         return report
 
-    def _usual_rows(self) -> float | None:
-        rate, every = self._baseline.rows_per_s, self._request.every
-        return None if rate is None or every is None else rate * every.total_seconds()
+    def _usual_rows(self, volume: Volume) -> float | None:
+        every = self._request.every
+        return None if every is None else volume.usual_rows(self._baseline.rows_per_s, every.total_seconds())
+
+    def _look_for_removed(self) -> None:
+        """Count what an embedding log removed before it was read; the rest of a file in hand is lost with it."""
+        if self._root is None:
+            return
+        before = self._state
+        removed, position = look(self._root, before.removed, before.position)
+        self._state = replace(before, removed=removed, position=position)
+        if removed.files > before.removed.files:
+            self._commit(self._state)
+
+    def _lost_in_hand(self) -> bool:
+        """Return whether the log has just removed the file in hand: it says so a moment after it did."""
+        name, before = self._state.position.get("file"), self._state.position
+        if self._root is None or not name or not self._state.removed.seen:
+            return False
+        for _ in range(_LOOKS):
+            if (self._root / name).exists():
+                return False
+            self._look_for_removed()
+            if self._state.position != before:
+                return True
+            time.sleep(_LOOKS_APART_S)
+        return False
+
+    @property
+    def _n_left_out(self) -> int:
+        return self._cutter.state.left_out + self._state.removed.files
 
     def _left_out(self) -> list[str]:
-        found = self._cutter.state
-        if found.left_out == self._state.left_out:
+        """Return what no window holds, in words, where it is more than a report has told."""
+        found, removed = self._cutter.state, self._state.removed
+        if self._n_left_out == self._state.left_out:
             return []
         said = (
             f"rows left out since the start of the watch: {found.late} came after their window was closed, "
             f"{found.untimed} have no time, {found.ahead} are of the future (a wrong clock)"
         )
-        return [said]
+        return [*([said] if found.left_out else []), *([removed.sentence] if removed.files else [])]
 
     def _say_left_out(self, *, again: bool = False) -> None:
         """Say what was left out and stands in no report: once after each of them, and `again` if it is more by now."""
-        now, said = self._cutter.state.left_out, max(self._said_left_out, self._state.left_out)
+        now, said = self._n_left_out, max(self._said_left_out, self._state.left_out)
         if now > said and (again or self._said_left_out <= self._state.left_out):
-            self._on_message(*self._left_out())
+            for sentence in self._left_out():
+                self._on_message(sentence)
             self._said_left_out = now
 
     def _asked(self) -> tuple[Harm | None, list[str]]:
@@ -276,10 +365,13 @@ class _Watch:
         except BenchkitError as exc:
             return None, [f"the canaries could not be asked: {exc}"]
 
+    @property
+    def _spec(self) -> str:
+        return self._request.model or self._baseline.model_spec
+
     def _opened(self) -> LiveModel | None:
-        spec = self._request.model or self._baseline.model_spec
-        if self._model is None and spec:
-            self._model = LiveModel.open(spec, device=self._request.device, offline=self._request.offline)
+        if self._model is None and self._spec:
+            self._model = LiveModel.open(self._spec, device=self._request.device, offline=self._request.offline)
         return self._model
 
     def _tell_end(self, error: ModelError | NotComparable | SourceError) -> None:
@@ -299,7 +391,7 @@ class _Watch:
             checked_at=datetime.now(UTC).isoformat(timespec="seconds"),
             evidence=self._state.standing.evidence,
         )
-        if self._dispatcher.note(alert_of(report)) is not None:
+        if self._dispatcher.note_end(alert_of(report)) is not None:
             self._commit(replace(self._state, alerts=self._dispatcher.state))
             self._after_commit()
 
@@ -310,21 +402,7 @@ class _Watch:
             self._on_message(f"not delivered, tried again later: {delivery.error}")
         if self._dispatcher.state != self._state.alerts and self._state.version:
             self._commit(replace(self._state, alerts=self._dispatcher.state))
-        is_recorded = self._record() if self._request.track else True
-        self._owes, self._tried = bool(failed) or not is_recorded, time.monotonic()
-
-    def _record(self) -> bool:
-        """Record in MLflow what isn't yet; return whether all is."""
-        from benchkit.store.drift_runs import log_drift
-
-        uri = self._request.tracking_uri or self._settings.tracking_uri
-        for check in self._kept.unrecorded(self._key):
-            sums = self._sums.get(check.report["window"]["number"], b"")
-            try:
-                run_id = log_drift(check.report, tracking_uri=uri, sketch=sums)
-            except BenchkitError as exc:
-                self._on_message(f"not recorded in MLflow, tried again later: {exc}")
-                return False
-            self._kept.recorded(check.id, run_id)
-        self._sums.clear()
-        return True
+        unrecorded = self._recorder.record() if self._request.track else None
+        if unrecorded:
+            self._on_message(f"not recorded in MLflow, tried again later: {unrecorded}")
+        self._owes, self._tried = bool(failed) or unrecorded is not None, time.monotonic()

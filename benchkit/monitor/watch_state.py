@@ -7,7 +7,7 @@ WatchState ── progress ── state.db ── WatchState.of ──> the same
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ from typing import Any
 from benchkit.embeddings.fingerprint import digest_json
 from benchkit.monitor.baseline import Baseline
 from benchkit.monitor.evidence import Standing
+from benchkit.monitor.log_removed import Removed
 from benchkit.monitor.project import DEFAULT_POLICY
+from benchkit.monitor.volume import Volume
 from benchkit.monitor.window import Window, pack, unpack
 from benchkit.sources.windows import CutState
 from benchkit.store.drift_state import Progress
@@ -69,6 +71,10 @@ class WatchState:
     """What a watch knows between two commits.
 
     Attributes:
+        left_out: Rows and files that a report has told of.
+        volumes: Of each unfinished window, what was embedded for its rows.
+        sampling: Of the last rows.
+        removed: What the log removed unread.
         baseline: Digest of the one that windows were counted against.
         given_up: Rows of unfinished windows that were counted against the baseline before this one.
     """
@@ -83,6 +89,9 @@ class WatchState:
     version: int = 0
     baseline: str = ""
     given_up: int = 0
+    volumes: Mapping[str, Volume] = field(default_factory=dict)
+    sampling: float = 1.0
+    removed: Removed = field(default_factory=Removed)
 
     def progress(self) -> Progress:
         """Return what is committed."""
@@ -93,6 +102,9 @@ class WatchState:
             "alerts": self.alerts,
             "left_out": self.left_out,
             "baseline": self.baseline,
+            "volumes": {name: astuple(volume) for name, volume in self.volumes.items()},
+            "sampling": self.sampling,
+            "removed": self.removed.to_json(),
         }
         return Progress(self.position, facts, pack(self.windows) if self.windows else b"", self.version)
 
@@ -116,6 +128,10 @@ class WatchState:
             left_out=facts["left_out"],
             version=progress.version,
             baseline=facts["baseline"],
+            # A state of before has none of these.
+            volumes={name: Volume(*volume) for name, volume in facts.get("volumes", {}).items()},
+            sampling=facts.get("sampling", 1.0),
+            removed=Removed.from_json(facts.get("removed")),
         )
         return state if state.baseline == baseline else state._renewed(run_length, baseline)
 
@@ -126,8 +142,11 @@ class WatchState:
         number = max((cut.number, *(number + 1 for number in cut.open)))
         return replace(
             self,
+            # The new one may be of a model of another dimension: rows from here on are held against it alone.
+            position={**self.position, "dimension": None} if "dimension" in self.position else self.position,
             cut=replace(cut, number=number, filled=0, open=()),
             windows={},
+            volumes={},
             standing=Standing.start(run_length),
             segments={},
             baseline=baseline,

@@ -24,7 +24,9 @@ from benchkit.drift.projection import Points, draw_points
 from benchkit.drift.reference import Reference, assign
 from benchkit.drift.scores import ScoreBaseline, ScoreCounts, count_scores
 from benchkit.drift.sketch import Sketch, empty_sketch, sketch
+from benchkit.drift.time_counts import TimeCounts
 from benchkit.embeddings.fingerprint import text_key
+from benchkit.sources.selection import TIMED_SHARE
 from benchkit.sources.times import microseconds
 from benchkit.types.drift import OUTSIDE, Rows
 
@@ -44,6 +46,7 @@ class Judged:
     Attributes:
         segment_by: "segment" or "role", the column that splits the rows; "" for none.
         segments: The segments that have a reference of their own.
+        unit_s: Seconds of a window of the baseline's past; 0 of independent rows.
     """
 
     reference: Reference
@@ -51,6 +54,7 @@ class Judged:
     segment_by: str = ""
     segments: Mapping[str, Reference] = field(default_factory=dict)
     keep_texts: bool = False
+    unit_s: int = 0
 
 
 Texts = Mapping[int, Mapping[str, str]]  # cluster -> hash of the text -> the text
@@ -62,6 +66,7 @@ class Window:
 
     Attributes:
         segments: Sketches of the segments that have a reference.
+        times: When the rows of the sketch came, in units of the baseline's past; none without one.
         segment_rows: Rows of every segment.
         start, end: Smallest and largest time, datetime64[us] in UTC; None where no row has one. Of a span without rows
             its own.
@@ -81,10 +86,16 @@ class Window:
     late: int = 0
     points: Points = field(default_factory=Points.empty)
     models: tuple[tuple[str, str], ...] = ()
+    times: TimeCounts = field(default_factory=TimeCounts)
 
     @property
     def rows(self) -> int:
         return self.health.rows
+
+    @property
+    def known_times(self) -> TimeCounts | None:
+        """When its rows came; None where too many of them have no time to tell."""
+        return self.times if self.times.total >= TIMED_SHARE * max(self.sketch.rows, 1) else None
 
     def __add__(self, other: Window) -> Window:
         segments = _added(self.segments, other.segments)
@@ -100,6 +111,7 @@ class Window:
             late=self.late + other.late,
             points=self.points + other.points,
             models=tuple(sorted({*self.models, *other.models})[:MODELS_KEPT]),
+            times=self.times + other.times,
         )
 
 
@@ -149,6 +161,7 @@ def window_of(judged: Judged, rows: Rows, *, late: int = 0, beside: Window | Non
             judged.reference.frame, kept.vectors, hashes, kept.times, beside=None if beside is None else beside.points
         ),
         models=((rows.model, rows.fingerprint),) if len(rows) and (rows.model or rows.fingerprint) else (),
+        times=TimeCounts.of(kept.times, judged.unit_s) if judged.unit_s and kept.times is not None else TimeCounts(),
     )
 
 
@@ -226,6 +239,7 @@ def pack(windows: Mapping[str, Window]) -> bytes:
         _put(arrays, f"{name}/health", window.health.to_arrays())
         _put(arrays, f"{name}/sketch", window.sketch.to_arrays())
         _put(arrays, f"{name}/points", window.points.to_arrays())
+        _put(arrays, f"{name}/times", window.times.to_arrays())
         if window.scores is not None:
             _put(arrays, f"{name}/scores", {"counts": window.scores.counts})
         order = list(window.segments)
@@ -275,6 +289,7 @@ def _window(name: str, arrays: Mapping[str, NDArray[Any]], about: Mapping[str, A
         late=about["late"],
         points=Points.from_arrays(part_of(arrays, f"{name}/points")),
         models=tuple((model, fingerprint) for model, fingerprint in about.get("models", ())),
+        times=TimeCounts.from_arrays(part_of(arrays, f"{name}/times")),
     )
 
 

@@ -223,24 +223,11 @@ def _compare_pairs(
     settings: Settings,
 ) -> list[PairResult]:
     """Compare the pairs on the tasks; one family for Holm's correction."""
-    found: list[tuple[str, str, str, PairedDifference | None]] = []
-    for task in tasks:
-        for candidate, baseline in pairs:
-            a, b = draws.get((candidate, task)), draws.get((baseline, task))
-            if a is None or b is None:
-                found.append((candidate, baseline, task, None))
-                continue
-            if task == MEAN:
-                own = [cell for (model, _), cell in cells.items() if model == candidate]
-                bounds = _mean_bounds(own)
-            else:
-                own = [cells[candidate, task]]
-                check_paired(own[0].items, cells[baseline, task].items)
-                bounds = _bounds(own[0])
-            # Of several parts or tasks the smallest, whose own spread is known the least. A gate draws more where it
-            # has many rules; here each further model would have the draws of all others made anew.
-            freedom = min(degrees_of_freedom(items) for cell in own for items in cell.items)
-            found.append((candidate, baseline, task, paired(a, b, bounds=bounds, freedom=freedom)))
+    found = [
+        (candidate, baseline, task, _difference(candidate, baseline, task, draws, cells))
+        for task in tasks
+        for candidate, baseline in pairs
+    ]
     corrected = holm([None if difference is None else difference.p_value for *_, difference in found])
     return [
         PairResult(
@@ -258,6 +245,26 @@ def _compare_pairs(
         )
         for (candidate, baseline, task, difference), p_holm in zip(found, corrected, strict=True)
     ]
+
+
+def _difference(
+    candidate: str, baseline: str, task: str, draws: CellDraws, cells: Mapping[tuple[str, str], CellResult]
+) -> PairedDifference | None:
+    """Compare one pair on one task or on the mean; None where a draw of one of the two is missing."""
+    a, b = draws.get((candidate, task)), draws.get((baseline, task))
+    if a is None or b is None:
+        return None
+    if task == MEAN:
+        own = [cell for (model, _), cell in cells.items() if model == candidate]
+        bounds = _mean_bounds(own)
+    else:
+        own = [cells[candidate, task]]
+        check_paired(own[0].items, cells[baseline, task].items)
+        bounds = _bounds(own[0])
+    # Of several parts or tasks the smallest, whose own spread is known the least. A gate draws more where it
+    # has many rules; here each further model would have the draws of all others made anew.
+    freedom = min(degrees_of_freedom(items) for cell in own for items in cell.items)
+    return paired(a, b, bounds=bounds, freedom=freedom)
 
 
 def _without(candidate: str, baseline: str, task: str, draws: CellDraws) -> str:

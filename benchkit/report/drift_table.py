@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _STYLES: dict[DriftSeverity, str] = {"ok": "green", "info": "cyan", "warn": "yellow", "critical": "bold red"}
 _SEGMENTS_SHOWN = 20
 _CANARIES_SHOWN = 3
+_MANY_LEFT_OUT = 0.03  # of a baseline's rows: more of them are no accident
 
 
 def render_drift(report: DriftReport, console: Console) -> None:
@@ -114,6 +115,34 @@ def baseline_lines(infos: Sequence[BaselineInfo]) -> list[str]:
         for info in infos
     ]
     return _aligned([heading, *rows], right=(1, 2, 3, 4, 5))
+
+
+def left_out_line(rows: int, nonfinite: int, zero: int) -> str | None:
+    """Return how many rows of its source a baseline is not of; None where it is of all.
+
+    >>> left_out_line(200, 1, 3)
+    'left out: 4 of 200 rows (2.0%): 1 with NaN or infinity, 3 of nothing but zeros'
+    """
+    bad = nonfinite + zero
+    if not bad:
+        return None
+    kinds = {"with NaN or infinity": nonfinite, "of nothing but zeros": zero}
+    why = ", ".join(f"{found:,} {kind}" for kind, found in kinds.items() if found)
+    return f"left out: {bad:,} of {rows:,} rows ({bad / rows:.1%}): {why}"
+
+
+def left_out_warning(rows: int, bad: int) -> str | None:
+    """Return what to do where so many rows are left out that it is no accident.
+
+    >>> left_out_warning(200, 6) is None
+    True
+    """
+    if bad <= _MANY_LEFT_OUT * rows:
+        return None
+    return (
+        f"{bad / rows:.1%} of the rows hold no vector to learn from, so the baseline is of the rest: what writes them "
+        "seems broken; mend it, then renew the baseline"
+    )
 
 
 def _aligned(rows: Sequence[Sequence[str]], *, right: Sequence[int]) -> list[str]:

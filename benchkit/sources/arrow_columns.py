@@ -11,7 +11,8 @@ from benchkit.sources.words import listed
 from benchkit.types.drift import ColumnNames
 
 # Of a schema, as EmbeddingLog and other writers say who made the vectors.
-_MODEL, _FINGERPRINT = b"benchkit.model", b"benchkit.fingerprint"
+_MODEL, _FINGERPRINT, _SAMPLING = b"benchkit.model", b"benchkit.fingerprint", b"benchkit.sampling"
+_LEAST_SAMPLING = 1e-9  # of a log that anybody would read
 
 
 def choose_columns(schema: Any, wanted: ColumnNames, place: str) -> dict[str, str]:
@@ -45,7 +46,17 @@ def raw_of_batch(batch: Any, found: dict[str, str]) -> RawRows:
         names=found,
         model=said.get(_MODEL, b"").decode("utf-8", "replace"),
         fingerprint=said.get(_FINGERPRINT, b"").decode("utf-8", "replace"),
+        sampling=_share(said.get(_SAMPLING, b"")),
     )
+
+
+def _share(said: bytes) -> float:
+    """Return the share of rows that a file says it keeps; 1 where it says none that can be."""
+    try:
+        share = float(said)
+    except ValueError:
+        return 1.0
+    return share if _LEAST_SAMPLING <= share <= 1 else 1.0
 
 
 def _plain(array: Any) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from benchkit.types.drift import ColumnNames
 # Of a column beside the vectors, and of vectors stored column by column: these are read whole.
 MAX_WHOLE_BYTES = 1 << 30
 _SIDE_KINDS = "iufMUS"
+_ARROW_UNITS = ("D", "s", "ms", "us", "ns")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +134,27 @@ def as_column(values: NDArray[np.generic], place: str) -> Any:
     import pyarrow as pa
 
     try:
-        return pa.array(np.ascontiguousarray(values))
+        return pa.array(np.ascontiguousarray(_arrow_times(values) if _is_time(values) else values))
     except (pa.ArrowException, ValueError, TypeError) as exc:
         raise SourceError(f"{place}: {exc}") from exc
+
+
+def _is_time(values: NDArray[np.generic]) -> TypeGuard[NDArray[np.datetime64]]:
+    return values.dtype.kind == "M"
+
+
+def _arrow_times(values: NDArray[np.datetime64]) -> NDArray[np.datetime64]:
+    """Return times in a unit that Arrow has; NumPy makes minutes of "2026-11-01T09:30".
+
+    Raises:
+        ValueError: one is beyond microseconds.
+    """
+    if np.datetime_data(values.dtype)[0] in _ARROW_UNITS:
+        return values
+    found = values.astype("datetime64[us]")
+    if not np.array_equal(found.astype(values.dtype), values, equal_nan=True):
+        raise ValueError("a time that microseconds since 1970 can't say")
+    return found
 
 
 def _check_side(claim: Claim, rows: int, place: str) -> None:

@@ -3,6 +3,8 @@
     folder ── list ── leave out what the position has finished ── the file in hand first, then in natural order
         ──> reader of its format ──> Rows, each with the position after it
 
+The vectors of a file are alike; another file may be of another model, and whoever reads decides what that means.
+
 A file that sorts before the position but came late is read as well. What was read and has changed since is an error.
 """
 
@@ -23,6 +25,7 @@ from benchkit.sources.read_lines import LineReader, Lines
 from benchkit.sources.read_numpy import NpyReader, NpzReader
 from benchkit.sources.read_parquet import ParquetReader
 from benchkit.sources.read_safetensors import SafetensorsReader
+from benchkit.sources.vectors import Stored
 from benchkit.sources.words import shown_place
 from benchkit.types.drift import ColumnNames, Rows
 
@@ -34,6 +37,7 @@ _READERS: Mapping[str, Callable[..., Reader]] = {
     "safetensors": SafetensorsReader,
 }
 _GROWING = ("jsonl", "txt")
+_WITHOUT_COLUMNS = ("npy", "txt")
 # Formats whose end doesn't tell whether they are whole: left alone while they are young.
 _UNMARKED = ("jsonl.gz",)
 # How Arrow begins what S3 says, inside of whatever it was doing: the store failed and not the file.
@@ -45,7 +49,9 @@ class FileSource:
     """Files in a folder or object store.
 
     Attributes:
-        dimension: What vectors must have; None takes it from the first.
+        dimension: What vectors must have; None takes it from the first of each file.
+        known: How FixedSizeBinary is cut where no dimension is given; see `vectors_of_array`.
+        columns_are_of_baseline: They were named for other files: one of a format without columns may lack them.
         settling_s: A file that isn't whole is left for later while it's younger than this; 0 makes it an error at once.
         clock: Seconds since 1970.
     """
@@ -54,6 +60,8 @@ class FileSource:
     name: str
     columns: ColumnNames = field(default_factory=ColumnNames)
     dimension: int | None = None
+    known: Stored | None = None
+    columns_are_of_baseline: bool = False
     settling_s: float = 0.0
     clock: Callable[[], float] = time.time
     is_ordered: bool = True
@@ -142,8 +150,15 @@ class FileSource:
         digest = "" if is_growing else identify(self.folder, entry)
         reader = self._reader(entry, file, mark, position)
         for raw, is_last in _with_last(reader.batches(batch_rows)):
-            dimension = self.dimension if position.dimension is None else position.dimension
-            rows = rows_of(raw, dimension=dimension, place=place, first_row=mark.row)
+            dimension = position.dimension if mark.row else None
+            rows = rows_of(
+                raw,
+                dimension=self.dimension if dimension is None else dimension,
+                place=place,
+                first_row=mark.row,
+                before=position.dimension,
+                known=self.known,
+            )
             self._check_unchanged(entry, digest, is_last=is_last)
             if is_growing:
                 digest = identify(self.folder, entry, raw.byte)
@@ -155,9 +170,11 @@ class FileSource:
 
     def _reader(self, entry: FileEntry, file: BinaryIO, mark: Mark, position: Position) -> Reader:
         place = self._place(entry.name)
+        is_lenient = self.columns_are_of_baseline and entry.format in _WITHOUT_COLUMNS
+        columns = ColumnNames() if is_lenient else self.columns
         if entry.format in _READERS:
             kind = _READERS[entry.format]
-            return kind(file, entry.size, columns=self.columns, place=place, skip_rows=mark.row)
+            return kind(file, entry.size, columns=columns, place=place, skip_rows=mark.row)
         lines = Lines(
             is_json=entry.format != "txt",
             is_gzip=entry.format == "jsonl.gz",
@@ -167,7 +184,7 @@ class FileSource:
         return LineReader(
             file,
             lines=lines,
-            columns=self.columns,
+            columns=columns,
             place=place,
             skip_rows=mark.row,
             line=mark.line,

@@ -13,6 +13,7 @@ import glob
 import hashlib
 import os
 import re
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,14 +147,20 @@ class LocalFolder:
         if self._path.is_file() and not self._is_glob:
             self._root = self._path.parent
             return _readable([self._path.name], self, is_chosen=True)
+        if not self._is_glob and not self._path.is_dir():
+            raise SourceError(
+                f"{self.shown}: no file or directory, but a pipe, socket or device, which is read only once"
+            )
         names = self._matched() if self._is_glob else self._walked()
-        return _readable(names, self, is_chosen=False)
+        return _once(_readable(names, self, is_chosen=False), self._root)
 
     def entry(self, name: str) -> FileEntry | None:
         try:
             status = (self._root / name).stat()
         except OSError:
             return None
+        if not stat.S_ISREG(status.st_mode):
+            return None  # a pipe would be waited for without an end
         return FileEntry(name, status.st_size, str(status.st_mtime_ns), status.st_mtime)
 
     def open(self, name: str) -> BinaryIO:
@@ -165,11 +172,24 @@ class LocalFolder:
 
     def _walked(self) -> list[str]:
         def fail(error: OSError) -> None:
+            # A folder may go between the listing of the one above it and its own, as a file may.
+            if isinstance(error, FileNotFoundError | NotADirectoryError) and error.filename != str(self._root):
+                return
             raise _unlisted(self.shown, error, error.strerror or str(error)) from error
 
+        def is_new(path: Path) -> bool:
+            """Return whether a folder was not walked yet through a link: one may lead back to where it lies."""
+            if not path.is_symlink():
+                return True
+            target = path.resolve()
+            is_known = target in followed
+            followed.add(target)
+            return not is_known
+
         names: list[str] = []
+        followed = {self._root.resolve()}
         for folder, inner, files in os.walk(self._root, onerror=fail, followlinks=True):
-            inner[:] = [name for name in inner if not name.startswith(("_", "."))]
+            inner[:] = [name for name in inner if not name.startswith(("_", ".")) and is_new(Path(folder) / name)]
             names += [(Path(folder) / name).relative_to(self._root).as_posix() for name in files]
         return names
 
@@ -272,6 +292,28 @@ def _readable(names: Iterable[str], folder: Folder, *, is_chosen: bool) -> list[
     return [entry for entry in entries if entry is not None]  # a file may go between the listing and this
 
 
+def _once(entries: list[FileEntry], root: Path) -> list[FileEntry]:
+    """Return each file once, under its own name: a link beside it, as "latest", would count its rows again."""
+    has_link: dict[Path, bool] = {root: False}
+
+    def is_linked(path: Path) -> bool:
+        if path not in has_link:
+            has_link[path] = path.is_symlink() or is_linked(path.parent)
+        return has_link[path]
+
+    linked = {entry.name for entry in entries if is_linked(root / entry.name)}
+    if not linked:
+        return entries
+    known = {(root / entry.name).resolve() for entry in entries if entry.name not in linked}
+    kept = []
+    for entry in entries:
+        target = (root / entry.name).resolve() if entry.name in linked else None
+        if target is None or target not in known:
+            kept.append(entry)
+            known |= {target} if target is not None else set()
+    return kept
+
+
 def chosen(names: Iterable[str], where: str, *, is_chosen: bool) -> list[str]:
     """Return the names that are read, in order; `is_chosen` is a file that its user named.
 
@@ -318,6 +360,8 @@ def _filesystem(url: str, name: str) -> tuple[Any, str]:
     except ImportError as exc:
         package = _PACKAGES.get(scheme, f"for {scheme}://")
         raise UsageError(f"{name}: needs the package {package}, which is not installed: pip install {package}") from exc
+    except OSError as exc:  # some connect at once
+        raise _unlisted(name, exc, exc.strerror or str(exc)) from exc
     except ValueError as exc:
         raise UsageError(f"{name}: '{shown(scheme)}://' is no kind of store that is known; {exc}") from exc
     return system, str(path).rstrip("/")

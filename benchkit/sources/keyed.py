@@ -28,6 +28,7 @@ class KeyedRows:
     def __init__(self, wanted: ColumnNames, place: str, *, has_vectors: bool | None, is_start: bool) -> None:
         self._wanted, self._place = wanted, place
         self._has_vectors, self._is_start = has_vectors, is_start
+        self._seen: set[str] = set()
         self._known: dict[tuple[str, ...], dict[str, str]] = {}
 
     def columns(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
@@ -40,7 +41,9 @@ class KeyedRows:
         if self._is_start:
             find_columns(_keys(rows), self._wanted, self._place)
             self._is_start = False
-        present = {role for found in names for role in found}
+        # What a row before had is a missing value here, and no column that was never there.
+        self._seen |= {role for found in names for role in found}
+        present = set(self._seen)
         if self._has_vectors is None:
             if not {"vector", "text"} & present:
                 raise no_vectors(_keys(rows), self._place)

@@ -14,15 +14,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from benchkit.errors import SourceError, UsageError
+from benchkit.errors import SourceError
 from benchkit.sources.folder import SourceAbsent
-from benchkit.sources.points import Points, PointSource, first_line, need_package
+from benchkit.sources.points import Address, Points, PointSource, first_line, need_package, parse_address
 from benchkit.sources.words import listed, shown, shown_place
 from benchkit.types.drift import ColumnNames
 
 _TIMEOUT_S = 60
+_NOT_OPENED = "Open local milvus failed"  # all that the client says of a file
 _CONNECT_FAILED = 2  # of the client; the server's 2 is "service unavailable"
 _DOWN = ("UNAVAILABLE", "DEADLINE_EXCEEDED")  # of gRPC
 
@@ -34,24 +34,23 @@ def open_milvus(spec: str, *, columns: ColumnNames, dimension: int | None) -> Po
         UsageError: no collection is named, or the package pymilvus isn't installed.
     """
     name = shown_place(spec)
-    parts = urlsplit(spec)
-    collection = parts.fragment or (parts.path.strip("/") if parts.netloc else "")
-    if not collection:
-        raise UsageError(f"{name}: no collection; give milvus://host:19530/collection or milvus:///file.db#collection")
-    module = need_package("pymilvus", "pymilvus" if parts.netloc else "milvus-lite", name)
+    address = parse_address(spec, "milvus://host:19530/collection or milvus:///file.db#collection")
+    module = need_package("pymilvus", "pymilvus" if address.host else "milvus-lite", name)
 
     @contextmanager
     def connect() -> Iterator[Points]:
-        if not parts.netloc and not Path(parts.path).exists():
+        if not address.host and not Path(address.path).exists():
             raise SourceAbsent(f"{name}: no such file", is_empty=False)
         try:
-            with _silent(), closing(_client(module, spec)) as client:
-                yield _Collection(client, collection, columns.vector, name)
+            with _silent(), closing(_client(module, address)) as client:
+                yield _Collection(client, address.collection, columns.vector, name)
         except SourceError:
             raise
         # The client's errors have no common base: MilvusException, those of gRPC and of values.
         except Exception as exc:
             said = f"{name}: Milvus can't be read: {first_line(exc)}"
+            if not address.host and _NOT_OPENED in said:
+                said += "; either another process has it open (Milvus Lite lets in one at a time), or it is damaged"
             raise (SourceAbsent(said, is_empty=False) if _is_away(exc) else SourceError(said)) from exc
 
     return PointSource(name=name, kind="milvus", connect=connect, columns=columns, dimension=dimension)
@@ -60,7 +59,7 @@ def open_milvus(spec: str, *, columns: ColumnNames, dimension: int | None) -> Po
 @contextmanager
 def _silent() -> Iterator[None]:
     """Keep the client from writing tracebacks to stderr; what is wrong is in its errors."""
-    logs = [logging.getLogger(name) for name in ("pymilvus", "pymilvus.milvus_client")]
+    logs = [logging.getLogger(name) for name in ("pymilvus", "pymilvus.milvus_client", "milvus_lite")]
     before = [log.level for log in logs]
     try:
         for log in logs:
@@ -114,11 +113,9 @@ def _vector_field(kinds: Mapping[str, str], wanted: str | None, name: str) -> st
     raise SourceError(f"{name}: one FLOAT_VECTOR field is needed, name it; there are: {listed(described)}")
 
 
-def _client(module: Any, spec: str) -> Any:
-    parts = urlsplit(spec)
-    if not parts.netloc:
-        return module.MilvusClient(uri=parts.path)
-    scheme = "https" if parts.scheme.endswith("+https") else "http"
-    token = f"{parts.username or ''}:{parts.password}" if parts.password else os.environ.get("MILVUS_TOKEN", "")
-    host = parts.netloc.rpartition("@")[2]
-    return module.MilvusClient(uri=f"{scheme}://{host}", token=token, timeout=_TIMEOUT_S)
+def _client(module: Any, address: Address) -> Any:
+    if not address.host:
+        return module.MilvusClient(uri=address.path)
+    scheme = "https" if address.is_encrypted else "http"
+    token = f"{address.user or ''}:{address.password}" if address.password else os.environ.get("MILVUS_TOKEN", "")
+    return module.MilvusClient(uri=f"{scheme}://{address.host}", token=token, timeout=_TIMEOUT_S)

@@ -9,7 +9,7 @@ from benchkit.errors import UsageError
 from benchkit.sources.files import FileSource
 from benchkit.sources.folder import open_folder
 from benchkit.sources.s3 import S3Folder
-from benchkit.sources.vectors import MAX_DIMENSION
+from benchkit.sources.vectors import MAX_DIMENSION, Stored
 from benchkit.sources.words import shown_place
 from benchkit.types.drift import ColumnNames, Source
 
@@ -23,6 +23,8 @@ def open_source(
     dimension: int | None = None,
     query: str | None = None,
     settling_s: float = 0.0,
+    known: Stored | None = None,
+    columns_are_of_baseline: bool = False,
 ) -> Source:
     """Return a source of production embeddings; nothing of it is read yet.
 
@@ -34,6 +36,8 @@ def open_source(
         query: For postgresql://, what is read: `SELECT id, embedding, created_at FROM log`.
         settling_s: For a source that is followed: what is younger is left for later, be it a file that isn't whole or a
             row of a database.
+        known: How FixedSizeBinary is cut where no dimension is given.
+        columns_are_of_baseline: Nobody named the columns for this source; a `.npy` or `.txt` may lack them.
 
     Raises:
         UsageError: the kind of source isn't known, a package for it is missing, or an option doesn't fit it.
@@ -65,4 +69,6 @@ def open_source(
         columns=columns,
         dimension=dimension,
         settling_s=settling_s,
+        known=known,
+        columns_are_of_baseline=columns_are_of_baseline,
     )

@@ -14,17 +14,20 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from benchkit.errors import SourceError, UsageError
 from benchkit.sources.folder import SourceAbsent
 from benchkit.sources.keyed import KeyedRows
 from benchkit.sources.raw import RawRows, rows_of
-from benchkit.sources.words import shown
+from benchkit.sources.words import shown, shown_place
 from benchkit.types.drift import ColumnNames, Rows
 
 _VERSION = 1
 # Of one request: a page of 8192 vectors of 768 numbers takes 100 MB as JSON.
 MAX_PAGE = 1000
+# Of what a driver says: what is wrong comes at the end of some.
+_MAX_SAID = 300
 
 
 class Points(Protocol):
@@ -111,6 +114,51 @@ class PointSource:
         return last, after["row"], after.get("dimension")
 
 
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a collection is: "kind://host:port/collection", or "kind:///path#collection" of a file or folder.
+
+    Attributes:
+        host: With its port; "" of one on this machine's disk.
+        path: Of that file or folder.
+        password: As it stands in the URL.
+    """
+
+    collection: str
+    host: str
+    path: str
+    user: str | None
+    password: str | None
+    has_port: bool
+    is_encrypted: bool
+
+
+def parse_address(spec: str, allowed: str) -> Address:
+    """Return the address that a URL means.
+
+    Raises:
+        UsageError: it isn't one, or names no collection; says which are `allowed`.
+    """
+    name = shown_place(spec)
+    try:
+        parts = urlsplit(spec)
+        has_port = parts.port is not None
+    except ValueError as exc:
+        raise UsageError(f"{name}: no address: {shown(str(exc))}; allowed: {allowed}") from exc
+    collection = parts.fragment or (parts.path.strip("/") if parts.netloc else "")
+    if not collection:
+        raise UsageError(f"{name}: no collection; give {allowed}")
+    return Address(
+        collection=collection,
+        host=parts.netloc.rpartition("@")[2],
+        path="" if parts.netloc else parts.path,
+        user=parts.username,
+        password=parts.password,
+        has_port=has_port,
+        is_encrypted=parts.scheme.endswith("+https"),
+    )
+
+
 def need_package(module: str, package: str, name: str) -> Any:
     """Return a module that benchkit doesn't require.
 
@@ -126,4 +174,4 @@ def need_package(module: str, package: str, name: str) -> Any:
 def first_line(error: Exception) -> str:
     """Return what an error of a driver says, short."""
     lines = str(error).strip().splitlines()
-    return shown(lines[0]) if lines else type(error).__name__
+    return shown(lines[0], most=_MAX_SAID) if lines else type(error).__name__

@@ -61,7 +61,7 @@ class Position:
 
     Attributes:
         mark: Of the file in hand or the last one; None before the first row.
-        dimension: Of all vectors so far; 0 of a source of texts, None before the first row.
+        dimension: Of the last vectors; 0 of a source of texts, None before the first row.
         finished: Folder -> blocks of entries.
         growing: Name -> mark of each file of lines that was begun.
     """

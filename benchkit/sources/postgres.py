@@ -12,6 +12,7 @@ the position: with `settling_s`, rows whose time is younger than that are left f
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -30,6 +31,9 @@ _KIND, _VERSION = "postgresql", 1
 _CONNECT_S = 10
 _PACKAGE = '"benchkit[postgres]"'
 _KEYS = ("benchkit_key_0", "benchkit_key_1")
+_DRIVER = re.compile(r"\+[A-Za-z0-9_]*://")  # as SQLAlchemy names it, which libpq takes for something else
+_SECRET = re.compile(r"pass|key|token|secret", re.IGNORECASE)
+_MOMENTS = ("timestamp with time zone", "timestamp without time zone", "date")
 
 
 def open_postgres(
@@ -45,7 +49,7 @@ def open_postgres(
         raise UsageError(f"{name}: needs a query for id, embedding and created_at, as `SELECT ...`")
     need_package("psycopg", _PACKAGE, name)
     return PostgresSource(
-        url=spec,
+        url=_DRIVER.sub("://", spec, count=1),
         name=name,
         query=query.strip().rstrip(";"),
         columns=columns,
@@ -92,7 +96,7 @@ class PostgresSource:
             keys = [found[role] for role in ("time", "id") if role in found] if "id" in found else []
             if after and len(keys) != len(key):
                 raise SourceError(f"{self.name}: reading goes on only where the query has a column of ids (as before)")
-            ordered = self._ordered(keys, [types[name] for name in keys], key, found.get("time"))
+            ordered = self._ordered(keys, types, key, found.get("time"))
             for records in _fetched(connection, ordered, batch_rows):
                 key = self._last_key(records, len(keys), key, row)
                 raw = RawRows(len(records), _columns(records, found, names), found)
@@ -108,8 +112,11 @@ class PostgresSource:
         shapes = connection.execute("SELECT format_type(code, NULL) FROM unnest(%s::oid[]) AS code", [codes]).fetchall()
         return names, {name: kind for name, (kind,) in zip(names, shapes, strict=True)}
 
-    def _ordered(self, keys: list[str], types: list[str], after: list[str], time: str | None) -> Any:
-        """Return the query in the order of its keys, from behind `after`; the keys as text come last."""
+    def _ordered(self, keys: list[str], types: Mapping[str, str], after: list[str], time: str | None) -> Any:
+        """Return the query in the order of its keys, from behind `after`; the keys as text come last.
+
+        Without ids it is in the order of its times, so that its last rows are the latest.
+        """
         sql = need_package("psycopg.sql", _PACKAGE, self.name)
         columns = [sql.Identifier(name) for name in keys]
         texts = [
@@ -118,11 +125,19 @@ class PostgresSource:
         whole = sql.SQL("SELECT found.*") + sql.Composed(texts) + sql.SQL(" FROM (") + sql.SQL(self.query)
         whole += sql.SQL("\n) AS found WHERE true")
         if after:
-            casts = [sql.Literal(text) + sql.SQL("::" + kind) for text, kind in zip(after, types, strict=True)]
+            kinds = [types[name] for name in keys]
+            casts = [sql.Literal(text) + sql.SQL("::" + kind) for text, kind in zip(after, kinds, strict=True)]
             whole += sql.SQL(" AND ({}) > ({})").format(sql.SQL(", ").join(columns), sql.SQL(", ").join(casts))
         if self.settling_s and time is not None:
+            if (kind := types[time]) not in _MOMENTS:
+                raise SourceError(
+                    f"{self.name}: column '{shown(time)}' is {shown(kind)}; to follow it, a timestamp or date is "
+                    f"needed, such as `{shown(time)}::timestamptz`, or `to_timestamp({shown(time)})` of seconds"
+                )
             settled = sql.SQL(" AND {} < now() - make_interval(secs => {})")
             whole += settled.format(sql.Identifier(time), sql.Literal(self.settling_s))
+        if not columns and time is not None:
+            return whole + sql.SQL(" ORDER BY {} NULLS FIRST").format(sql.Identifier(time))
         return whole + (sql.SQL(" ORDER BY ") + sql.SQL(", ").join(columns) if columns else sql.SQL(""))
 
     def _last_key(self, records: list[tuple[Any, ...]], n_keys: int, before: list[str], row: int) -> list[str]:
@@ -132,7 +147,10 @@ class PostgresSource:
         found = [before, *(list(record[len(record) - n_keys :]) for record in records)]
         for place in range(1, len(found)):
             if None in found[place]:
-                raise SourceError(f"{self.name}: row {row + place - 1}: the time or id is NULL, which has no order")
+                raise SourceError(
+                    f"{self.name}: row {row + place - 1}: the time or id is NULL, which has no order; leave such rows "
+                    "out (WHERE ... IS NOT NULL), or don't select the id, which reading once doesn't need"
+                )
             if found[place] == found[place - 1]:
                 raise SourceError(f"{self.name}: row {row + place - 1}: two rows with the id {shown(found[place][-1])}")
         return found[-1]
@@ -173,10 +191,18 @@ class PostgresSource:
 
     def _harmless(self, error: Exception) -> str:
         text = " ".join(str(error).split())
-        password = password_of(self.url)
-        for secret in {password, unquote(password)} if password else ():
+        for secret in _secrets(self.url):
             text = text.replace(secret, "***")
         return "".join(sign if sign.isprintable() else "?" for sign in text)[:300] or type(error).__name__
+
+
+def _secrets(url: str) -> list[str]:
+    """Return what of a URL no message may show, as it stands there and unquoted; the longest first."""
+    parts = (part.rpartition("=") for part in url.partition("?")[2].split("&"))
+    # Without a "=" it may be a password that somebody forgot to name.
+    values = [value for name, equals, value in parts if not equals or _SECRET.search(name)]
+    found = {spelling for value in (password_of(url), *values) if value for spelling in (value, unquote(value))}
+    return sorted(found, key=len, reverse=True)
 
 
 def _fetched(connection: Any, query: Any, batch_rows: int) -> Iterator[list[tuple[Any, ...]]]:
@@ -193,8 +219,6 @@ def _columns(records: list[tuple[Any, ...]], found: Mapping[str, str], names: li
     columns: dict[str, Any] = {}
     for role, name in found.items():
         values = [record[names.index(name)] for record in records]
-        if role == "score":
-            values = [None if value is None else float(value) for value in values]  # numeric comes as Decimal
         # pgvector's types come as text unless its own package is loaded.
         is_text = role == "vector" and any(isinstance(value, str) for value in values)
         columns[role] = pa.array(values, pa.string()) if is_text else values

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
 from benchkit.errors import SourceError
+from benchkit.sources.columns import find_columns
 from benchkit.sources.keyed import KeyedRows
 from benchkit.sources.raw import RawRows, Unfinished
 from benchkit.sources.words import shown
@@ -64,6 +65,8 @@ class LineReader:
         self._lines, self._place = lines, place
         self._skip = skip_rows if lines.is_gzip else 0
         self._line, self._byte = line, byte
+        if not lines.is_json:
+            find_columns(["text"], columns, place)
         self._keyed = KeyedRows(columns, place, has_vectors=lines.has_vectors, is_start=skip_rows == 0)
         self._file = cast(BinaryIO, gzip.GzipFile(fileobj=file)) if lines.is_gzip else file
         if not lines.is_gzip:

@@ -11,12 +11,14 @@ from __future__ import annotations
 import zipfile
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import BinaryIO, cast
 
 import numpy as np
 
 from benchkit.errors import SourceError
 from benchkit.sources.blocks import Claim, as_column, check_vectors, choose_arrays, raw_blocks, read_whole
+from benchkit.sources.columns import find_columns
 from benchkit.sources.raw import RawRows, Unfinished
 from benchkit.sources.words import shown
 from benchkit.types.drift import ColumnNames
@@ -37,7 +39,8 @@ class NpyReader:
     """
 
     def __init__(self, file: BinaryIO, size: int, *, columns: ColumnNames, place: str, skip_rows: int = 0) -> None:
-        del columns  # a .npy file has one array
+        # One array, whatever it is called elsewhere, and no column beside it.
+        find_columns([], replace(columns, vector=None), place)
         self._file, self._place, self._skip = file, place, skip_rows
         self._claim = read_header(file, "", place)
         self._start = file.tell()

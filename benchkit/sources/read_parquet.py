@@ -11,7 +11,7 @@ without nulls ("not null" in the schema, for both the list and its items) two th
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from io import BufferedReader
 from typing import Any, BinaryIO
 
@@ -26,6 +26,7 @@ _BATCH_BYTES = 24 << 20  # vectors of one batch
 # What is summed takes blocks of 512 rows and fills up the last one: an odd rest costs as much as a whole block.
 _ROWS_AT_ONCE = 512
 _MAGIC = b"PAR1"
+_ARROW_SCHEMA, _IGNORED = b"ARROW:schema", b"arrow.unused"
 
 
 class ParquetReader:
@@ -47,11 +48,16 @@ class ParquetReader:
         _check_ends(file, size, place)
         self._place, self._skip = place, skip_rows
         try:
-            self._file = pq.ParquetFile(_without_python(file), pre_buffer=False, buffer_size=_BUFFER_BYTES)
+            opened = _without_python(file)
+            self._file = pq.ParquetFile(opened, pre_buffer=False, buffer_size=_BUFFER_BYTES)
             schema = self._file.schema_arrow
+            self._found = choose_columns(schema, columns, place)
+            if self._lacks_vectors(schema):
+                self._file = pq.ParquetFile(
+                    opened, metadata=_as_lists(file, size), pre_buffer=False, buffer_size=_BUFFER_BYTES
+                )
         except (pa.ArrowException, OSError, ValueError) as exc:
             raise SourceError(f"{place}: no readable Parquet footer: {exc}") from exc
-        self._found = choose_columns(schema, columns, place)
         self._check_claims(size)
 
     def batches(self, batch_rows: int) -> Iterator[RawRows]:
@@ -87,6 +93,24 @@ class ParquetReader:
         ]
         return max(1, sum(sizes) // max(1, int(metadata.num_rows)))
 
+    def _lacks_vectors(self, schema: Any) -> bool:
+        """Return whether vectors are missing in a column of lists of one length, which Arrow then can't read as such.
+
+        It says "Expected all lists to be of size=8": https://github.com/apache/arrow/issues/35692.
+        """
+        import pyarrow as pa
+
+        vector = self._found.get("vector")
+        if vector is None:
+            return False
+        kind = schema.field(vector).type
+        kind = getattr(kind, "storage_type", kind)
+        if not pa.types.is_fixed_size_list(kind):
+            return False
+        groups = (self._file.metadata.row_group(group) for group in range(self._file.metadata.num_row_groups))
+        # A vector that is missing has one entry, whatever the length.
+        return any(chunk.num_values != group.num_rows * kind.list_size for group, chunk in _chunks(groups, vector))
+
     def _check_claims(self, size: int) -> None:
         """Raise where the footer promises what isn't there, before anything is allocated for it."""
         metadata = self._file.metadata
@@ -107,6 +131,28 @@ class ParquetReader:
                 f"{self._place}: row group {group} claims {rows} rows and {chunk.num_values} values up to byte {end}, "
                 f"which can't be: the file has {size} bytes"
             )
+
+
+def _chunks(groups: Iterable[Any], column: str) -> Iterator[tuple[Any, Any]]:
+    """Yield row groups and their chunks of a column."""
+    for group in groups:
+        for chunk in (group.column(place) for place in range(group.num_columns)):
+            if chunk.path_in_schema.partition(".")[0] == column:
+                yield group, chunk
+
+
+def _as_lists(file: BinaryIO, size: int) -> Any:
+    """Return a file's footer without Arrow's own schema: by Parquet's, lists of one length are lists of any."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    file.seek(size - 8)
+    end = file.read(8)
+    length = int.from_bytes(end[:4], "little")
+    file.seek(size - 8 - length)
+    footer = file.read(length)
+    # A key that nobody knows, and of the same length, so that nothing else moves.
+    return pq.read_metadata(pa.BufferReader(_MAGIC + footer.replace(_ARROW_SCHEMA, _IGNORED) + end))
 
 
 def _without_python(file: BinaryIO) -> Any:

@@ -5,12 +5,14 @@
 
 A time without a zone is taken as UTC. A number's unit is told by its magnitude: below 1e11 it's seconds (up to the year
 5138), below 1e14 milliseconds, below 1e17 microseconds, else nanoseconds; each range begins in the year 1973 or before.
+Numbers that are all written as 20261101 are refused: as seconds they would be a day in 1970.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -57,6 +59,12 @@ def times_of_values(values: Sequence[Any], place: str, first_row: int) -> NDArra
             found[row] = _microseconds(value)
         except (ValueError, OverflowError, TypeError) as exc:
             raise SourceError(f"{place}: row {first_row + row}: {shown(repr(value))} is no time; {_ALLOWED}") from exc
+    day = _written_day(values)
+    if day is not None:
+        raise SourceError(
+            f"{place}: from row {first_row} on, numbers such as {shown(repr(day))}, which look like days and would be "
+            f"seconds of the year 1970; {_ALLOWED}"
+        )
     return found.view("datetime64[us]")
 
 
@@ -88,6 +96,27 @@ def _of_timestamps(array: Any, place: str, first_row: int) -> NDArray[np.datetim
     return found.view("datetime64[us]")
 
 
+def _written_day(values: Sequence[Any]) -> int | float | Decimal | None:
+    """Return the first number where all of them are days written as 20261101; seconds in a row are not."""
+    numbers = (value for value in values if isinstance(value, int | float | Decimal) and value == value)
+    first = None
+    for number in numbers:
+        if not _is_written_day(number):
+            return None
+        first = number if first is None else first
+    return first
+
+
+def _is_written_day(number: int | float | Decimal) -> bool:
+    if not 19_000_101 <= number <= 22_001_231 or number != int(number):
+        return False
+    try:
+        date(int(number) // 10_000, int(number) // 100 % 100, int(number) % 100)
+    except ValueError:
+        return False
+    return True
+
+
 def _microseconds(value: object) -> int:
     if isinstance(value, datetime):
         return microseconds(value)
@@ -95,8 +124,10 @@ def _microseconds(value: object) -> int:
         return microseconds(datetime(value.year, value.month, value.day, tzinfo=UTC))
     if isinstance(value, str):
         return microseconds(datetime.fromisoformat(value.strip()))
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise TypeError(value)
+    if isinstance(value, Decimal):
+        return _of_number(int(value) if value == value.to_integral_value() else float(value))
     return _of_number(value)
 
 

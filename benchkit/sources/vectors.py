@@ -5,14 +5,15 @@
 
 A missing vector is a row of NaN, so that the health check counts it; a missing number in a vector is NaN as well. int8
 has no NaN: a batch of it with something missing becomes float32. FixedSizeBinary holds little-endian numbers: float32,
-or what the dimension says that it is. JSON numbers become float32, in which models compute.
+or what the dimension says that it is, or what rows of the same width are known to be. JSON numbers become float32, in
+which models compute.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,12 +28,23 @@ ALLOWED = "list, large_list or fixed_size_list of half, float, double or int8, f
 _BY_WIDTH = {1: "<i1", 2: "<f2", 4: "<f4", 8: "<f8"}
 
 
-def vectors_of_array(array: Any, dimension: int | None, place: str, first_row: int) -> NDArray[np.generic]:
+class Stored(NamedTuple):
+    """How vectors are known to be stored: `dimension` numbers of `item_bytes` each."""
+
+    dimension: int
+    item_bytes: int
+
+
+def vectors_of_array(
+    array: Any, dimension: int | None, place: str, first_row: int, *, known: Stored | None = None
+) -> NDArray[np.generic]:
     """Return the vectors of an Arrow array, (n, d).
 
     Args:
         dimension: What each vector must have; None takes it from the column or from the first vector.
         place: File and column, for messages; rows are counted from `first_row`.
+        known: What FixedSizeBinary of exactly that width is, where no dimension is given. Of another width it is
+            float32 as without: cut by the dimension alone, a model of half as many numbers would pass for float16.
 
     Raises:
         SourceError: another type, vectors of different dimensions, or none at all and no dimension given.
@@ -44,6 +56,8 @@ def vectors_of_array(array: Any, dimension: int | None, place: str, first_row: i
     if pa.types.is_fixed_size_list(array.type):
         return _of_fixed_lists(array, dimension, place, first_row)
     if pa.types.is_fixed_size_binary(array.type):
+        if dimension is None and known is not None and array.type.byte_width == known.dimension * known.item_bytes:
+            dimension = known.dimension
         return _of_bytes(array, dimension, place)
     if pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
         return _of_lists(array, dimension, place, first_row)
@@ -64,7 +78,8 @@ def vectors_of_values(values: Sequence[Any], dimension: int | None, place: str, 
     try:
         with np.errstate(over="ignore"):  # too large for float32 is infinite, which the health check counts
             whole = np.asarray(values)
-            if whole.ndim == 2 and whole.dtype.kind in "fi" and whole.shape[1] == expected:
+            is_table = whole.ndim == 2 and whole.dtype.kind in "fi" and whole.shape[1] == expected
+            if is_table and not _has_truths(values, whole):
                 return whole.astype(np.float32)
     except (ValueError, OverflowError):
         pass  # ragged, or something is missing
@@ -195,12 +210,18 @@ def _dimension_of_values(values: Sequence[Any], dimension: int | None, place: st
             break
     else:
         _missing(len(values), None, place, first_row)
-    raise SourceError(f"{place}: row {first_row + row}: found {shown(value)}, where a list of numbers is needed")
+    raise SourceError(f"{place}: row {first_row + row}: found {shown(repr(value))}, where a list of numbers is needed")
+
+
+def _has_truths(values: Sequence[Any], whole: NDArray[np.generic]) -> bool:
+    """Return whether a true or false is among the numbers, which NumPy makes 1 and 0 of."""
+    suspects = np.flatnonzero(((whole == 0) | (whole == 1)).any(axis=1))
+    return any(bool in set(map(type, values[int(row)])) for row in suspects)
 
 
 def _checked(value: Any, expected: int, place: str, row: int) -> NDArray[np.float32]:
     if not isinstance(value, list | tuple | np.ndarray):
-        raise SourceError(f"{place}: row {row}: found {shown(value)}, where a list of numbers is needed")
+        raise SourceError(f"{place}: row {row}: found {shown(repr(value))}, where a list of numbers is needed")
     check_dimension(len(value), expected, place, row)
     for number in value:
         if number is not None and (isinstance(number, bool) or not isinstance(number, int | float | np.number)):

@@ -23,7 +23,6 @@ shows that they are a gap and not the end of what was recorded.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
@@ -34,7 +33,7 @@ from numpy.typing import NDArray
 
 from benchkit.errors import SourceError
 from benchkit.sources.times import microseconds
-from benchkit.types.drift import Rows, Source
+from benchkit.types.drift import Rows
 
 DEFAULT_LATENESS = timedelta(minutes=1)
 # Clocks of machines that are looked after differ by seconds.
@@ -287,61 +286,6 @@ def windows(
     for batch in rows:
         yield from cutter.cut(batch)
     yield from cutter.close_all()
-
-
-def select(
-    source: Source,
-    *,
-    start: datetime | None = None,
-    end: datetime | None = None,
-    last: int | None = None,
-    after: Mapping[str, Any] | None = None,
-    batch_rows: int = 8192,
-) -> Iterator[Rows]:
-    """Yield the rows of a source with start <= time < end, or its last ones, in its order.
-
-    Rows without a time are in no span. The last rows are those in the source's order, and are held in memory.
-
-    Raises:
-        SourceError: a span is asked for and the source has no times.
-        ValueError: `last` isn't positive.
-    """
-    if last is not None and last < 1:
-        raise ValueError(f"the last {last} rows; at least 1 is needed")
-    rows = source.read(after, batch_rows=batch_rows)
-    if start is not None or end is not None:
-        rows = _within(rows, start, end, source.name)
-    return rows if last is None else _last(rows, last)
-
-
-def _within(rows: Iterator[Rows], start: datetime | None, end: datetime | None, name: str) -> Iterator[Rows]:
-    first = None if start is None else np.datetime64(microseconds(start), "us")
-    stop = None if end is None else np.datetime64(microseconds(end), "us")
-    for batch in rows:
-        if batch.times is None:
-            raise SourceError(f"{name}: a window of time needs a column of times; name it, or use --last")
-        inside = ~np.isnat(batch.times)
-        if first is not None:
-            inside &= batch.times >= first
-        if stop is not None:
-            inside &= batch.times < stop
-        if inside.all():
-            yield batch
-        elif inside.any():
-            yield batch.take(inside)
-
-
-def _last(rows: Iterator[Rows], last: int) -> Iterator[Rows]:
-    held: deque[Rows] = deque()
-    count = 0
-    for batch in rows:
-        held.append(batch)
-        count += len(batch)
-        while count - len(held[0]) >= last:
-            count -= len(held.popleft())
-    if count > last:
-        held[0] = _part(held[0], count - last, len(held[0]))
-    yield from held
 
 
 def _part(rows: Rows, start: int, stop: int) -> Rows:

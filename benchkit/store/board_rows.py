@@ -25,7 +25,7 @@ from benchkit.types.gate import GateVerdict
 RESULT, COSTS, GATE = "result.json", "costs.parquet", "gate.json"
 MOST_LETTERS = 10_000  # of a name; one of a megabyte would stand in every row, filter and axis
 GATE_PARTS = ("schema_version", "gate_id", "verdict", "exit_code", "rules", "candidate", "baseline", "suite", "started")
-_COMPARISON_PARTS = ("schema_version", "suite", "models", "recommendation", "started", "cost_session")
+_COMPARISON_PARTS = ("schema_version", "suite", "models", "recommendation", "started", "cost_session", "interrupted")
 _VERSION = schema.REPORT_VERSION
 _FAILED, _WARNS = ("fail", "error"), "warn"
 _MEAN = "quality/mean"
@@ -83,6 +83,7 @@ def comparison_row(key: str, found: Mapping[str, Any]) -> ComparisonRow:
         models=tuple(text_of({"model": model}, "model", "name") for model in models),
         recommendation=None if recommended is None else text_of(found, "recommendation", "model"),
         has_cost=isinstance(found.get("cost_session"), Mapping),
+        is_interrupted=found.get("interrupted") is True,
     )
 
 

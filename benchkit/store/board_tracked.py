@@ -102,6 +102,7 @@ def comparison_of(run: RunFacts) -> ComparisonRow:
         recommendation=recommended or None,
         has_cost=run.has_cost,
         run_id=run.run_id,
+        is_interrupted=run.tags.get(schema.INTERRUPTED) == schema.yes_no(True),
     )
 
 

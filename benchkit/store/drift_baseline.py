@@ -23,7 +23,7 @@ from benchkit.embeddings.fingerprint import digest_json
 from benchkit.embeddings.whole import write_whole
 from benchkit.errors import NotComparable, UsageError
 
-FORM_VERSION = 5
+FORM_VERSION = 6
 SUFFIX = ".safetensors"
 MAX_FILE_BYTES = 2**28
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

@@ -4,8 +4,8 @@
     verdicts of the windows that ended                       ─┴─ one transaction ──> state.db (SQLite) ── history
 
 A row of the source is counted in the same transaction that moves the position behind it, so a process that dies
-anywhere goes on without losing a row or counting one twice. Two watches of one stream exclude each other: each commit
-names the version that it started from.
+anywhere goes on without losing a row or counting one twice. Two watches of one stream exclude each other by a lock,
+which ends with its process; and where a file system has none, each commit names the version that it started from.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -148,9 +148,7 @@ class DriftState:
                     (text, progress.window, stream, progress.version),
                 )
             if done.rowcount != 1:
-                raise UsageError(
-                    f"{self.path}: another process follows the same source with the same baseline; stop one of the two"
-                )
+                raise self._taken()
             for report in checks:
                 self._add(stream, report)
         return Progress(progress.position, progress.facts, progress.window, progress.version + 1)
@@ -165,9 +163,40 @@ class DriftState:
         with _told(self.path), self._transaction():
             self._db.execute("UPDATE checks SET run_id = ? WHERE id = ?", (run_id, check))
 
-    def unrecorded(self, stream: str) -> list[KeptCheck]:
-        """Return the verdicts of a stream that MLflow doesn't have, oldest first."""
-        return self._checks("WHERE stream = ? AND run_id = '' ORDER BY id", (stream,))
+    @contextmanager
+    def following(self, stream: str) -> Iterator[None]:
+        """Be the only process that follows a stream.
+
+        Raises:
+            UsageError: another one does, or the lock can't be made.
+        """
+        from filelock import FileLock, Timeout
+
+        with ExitStack() as held:
+            with _told(self.path):
+                folder = self.path.parent / "watches"
+                folder.mkdir(exist_ok=True)
+                try:
+                    held.enter_context(FileLock(folder / f"{stream}.lock", timeout=0))
+                except Timeout:
+                    raise self._taken() from None
+                except NotImplementedError:  # a file system without locks
+                    pass
+            yield
+
+    def _taken(self) -> UsageError:
+        return UsageError(
+            f"{self.path}: another process follows the same source with the same baseline; stop one of the two"
+        )
+
+    def unrecorded(self, stream: str, *, limit: int = 100) -> list[KeptCheck]:
+        """Return the first verdicts of a stream that MLflow doesn't have, oldest first."""
+        return self._checks("WHERE stream = ? AND run_id = '' ORDER BY id LIMIT ?", (stream, limit))
+
+    def last(self, stream: str) -> KeptCheck | None:
+        """Return the latest verdict of a stream; None before the first."""
+        found = self._checks("WHERE stream = ? ORDER BY id DESC LIMIT 1", (stream,))
+        return found[0] if found else None
 
     def history(self, baseline: str | None = None, *, limit: int = 1000) -> list[KeptCheck]:
         """Return the latest verdicts, oldest first."""

@@ -86,11 +86,15 @@ def champion(tracking_uri: str, suite: str) -> Champion | None:
         return _present(client, tracking, suite)
 
 
-def fetch_champion(tracking_uri: str, suite: str, into: Path) -> tuple[Champion, Path]:
+def fetch_champion(tracking_uri: str, suite: str, into: Path, *, version: int | None = None) -> tuple[Champion, Path]:
     """Return the champion of a suite and its scored.json, copied into a folder.
 
+    Args:
+        version: Of a champion that the suite has or had; None for the present one.
+
     Raises:
-        NotComparable: there is none, or it was deleted, archived or changed; says how to make one.
+        NotComparable: there is none, or it was deleted, archived or changed; says how to make one. Or no champion ever
+            had this version.
         UsageError: the folder can't be written.
         TrackingError: the store doesn't answer.
     """
@@ -98,7 +102,11 @@ def fetch_champion(tracking_uri: str, suite: str, into: Path) -> tuple[Champion,
     if not is_absent(tracking_uri):
         tracking = prepare_tracking(tracking_uri)
         with asking(tracking) as client:
-            if (found := _present(client, tracking, suite)) is not None:
+            if version is not None:
+                found = _former(client, tracking, suite, version)
+            else:
+                found = _present(client, tracking, suite)
+            if found is not None:
                 return found, _fetch(client, found, into)
     raise NotComparable(
         f"suite {quoted_suite(suite)} has no champion; make one with "
@@ -174,6 +182,20 @@ def _present(client: Any, tracking: Tracking, suite: str) -> Champion | None:
         raise NotComparable(
             f"the champion of suite {quoted_suite(suite)}, version {version} of {name}, was archived in MLflow; "
             f"{_renew(suite)}"
+        )
+    return found
+
+
+def _former(client: Any, tracking: Tracking, suite: str, version: int) -> Champion | None:
+    """Return the champion of a version; None where the suite never had any champion."""
+    model = registered_model(client, registered_name(suite))
+    line = [] if model is None else _line(client, tracking, model)
+    found = next((one for one in line if one.version == version), None)
+    if line and found is None:
+        label = quoted_suite(suite)
+        raise NotComparable(
+            f"suite {label} has no champion of version {version} in its history, where the newest is "
+            f"{max(one.version for one in line)}; `benchkit baseline list --suite {label}` shows all"
         )
     return found
 

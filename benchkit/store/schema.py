@@ -35,6 +35,7 @@ ATTEMPT = "benchkit.attempt"
 SUITE = "benchkit.suite"
 MODELS = "benchkit.models"
 RECOMMENDATION = "benchkit.recommendation"
+INTERRUPTED = "benchkit.interrupted"
 STARTED = "benchkit.started"
 PARENT_RUN = "mlflow.parentRunId"
 LOGGED_MODEL_TYPE = "embedding"
@@ -213,7 +214,7 @@ def parent_tags(report: Report) -> dict[str, str]:
         MODELS: list_that_fits([model["name"] for model in report["models"]]),
         RECOMMENDATION: recommendation["model"] or "",
         "benchkit.limited": yes_no(suite["limited"]),
-        "benchkit.interrupted": yes_no(report["interrupted"]),
+        INTERRUPTED: yes_no(report["interrupted"]),
         "mlflow.note.content": _note(report),
         "mlflow.source.name": "benchkit",
         "mlflow.source.type": "LOCAL",

@@ -103,6 +103,9 @@ class TaskForm(_Form):
     limited: str
     engine: str | None
     items: list[PartForm]
+    tags_left_out: Annotated[list[str], Field(min_length=1)] | None = None
+    """Why keys are not among the tags, though the items have them: a sentence each that begins with the key. Absent
+    where all are there."""
 
 
 class ProbeForm(_Form):

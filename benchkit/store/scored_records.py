@@ -54,6 +54,7 @@ def scored_of(path: Path, form: ScoredForm, data: object) -> Scored:
         created=form.created,
         source=str(path),
         tags=tags,
+        left_out={task.task: tuple(task.tags_left_out) for task in form.tasks if task.tags_left_out},
         cost=None if form.cost is None else _cost_report(form.cost),
         samples=samples,
         probe=None if form.probe is None else ProbeFacts(**form.probe.model_dump()),
@@ -71,7 +72,7 @@ def _cell(place: str, form: TaskForm, model: str, arrays: Unpacked) -> CellResul
     scores = {key: math.nan if value is None else value for key, value in form.scores.items()}
     _check_scores(place, form, scores)
     check_once(f"{place}.items", (f"{part.split}/{part.subset}" for part in form.items))
-    values = form.model_dump(exclude={"items", "scores"})
+    values = form.model_dump(exclude={"items", "scores", "tags_left_out"})
     parts = tuple(_item_scores(f"{place}.items[{at}]", part, arrays) for at, part in enumerate(form.items))
     return CellResult(model=model, scores=scores, items=parts, **values)
 

@@ -43,7 +43,7 @@ def render_scored(scored: Scored) -> str:
         "seed": scored.seed,
         "n_resamples": scored.n_resamples,
         "model": asdict(scored.model),
-        "tasks": [_task(cell, {} if cell.task in scored.left_out else scored.tags, arrays) for cell in scored.cells],
+        "tasks": [_task(cell, scored, arrays) for cell in scored.cells],
         "probe": None if scored.probe is None else asdict(scored.probe),
         "environment": dict(scored.environment.values),
         "cost": None if scored.cost is None else _cost(scored.cost),
@@ -55,10 +55,11 @@ def render_scored(scored: Scored) -> str:
     return _NOT_PLAIN.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
 
 
-def _task(cell: CellResult, tags: Mapping[tuple[str, str], Mapping[str, Any]], arrays: Packed) -> dict[str, Any]:
-    parts = [_part(part, tags.get((cell.task, f"{part.split}/{part.subset}")), arrays) for part in cell.items]
-    kept = {name: getattr(cell, name) for name in TaskForm.model_fields if name != "items"}
-    return {**kept, "items": parts}
+def _task(cell: CellResult, scored: Scored, arrays: Packed) -> dict[str, Any]:
+    parts = [_part(part, scored.tags.get((cell.task, f"{part.split}/{part.subset}")), arrays) for part in cell.items]
+    kept = {name: getattr(cell, name) for name in TaskForm.model_fields if name not in ("items", "tags_left_out")}
+    left_out = scored.left_out.get(cell.task, ())
+    return {**kept, "items": parts} | ({"tags_left_out": left_out} if left_out else {})
 
 
 def _part(part: ItemScores, tags: Mapping[str, Array] | None, arrays: Packed) -> dict[str, Any]:

@@ -19,7 +19,7 @@ MarkKind = Literal["champion", "model", "baseline"]
 
 @dataclass(frozen=True, slots=True)
 class ComparisonRow:
-    """A finished comparison.
+    """A comparison that was kept.
 
     Attributes:
         key: Names it in this board: the folder's name, or MLflow's run.
@@ -27,6 +27,7 @@ class ComparisonRow:
         recommendation: Label of the recommended model; None where there was none.
         has_cost: Whether costs were measured.
         address: Where people find its run in MLflow; "" where it isn't recorded there.
+        is_interrupted: Whether it ended before every model was run on every task.
     """
 
     key: str
@@ -38,6 +39,7 @@ class ComparisonRow:
     has_cost: bool
     run_id: str = ""
     address: str = ""
+    is_interrupted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ class Rows:
         end: Where reading goes on after these rows; what `Source.read` takes.
         model, fingerprint: How the file says its vectors were made and the content identity of that model; "" where it
             says nothing.
+        sampling: Share of what was embedded that the file says it keeps; 1 where it says nothing.
     """
 
     vectors: NDArray[np.generic]
@@ -53,6 +54,7 @@ class Rows:
     end: Mapping[str, Any] = field(default_factory=dict)
     model: str = ""
     fingerprint: str = ""
+    sampling: float = 1.0
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -75,6 +77,7 @@ class Rows:
             end=self.end,
             model=self.model,
             fingerprint=self.fingerprint,
+            sampling=self.sampling,
         )
 
 

@@ -146,6 +146,8 @@ def _champion_words(limited: Comparison | None) -> str:
 def _explained(found: Picked, limited: Comparison) -> None:
     if found.note:
         place.sentence(found.note, "info")
+    if found.unfinished is not None:
+        link("compare", "→ What the interrupted one has", replace(chosen(), comparison=found.unfinished.key))
     if why := verdict_words.why_sentence(limited):
         place.sentence(why)
     st.subheader("What may it cost?", anchor=False)

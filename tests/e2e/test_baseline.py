@@ -143,6 +143,23 @@ def test_the_champion_is_a_baseline_and_a_gate_against_it_is_what_a_promotion_re
     )
     assert baseline(made, "list", "--tracking-uri", uri).out == forced.out
 
+    # The champion of before is still there to be held against by its version, and shown.
+    again = call_benchkit(["gate", "tfidf", "--baseline", "champion@2", *suite, "--json", "again.json"], made)
+    assert again.code == 0, again.err
+    report = json.loads((made / "again.json").read_text(encoding="utf-8"))
+    assert (report["baseline"]["name"], report["baseline_source"]) == ("tfidf", "champion, version 2")
+    assert baseline(made, "save", str(tmp_path / "now.json"), "--model", "tfidf", "--suite", "words.yaml").code == 0
+    stored = call_benchkit(["gate", "--result", str(tmp_path / "now.json"), "--baseline", "champion@2", *suite], made)
+    assert stored.code == 0, stored.err
+    assert "champion, version 1" in baseline(made, "show", "champion@1", *suite).out
+    for name, code, said in (
+        ("champion@9", 4, "has no champion of version 9 in its history, where the newest is 3"),
+        ("champion@last", 2, "found 'last' behind the @, should be the number of a version, as in champion@3"),
+    ):
+        refused = call_benchkit(["gate", "tfidf", "--baseline", name, *suite], made)
+        assert refused.code == code
+        assert said in refused.err
+
 
 def test_a_model_without_a_gate_is_refused_once_there_is_a_champion(made: Path) -> None:
     refused = baseline(made, "promote", "./tiny", "--suite", "words.yaml")

@@ -184,6 +184,7 @@ def test_a_gate_is_opened_by_its_row_with_its_rules_and_what_it_lost(
         assert f"gate={key}" in seen.page.url
         assert gate_words.headline(gates.passed()) in box.inner_text().replace("\u2060", "")
         assert json.loads(download(seen, "gate-json")) == store.gate(key)
+        seen.page.get_by_text(f"All {len(gates.passed().rules)} rules").click()
         assert {row["id"]: row["verdict"] for row in rows_of(download(seen, "gate-rules-csv"))} == {
             rule.id: rule.verdict for rule in gates.passed().rules
         }

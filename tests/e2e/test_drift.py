@@ -96,6 +96,24 @@ def test_baselines_are_made_listed_shown_renewed_and_deleted(tmp_path: Path) -> 
     assert "no baseline 'prod'" in drift(tmp_path, "baseline", "delete", "prod", code=4).err
 
 
+def test_rows_that_a_baseline_is_not_of_are_told(tmp_path: Path) -> None:
+    rows = vectors(1500, seed=1)
+    rows[:3] = 0
+    np.save(tmp_path / "few.npy", rows)
+    few = drift(tmp_path, "baseline", "create", "few", "--from", "few.npy", "--quiet")
+    assert few.out.splitlines()[-1] == "left out: 3 of 1,500 rows (0.2%): 3 of nothing but zeros"
+    assert few.err == ""
+    rows[3:153, 0] = np.nan
+    np.save(tmp_path / "many.npy", rows)
+    many = drift(tmp_path, "baseline", "create", "many", "--from", "many.npy", "--quiet")
+    line = "left out: 153 of 1,500 rows (10.2%): 150 with NaN or infinity, 3 of nothing but zeros"
+    assert many.out.splitlines()[-1] == line
+    assert many.err.startswith("warning: 10.2% of the rows hold no vector to learn from")
+    assert drift(tmp_path, "baseline", "show", "many").out == many.out
+    shown = json.loads(drift(tmp_path, "baseline", "show", "many", "--json").out)
+    assert shown["left_out"] == {"nonfinite": 150, "zero": 3}
+
+
 def test_baseline_of_the_same_rows_and_seed_judges_the_same(project: Path) -> None:
     drift(project, "baseline", "create", "again", "--from", "reference.parquet")
     drift(project, "check", "new.parquet", "--baseline", "again", "--no-track", "--json", "again.json", code=1)
@@ -211,7 +229,12 @@ def test_history_and_report_tell_every_check(project: Path) -> None:
     table = drift(project, "history").out
     assert "same.parquet" in table
     assert "WARN" in table
-    assert "nothing was checked yet" in drift(project, "history", "--baseline", "other").err
+    for command in (["history"], ["report", "--html", "typo.html"]):
+        told_of = drift(project, *command, "--baseline", "prd", code=2).err
+        assert "no baseline 'prd' (did you mean 'prod'?); there are prod" in told_of
+    assert not (project / "typo.html").exists()
+    drift(project, "baseline", "create", "other", "--from", "reference.parquet")
+    assert "nothing was checked against other yet" in drift(project, "history", "--baseline", "other").err
     drift(project, "report", "--baseline", "prod", "--html", "r.html")
     page = (project / "r.html").read_text()
     assert "<svg" in page
@@ -436,7 +459,39 @@ def test_rows_without_a_time_are_in_no_window_of_time(project: Path) -> None:
 
     stamps = pa.array([None if n % 2 else int(n) for n in range(1000)], pa.timestamp("s", tz="UTC"))
     write_parquet(project / "half.parquet", vectors(1000, seed=2), timestamp=stamps)
-    assert reported(project, "half.parquet", "--window", "1970-01-01..1970-01-02")["window"]["rows"] == 500
+    report = reported(project, "half.parquet", "--window", "1970-01-01..1970-01-02")
+    assert report["window"]["rows"] == 500
+    note = "500 of 1,000 rows of the source have no time and are in no window of time"
+    assert note in report["notes"]
+    shown = check(project, "half.parquet", "--window", "1970-01-01..1970-01-02").out
+    assert note in " ".join(shown.split())
+
+
+def test_the_last_rows_are_the_newest_and_not_those_with_the_largest_ids(project: Path) -> None:
+    order = np.random.default_rng(0).permutation(1000)
+    rows = np.concatenate([vectors(500, seed=2), vectors(500, seed=3, domain=0.5)])
+    write_parquet(project / "shuffled.parquet", rows[order], timestamp=times(1000)[order])
+    newest = reported(project, "shuffled.parquet", "--last", "500", code=1)
+    assert newest["window"]["start"] == f"{times(1000)[500].astype('datetime64[s]')}Z"
+    # Without times they are the last in the order of the source: of both halves as many.
+    write_parquet(project / "untimed.parquet", rows[order])
+    assert reported(project, "untimed.parquet", "--last", "500", code=1)["window"]["start"] == ""
+
+
+def test_rows_of_a_baseline_without_a_time_are_told_and_one_file_without_times_takes_none_from_others(
+    tmp_path: Path,
+) -> None:
+    days = times(2000, seconds=864)  # twenty days
+    write_parquet(tmp_path / "then/a.parquet", vectors(2000, seed=1), timestamp=days)
+    write_parquet(tmp_path / "then/b.parquet", vectors(100, seed=2))
+    made = drift(tmp_path, "baseline", "create", "prod", "--from", "then", "--quiet")
+    assert made.out.splitlines()[-1].startswith("without a time: 100 of 2,100 rows (4.8%): they are left out of the")
+    shown = json.loads(drift(tmp_path, "baseline", "show", "prod", "--json").out)
+    assert (shown["rows"], shown["n_windows"]) == (2100, 20)
+    write_parquet(tmp_path / "then/c.parquet", vectors(300, seed=3))
+    renewed = drift(tmp_path, "baseline", "renew", "prod", "--from", "then", "--quiet")
+    assert "400 of 2,400 rows (16.7%): more than one in ten, so all rows are taken as" in renewed.out
+    assert json.loads(drift(tmp_path, "baseline", "show", "prod", "--json").out)["n_windows"] == 0
 
 
 def test_segments_are_tested_apart(tmp_path: Path) -> None:

@@ -364,8 +364,9 @@ def test_database_that_goes_down_while_it_is_followed_is_waited_for_and_nothing_
         with Following(project, monkeypatch, source=server.url, batch_rows=50) as following:
             following.counted(FILE_ROWS)
             for times_gone in (1, 2):
-                # It goes down while new rows are read: that the collection exists, their count and two pages come.
-                server.answers = 4
+                # It goes down while new rows are read: that the collection exists, what it holds, their count and two
+                # pages come.
+                server.answers = 5
                 here = range(2 * times_gone * FILE_ROWS - FILE_ROWS, 2 * times_gone * FILE_ROWS + FILE_ROWS)
                 server.put(here, rows[here.start : here.stop])
                 following.until(lambda n=times_gone: following.waits == n)
@@ -455,7 +456,7 @@ def test_rows_of_another_dimension_are_an_alert_told_once_and_its_end_a_recovery
         assert refused.code == 4, refused.err
     (alert,) = alerts(project)
     assert (alert["event"], alert["severity"], alert["kind"]) == ("drift.alert", "critical", "pipeline")
-    assert "the rows have 8 dimensions and the baseline 'prod' has 16" in alert["reason"]
+    assert "the rows of part-0.parquet have 8 dimensions and the baseline 'prod' has 16" in alert["reason"]
     assert "start it again" in alert["advice"]
     assert (committed(project), alert["window"]["rows"], alert["p_value"]) == (0, 0, None)
     path.unlink()
@@ -527,14 +528,47 @@ def test_half_written_file_is_left_for_later(project: Path) -> None:
 def test_rows_of_another_dimension_end_the_watch_and_keep_what_was_counted(project: Path) -> None:
     write_log(project, range(2))
     write_parquet(project / "log" / "part-2.parquet", vectors(100, dimension=8))
-    refused = call_benchkit([*WATCH, "--once"], project)
-    assert refused.code in (2, 4)
-    assert "8" in refused.err
+    refused = call_benchkit([*WATCH, "--once", *ALERTS], project)
+    assert refused.code == 4
+    assert "the rows of part-2.parquet have 8 dimensions and the baseline 'prod' has 16" in refused.err
     assert "Traceback" not in refused.err
     assert committed(project) == 2 * FILE_ROWS
+    assert [(alert["severity"], alert["kind"]) for alert in alerts(project)] == [("critical", "pipeline")]
+    (project / "log" / "part-2.parquet").unlink()
+    write_log(project, [2])
+    assert watch(project).code == 0
+    assert committed(project) == 3 * FILE_ROWS
 
 
-def test_two_watches_of_one_stream_exclude_each_other(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_of_another_dimension_within_a_file_are_damage_of_it(project: Path) -> None:
+    path = write_jsonl(project / "log" / "a.jsonl", vectors(300, seed=3))
+    watch(project)
+    write_jsonl(path, vectors(1, dimension=8), append=True)
+    refused = watch(project, *ALERTS, code=2)
+    assert "a.jsonl: row 300: a vector of dimension 8, where the others have 16" in refused.err
+    assert len(alerts(project)) == 1
+    assert committed(project) == 300
+
+
+def test_second_watch_of_one_stream_is_refused_and_the_first_goes_on(project: Path) -> None:
+    write_log(project, range(3))
+    pause = Pause(f"{STATE}:DriftState.commit", 2)
+    with start_benchkit([*WATCH, "--poll", "0.05"], project, pause=pause) as first:
+        first.wait_for_pause()
+        before = committed(project)
+        refused = watch(project, *ALERTS, code=2)
+        assert "another process follows the same source" in refused.err
+        assert committed(project) == before
+        assert first.process.poll() is None
+        # Windows of another size are another watch.
+        assert watch(project, command=[*WATCH[:6], "300", *WATCH[7:]]).code == 0
+        first.kill()
+    assert "stopped after" in watch(project).err  # the lock has ended with its process
+
+
+def test_two_watches_exclude_each_other_where_a_file_system_has_no_locks(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_log(project, range(3))
     commit, others = DriftState.commit, []
 
@@ -544,6 +578,10 @@ def test_two_watches_of_one_stream_exclude_each_other(project: Path, monkeypatch
             others[0] = watch(project)
         return commit(state, *args)
 
+    def no_locks(*_: Any, **__: Any) -> None:
+        raise NotImplementedError
+
+    monkeypatch.setattr("filelock.FileLock.acquire", no_locks)
     monkeypatch.setattr(DriftState, "commit", commit_after_another)
     refused = watch(project, *ALERTS, code=2)
     assert "another process follows the same source" in refused.err

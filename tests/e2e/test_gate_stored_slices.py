@@ -152,7 +152,7 @@ def test_a_column_too_many_leaves_the_slices_of_the_others_judged(project: Path)
 
     shutil.copytree(project / "result", project / "wide")
     path = project / "wide" / "tags.parquet"
-    why = "zone is one more than the 8 columns of a task that are kept"
+    why = "zone is beyond the first 8 columns and the 1 MiB of a task that are kept"
     wide = [replace(one, tags=replace(one.tags, left_out=(why,))) for one in read_tags(path)]
     write_tags(path, wide)
     saved = call_benchkit(["baseline", "save", "wide.json", "--result", "wide", "--model", "./tiny"], project)
@@ -165,6 +165,14 @@ def test_a_column_too_many_leaves_the_slices_of_the_others_judged(project: Path)
     rule = judged(project, "./spoilt", "--result", "wide", "--baseline", "wide.json", policy="zone.yaml")["rules"][0]
     assert rule["verdict"] == "inconclusive"
     assert f"of found ({why}), chinese ({why}) are not all kept" in rule["sentence"]
+
+    # The baseline's file keeps the tags that the result had, and says the same of the others.
+    path.unlink()
+    args = ("./spoilt", "--result", "wide", "--baseline", "wide.json")
+    assert [[rule[key] for key in JUDGED] for rule in judged(project, *args)["rules"]] == [
+        [rule[key] for key in JUDGED] for rule in report["rules"]
+    ]
+    assert judged(project, *args, policy="zone.yaml")["rules"][0]["sentence"] == rule["sentence"]
 
 
 def test_tags_of_another_comparison_are_refused(project: Path) -> None:

@@ -81,17 +81,36 @@ class Dispatcher:
         """Take in what a window says, fine or not; return the message that it makes, or None.
 
         A stream that becomes bad, worse, or bad in another way makes one; so does one that is fine again. A window
-        too small for a test doesn't show that all is fine. Nothing is sent here.
+        too small for a test doesn't show that a change of the data is over; it does so for what is seen without one,
+        if it has half as many rows as the window that was told. Nothing is sent here.
 
         Args:
             model_was_asked: False where it should have been and didn't answer: then the rows alone don't show that a
                 change of the model is over.
         """
+        self._streams.get(alert.key, {}).pop("ended_by", None)
         is_bad = _rank(alert.severity) >= self._notify_from
         message = self._bad(alert) if is_bad else self._fine(alert, model_was_asked=model_was_asked)
-        if message is not None:
-            self._outbox.append({"alert": message.to_json(), "sinks": sorted(self._sinks), "attempts": 0})
-            self._bound()
+        return None if message is None else self._put(message)
+
+    def note_end(self, alert: Alert) -> Alert | None:
+        """Take in that the watch ends, whatever stands; return the message, or None where it was told.
+
+        What stands would hush one that is as bad, and then nobody knew that nothing is watched any more. A watch that
+        is started again and ends at once for the same reason has told it.
+        """
+        told = self._streams.get(alert.key)
+        if told is not None and told.get("ended_by") == alert.reason:
+            return None
+        severity, kinds = (alert.severity, []) if told is None else (told["severity"], told["kinds"])
+        worst = max(severity, alert.severity, key=_rank)
+        new = self._told(alert, worst, sorted({*kinds, alert.kind}), self._now())
+        self._streams[alert.key] = new | {"ended_by": alert.reason}
+        return self._put(alert)
+
+    def _put(self, message: Alert) -> Alert:
+        self._outbox.append({"alert": message.to_json(), "sinks": sorted(self._sinks), "attempts": 0})
+        self._bound()
         return message
 
     def _bad(self, alert: Alert) -> Alert | None:
@@ -112,7 +131,7 @@ class Dispatcher:
 
     def _fine(self, alert: Alert, *, model_was_asked: bool) -> Alert | None:
         told = self._streams.get(alert.key)
-        if told is None or alert.p_value is None:
+        if told is None or (alert.p_value is None and not _is_seen_without_a_test(told, alert.window.rows)):
             return None
         if not model_was_asked and not _OF_MODELS.isdisjoint(told["kinds"]):
             return None
@@ -176,6 +195,13 @@ class Dispatcher:
             return Delivery(name, alert)
         _logger.warning("alert not delivered, it will be tried again: %s", reason)
         return Delivery(name, alert, reason)
+
+
+def _is_seen_without_a_test(told: Mapping[str, Any], rows: int) -> bool:
+    """Return whether a fine window of so few rows shows the end of what stands; an older state doesn't say of what."""
+    if "data" in told["kinds"] or "alert" not in told:
+        return False
+    return rows > 0 and 2 * rows >= told["alert"]["window"]["rows"]
 
 
 def _rank(severity: str) -> int:

@@ -14,6 +14,7 @@ import re
 import smtplib
 import socket
 import ssl
+import threading
 from collections.abc import Sequence
 from datetime import datetime
 from email.message import EmailMessage
@@ -40,6 +41,7 @@ class Email:
         password_env: Environment variable that holds the password; read for each message.
         timeout_s: Of the whole exchange.
         context: Of TLS; None trusts what the system trusts.
+        stop: When it is set, an exchange under way ends soon.
 
     Raises:
         UsageError: an address, a name or an environment variable can't be used.
@@ -58,6 +60,7 @@ class Email:
         password_env: str | None = None,
         timeout_s: float = 30.0,
         context: ssl.SSLContext | None = None,
+        stop: threading.Event | None = None,
     ) -> None:
         if not to:
             raise UsageError("e-mail: nobody to send to; name at least one address")
@@ -68,6 +71,7 @@ class Email:
         self._sender, self._to = sender, tuple(to)
         self._user = _of_environment(user_env) if user_env else user
         self._password_env, self._timeout_s, self._context = password_env, timeout_s, context
+        self._stop = stop
         if self._user and security == "none" and host not in LOCAL_HOSTS:
             raise UsageError(f"e-mail: a password isn't sent to {host} over an open connection; use starttls or ssl")
         self._password()
@@ -87,7 +91,7 @@ class Email:
         """
         message = self._message(alert)
         try:
-            refused = within(self._timeout_s, lambda: self._deliver(message))
+            refused = within(self._timeout_s, lambda: self._deliver(message), stop=self._stop)
         except (OSError, smtplib.SMTPException, UsageError, ValueError) as error:
             raise AlertError(f"{self.name}: {self._why(error)}") from None
         if refused:

@@ -3,7 +3,8 @@
     DriftReport ── Metrics.observe ─┐
     Alert ──────── Metrics.alerted ─┴─ GET /metrics, text format 0.0.4 ──> Prometheus
 
-Counters begin at zero with each start of the watch, as Prometheus expects. A gauge whose window has no such value
+Counters begin at zero with each start of the watch, as Prometheus expects. Gauges are of the last window, also where
+that was before the start: a restart must not look like the end of what stands. A gauge whose window has no such value
 (a window too small for a test has no p-value) is left out rather than kept from before.
 Source: prometheus.io, "Exposition formats", "Text-based format".
 """
@@ -46,11 +47,18 @@ class Metrics:
 
     def observe(self, report: DriftReport) -> None:
         """Take in a window."""
+        self._count(report, windows=1, rows=report.window.rows)
+
+    def resume(self, report: DriftReport) -> None:
+        """Show the last window of before the start; nothing is counted."""
+        self._count(report, windows=0, rows=0)
+
+    def _count(self, report: DriftReport, *, windows: int, rows: int) -> None:
         labels = (("baseline", report.baseline.name), ("source", report.window.source))
         evidence, harm = report.evidence, report.harm
         with self._lock:
-            self._add("windows_total", labels, 1)
-            self._add("rows_total", labels, report.window.rows)
+            self._add("windows_total", labels, windows)
+            self._add("rows_total", labels, rows)
             self._set("p_value", labels, report.p_value)
             self._set("detector", labels, evidence.detector if evidence else None)
             self._set("run_length", labels, evidence.run_length if evidence else None)

@@ -2,8 +2,9 @@
 
 Alert ── escaped ──> {"text": ..., "attachments": [...]}
 
-Hostile names can neither call people (`<!channel>`, `@here`) nor make links: &, < and > are escaped as Slack asks, a
-zero-width space comes behind each @ for those chats that read it as plain text, and formatting and previews are off.
+Hostile names can neither call people (`<!channel>`, `@here`) nor make links or load pictures: &, < and > are escaped as
+Slack asks, and formatting and previews are off. Chats that read Markdown all the same find a zero-width space behind
+each @, before the address of `[text](address)`, and within `https://`, which Slack itself would make a link.
 Source: docs.slack.dev, "Formatting message text", section "Escaping text".
 """
 
@@ -13,6 +14,7 @@ from typing import Any
 
 from benchkit.monitor.alerts.alert import Alert, facts
 
+_BROKEN = {"@": "@\u200b", "](": "]\u200b(", "://": ":\u200b//"}
 _COLORS = {"ok": "#2e7d32", "info": "#1565c0", "warn": "#ef6c00", "critical": "#c62828"}
 
 
@@ -44,4 +46,6 @@ def escaped(text: str) -> str:
     '&lt;!channel&gt; &amp; co'
     """
     safe = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return safe.replace("@", "@\u200b")
+    for sign, broken in _BROKEN.items():
+        safe = safe.replace(sign, broken)
+    return safe

@@ -9,6 +9,7 @@ A command line is seen by every user of a machine, so secrets come from the envi
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
@@ -25,13 +26,14 @@ _SMTP_OPTIONS = ("to", "from", "tls")
 _SECURITIES: dict[str, Security] = {"starttls": "starttls", "none": "none"}
 
 
-def sink_of(spec: str) -> Sink:
+def sink_of(spec: str, *, stop: threading.Event | None = None) -> Sink:
     """Return the sink that a text names.
 
     Args:
         spec: jsonl:PATH; webhook:URL, signed when BENCHKIT_WEBHOOK_SECRET is set; slack:URL;
             smtp://user@host:port?from=..&to=..,.. with STARTTLS (tls=none for none) or smtps://..., the password in
             BENCHKIT_SMTP_PASSWORD.
+        stop: Who sets it waits no longer for servers: what they didn't take is told later.
 
     Raises:
         UsageError: it names none, or one that can't be used. The message holds no address.
@@ -39,10 +41,10 @@ def sink_of(spec: str) -> Sink:
     kind, colon, rest = spec.partition(":")
     known: dict[str, Callable[[], Sink]] = {
         "jsonl": lambda: _jsonl(rest),
-        "webhook": lambda: _webhook(rest, "json"),
-        "slack": lambda: _webhook(rest, "slack"),
-        "smtp": lambda: _email(spec),
-        "smtps": lambda: _email(spec),
+        "webhook": lambda: _webhook(rest, "json", stop),
+        "slack": lambda: _webhook(rest, "slack", stop),
+        "smtp": lambda: _email(spec, stop),
+        "smtps": lambda: _email(spec, stop),
     }
     if not colon or kind not in known:
         guess = nearest(kind, known) if colon else None
@@ -57,17 +59,17 @@ def _jsonl(path: str) -> Sink:
     return JsonLines(path)
 
 
-def _webhook(url: str, template: Template) -> Sink:
+def _webhook(url: str, template: Template, stop: threading.Event | None) -> Sink:
     if url.startswith("env:"):
         variable = url.removeprefix("env:")
         url = os.environ.get(variable, "")
         if not url:
             raise UsageError(f"alert sink: environment variable {variable} with the address isn't set")
     is_signed = template == "json" and bool(os.environ.get(WEBHOOK_SECRET))
-    return Webhook(url, template=template, secret_env=WEBHOOK_SECRET if is_signed else None)
+    return Webhook(url, template=template, secret_env=WEBHOOK_SECRET if is_signed else None, stop=stop)
 
 
-def _email(spec: str) -> Sink:
+def _email(spec: str, stop: threading.Event | None) -> Sink:
     try:
         place = urlsplit(spec)
         host, port = place.hostname, place.port or _SMTP_PORTS[place.scheme]
@@ -87,6 +89,7 @@ def _email(spec: str) -> Sink:
         security=_security(place.scheme, host, options.get("tls")),
         user=user,
         password_env=SMTP_PASSWORD if user else None,
+        stop=stop,
     )
 
 

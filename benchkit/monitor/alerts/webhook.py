@@ -24,6 +24,7 @@ import json
 import os
 import random
 import ssl
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -73,6 +74,7 @@ class Webhook:
         retries: Attempts after the first.
         total_s: Of all attempts and pauses together.
         allow_http: Send over http to other machines too, where anybody on the way can read it.
+        stop: When it is set, an attempt under way ends soon and none follows.
 
     Raises:
         UsageError: the URL can't be used, or the environment variable isn't set.
@@ -88,13 +90,15 @@ class Webhook:
         retries: int = 4,
         total_s: float = 60.0,
         allow_http: bool = False,
-        pause: Callable[[float], None] = time.sleep,
+        pause: Callable[[float], object] | None = None,
         rng: random.Random | None = None,
+        stop: threading.Event | None = None,
     ) -> None:
         self._url, self._place = url, _checked(url, allow_http=allow_http)
         self._secret_env, self._template = secret_env, template
         self._timeout_s, self._retries, self._total_s = timeout_s, retries, total_s
-        self._pause, self._rng = pause, rng or random.Random()
+        self._stop = stop or threading.Event()
+        self._pause, self._rng = pause or self._stop.wait, rng or random.Random()
         self._secret()
 
     @property
@@ -122,9 +126,11 @@ class Webhook:
             except _Again as error:
                 wait_s = self._wait_s(attempt, error.pause_s)
                 attempt += 1
-                if attempt > self._retries or time.monotonic() + wait_s >= ends:
-                    raise AlertError(f"{self.name}: {error} ({attempt} attempts)") from None
-                self._pause(wait_s)
+                if attempt <= self._retries and time.monotonic() + wait_s < ends and not self._stop.is_set():
+                    self._pause(wait_s)
+                    if not self._stop.is_set():
+                        continue
+                raise AlertError(f"{self.name}: {error} ({attempt} attempts)") from None
 
     def _wait_s(self, attempt: int, asked_s: float | None) -> float:
         """Return the pause: doubling, with jitter so that many watches don't come back together, or what was asked."""
@@ -160,7 +166,7 @@ class Webhook:
         """Return the answer's head; its body is of no use. Foreign messages would hold the address, so none is kept."""
         left_s = min(self._timeout_s, ends - time.monotonic())
         try:
-            return within(left_s, lambda: _exchange(request, max(left_s, 0.001)))
+            return within(left_s, lambda: _exchange(request, max(left_s, 0.001)), stop=self._stop)
         except LateError as error:
             raise _Again(str(error)) from None
         except urllib.error.URLError as error:

@@ -293,7 +293,8 @@ def test_interrupt_ends_the_run_and_nothing_more_is_sent(workers: int) -> None:
         if thread.name.startswith(THREAD_NAME):
             thread.join(5)
             assert not thread.is_alive()
-    assert sorted(asked) == [0, 1, 2, 3]
+    # Nothing after the fourth; a worker of four may be interrupted before it began.
+    assert sorted(asked) == [0, 1, 2, 3] if workers == 1 else 3 in asked and set(asked) <= {0, 1, 2, 3}
     assert gc.isenabled()
 
 

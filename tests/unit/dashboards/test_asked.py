@@ -9,7 +9,7 @@ import boards
 import drift_reports
 import gates
 import pytest
-import streamlit as st
+from pages import opened
 from streamlit.testing.v1 import AppTest
 
 from dashboards import board
@@ -45,27 +45,12 @@ FIELDS = (
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def store(mlruns: Path) -> None:
     """Keep one of each."""
-    folder = tmp_path / "mlruns"
-    monkeypatch.setenv(board.MLRUNS, str(folder))
-    monkeypatch.setenv(board.TRACKING_URI, f"sqlite:///{folder}/mlflow.db")
-    st.cache_resource.clear()
-    st.cache_data.clear()
-    boards.keep(folder, boards.support())
-    boards.keep_gate(folder, gates.failed())
-    boards.keep_baseline(folder, replace(drift_reports.BASELINE, created="2026-10-01T00:00:00+00:00"))
-    boards.keep_checks(folder, boards.windows("ok", "warn"))
-
-
-def shown(page: str, **query: str | list[str]) -> AppTest:
-    made = AppTest.from_file(str(APP), default_timeout=60)
-    for key, value in query.items():
-        made.query_params[key] = value
-    made.run()
-    made.switch_page(next(one.path for one in PAGES if one.name == page)).run()
-    assert not made.exception, made.exception[0].message
-    return made
+    boards.keep(mlruns, boards.support())
+    boards.keep_gate(mlruns, gates.failed())
+    boards.keep_baseline(mlruns, replace(drift_reports.BASELINE, created="2026-10-01T00:00:00+00:00"))
+    boards.keep_checks(mlruns, boards.windows("ok", "warn"))
 
 
 def told(app: AppTest) -> list[str]:
@@ -100,22 +85,22 @@ def test_a_long_name_is_cut() -> None:
 def test_a_name_that_is_not_there_is_told_with_what_is_shown_instead(
     field: str, page: str, what: str, instead: str
 ) -> None:
-    (sentence,) = told(shown(page, **{field: "gone"}))
+    (sentence,) = told(opened(page, **{field: "gone"}))
     assert unescaped(sentence) == f"Not found here: {what} 'gone' (shown instead: {instead})."
 
 
 @pytest.mark.usefixtures("store")
 @pytest.mark.parametrize("page", [page.name for page in PAGES])
 def test_a_link_whose_names_are_all_there_says_nothing(page: str) -> None:
-    assert told(shown(page)) == []
+    assert told(opened(page)) == []
     known = {"suite": "help-centre", "models": ["bge"], "comparison": "20261121T120000-help-centre"}
-    assert told(shown(page, **known, task="FAQ", model="bge", against="minilm", baseline="support")) == []
+    assert told(opened(page, **known, task="FAQ", model="bge", against="minilm", baseline="support")) == []
 
 
 @pytest.mark.usefixtures("store")
 def test_a_suite_and_a_model_of_the_bar_that_nobody_has_are_told_on_every_page() -> None:
     for page in PAGES:
-        found = told(shown(page.name, suite="gone", models=["bge", "nobody"]))
+        found = told(opened(page.name, suite="gone", models=["bge", "nobody"]))
         assert unescaped(found[0]) == (
             "Not found here: suite 'gone' (so nothing of it is shown); model 'nobody' (so nothing of it is shown)."
         )
@@ -123,7 +108,7 @@ def test_a_suite_and_a_model_of_the_bar_that_nobody_has_are_told_on_every_page()
 
 @pytest.mark.usefixtures("store")
 def test_all_that_a_page_lacks_is_one_sentence() -> None:
-    (sentence,) = told(shown("tasks", task="t", model="m", against="n"))
+    (sentence,) = told(opened("tasks", task="t", model="m", against="n"))
     assert unescaped(sentence) == (
         "Not found here: task 't' (shown instead: FAQ); model 'm' (shown instead: bge); "
         "model 'n' (shown instead: minilm)."
@@ -134,7 +119,7 @@ def test_all_that_a_page_lacks_is_one_sentence() -> None:
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 @pytest.mark.parametrize(("field", "page"), [("task", "tasks"), ("suite", "compare"), ("gate", "history")])
 def test_a_hostile_name_is_a_text(field: str, page: str, text: str) -> None:
-    (sentence,) = told(shown(page, **{field: text}))
+    (sentence,) = told(opened(page, **{field: text}))
     bare = sentence.replace("\\<", "").replace("\\[", "").replace("\\*", "").replace("\\$", "").replace("\\`", "")
     assert not any(sign in bare for sign in ("<", "[", "*", "$", "`", "\u202e", "\u2066")), sentence
     readable = text.replace("\u202e", "\ufffd").replace("\u2066", "\ufffd")
@@ -145,7 +130,7 @@ def test_a_hostile_name_is_a_text(field: str, page: str, text: str) -> None:
 @pytest.mark.parametrize("field", ["task", "model", "comparison", "suite", "window"])
 def test_half_a_megabyte_is_left_out_with_a_short_sentence(field: str) -> None:
     # Streamlit drops a longer address as a whole.
-    app = shown("tasks", **{field: "x" * 500_000})
+    app = opened("tasks", **{field: "x" * 500_000})
     said = [unescaped(box.value) for box in app.warning]
     why = "a whole number is expected" if field == "window" else f"it is longer than {MAX_LENGTH} characters"
     assert any(text.startswith(f"{field}='xxx") and text.endswith(why) and len(text) < 120 for text in said)
@@ -154,7 +139,7 @@ def test_half_a_megabyte_is_left_out_with_a_short_sentence(field: str) -> None:
 
 @pytest.mark.usefixtures("store")
 def test_another_task_forgets_the_item_of_the_last_one() -> None:
-    app = shown("tasks", task="FAQ", item="q1")
+    app = opened("tasks", task="FAQ", item="q1")
     tasks = app.selectbox(key="tasks-task").options
     app.selectbox(key="tasks-task").set_value(next(task for task in tasks if task != "FAQ")).run()
     assert not app.exception

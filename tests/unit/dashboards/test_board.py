@@ -67,6 +67,12 @@ class FakeBoard:
 
     comparison = gate = check = document
 
+    def of_a_task(self, key: str, task: str) -> Any:
+        self.asked.append((key, task))
+        return self.documents[key][task]
+
+    item_scores = kept_items = item_tags = of_a_task
+
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeBoard]:
@@ -133,6 +139,18 @@ def test_a_damaged_report_is_a_sentence_with_its_key(fake: FakeBoard) -> None:
         board.comparison_of("c")
     with pytest.raises(BenchkitError, match=r"^check 7: .*schema_version is None"):
         board.drift_of(7)
+
+
+def test_the_items_of_a_task_are_read_once_and_no_kind_is_taken_for_another(fake: FakeBoard) -> None:
+    fake.documents = {"c": {"A": object(), "B": None}}
+    kinds = (board.item_scores_of, board.kept_items_of, board.item_tags_of)
+    for kind in kinds:
+        assert kind("c", "A") is kind("c", "A") is fake.documents["c"]["A"]
+        assert kind("c", "B") is None
+    assert fake.asked.count(("c", "A")) == len(kinds), "each kind is read, and once"
+    for kind, name in zip(kinds, ("items", "answers", "tags"), strict=True):
+        with pytest.raises(UsageError, match=f"^{name} of gone are not in this store$"):
+            kind("gone", "A")
 
 
 # ---------------------------------------------------------------- rows

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import boards
 import comparisons
 import pytest
-import streamlit as st
+from pages import opened, ran, read
 from streamlit.testing.v1 import AppTest
 
 from benchkit.api.record import write_files
@@ -18,43 +17,14 @@ from benchkit.api.run import Finished
 from benchkit.report.charts.quality import quality_against
 from benchkit.report.json_form import from_dict, to_dict
 from benchkit.store.recorded import Recorded, write_recorded
-from dashboards import board
 from dashboards.compared import LONG_COLUMNS, model_rows
-from dashboards.theme import PAGES
 from dashboards.views.compare import _facts, _raw
 
-APP = Path(board.__file__).with_name("app.py")
-PAGE = next(page.path for page in PAGES if page.name == "compare")
 OLDER = replace(boards.support(baseline=None), started="2026-11-20T12:00:00+00:00")
 
 
-@pytest.fixture
-def mlruns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "mlruns"
-    monkeypatch.setenv(board.MLRUNS, str(folder))
-    monkeypatch.setenv(board.TRACKING_URI, f"sqlite:///{folder}/mlflow.db")
-    st.cache_resource.clear()
-    st.cache_data.clear()
-    return folder
-
-
 def shown(**query: str | list[str]) -> AppTest:
-    made = AppTest.from_file(str(APP), default_timeout=30)
-    for key, value in query.items():
-        made.query_params[key] = value
-    made.run()
-    return ran(made.switch_page(PAGE))
-
-
-def ran(what: Any) -> AppTest:
-    """Run the app, or what was done to one of its elements."""
-    app: AppTest = what.run()
-    assert not app.exception, app.exception[0].message
-    return app
-
-
-def read(text: str) -> str:
-    return text.replace("\\", "").replace("\u2060", "")
+    return opened("compare", **query)
 
 
 def charts(app: AppTest) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import comparisons
 import pytest
-import streamlit as st
+from pages import opened
 from streamlit.testing.v1 import AppTest
 
 from benchkit.report.charts.base import LIGHT
@@ -18,11 +18,10 @@ from benchkit.report.json_form import render_json
 from benchkit.store.cost_samples import write_cost_samples
 from benchkit.types.comparison import Comparison, Environment
 from benchkit.types.cost import CostFigure, CostReport, CostSamples, Sample
-from dashboards import board, costs, machines
+from dashboards import costs, machines
 from dashboards.place import unescaped
 from dashboards.views.cost import document_steps
 
-APP = Path(board.__file__).with_name("app.py")
 NAMES = ("tfidf", "minilm", "小模型")
 SAMPLES = CostSamples(
     NAMES,
@@ -37,15 +36,11 @@ Keep = Callable[..., Path]
 
 
 @pytest.fixture
-def keep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Keep:
+def keep(mlruns: Path) -> Keep:
     """Keep a comparison, and its timed calls, as benchkit writes them."""
-    monkeypatch.setenv(board.MLRUNS, str(tmp_path / "mlruns"))
-    monkeypatch.setenv(board.TRACKING_URI, f"sqlite:///{tmp_path}/mlruns/mlflow.db")
-    st.cache_resource.clear()
-    st.cache_data.clear()
 
     def kept(comparison: Comparison, name: str = "one", samples: CostSamples | None = SAMPLES) -> Path:
-        folder = tmp_path / "mlruns" / "results" / name
+        folder = mlruns / "results" / name
         folder.mkdir(parents=True)
         if samples is not None:
             write_cost_samples(folder / "costs.parquet", samples)
@@ -56,13 +51,7 @@ def keep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Keep:
 
 
 def page(**query: str) -> AppTest:
-    app = AppTest.from_file(str(APP), default_timeout=30)
-    for key, value in query.items():
-        app.query_params[key] = value
-    app.run()
-    app.switch_page("screens/cost.py").run()
-    assert not app.exception
-    return app
+    return opened("cost", **query)
 
 
 def said(app: AppTest) -> str:

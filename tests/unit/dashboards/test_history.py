@@ -11,19 +11,15 @@ import boards
 import drift_reports
 import gates
 import pytest
-import streamlit as st
+from pages import opened, read, table
 from streamlit.testing.v1 import AppTest
 
 from benchkit.report import gate_words
 from benchkit.store.board import Board
 from benchkit.types.board import ChampionRow, GateRow
 from benchkit.types.gate import GateReport
-from dashboards import board
 from dashboards.gate_rows import champion_row, gate_row, item_rows, rule_rows, slice_rows
-from dashboards.theme import PAGES
 
-APP = Path(board.__file__).with_name("app.py")
-PAGE = next(page.path for page in PAGES if page.name == "history")
 CHAMPIONS = (
     ChampionRow("support-search", 1, "minilm", "2026-10-31T09:00:00+00:00", "ada", "first", False, True),
     ChampionRow("support-search", 2, "bge", "2026-11-05T09:00:00+00:00", "bob", "it is urgent", True, True, "fail"),
@@ -31,14 +27,9 @@ CHAMPIONS = (
 
 
 @pytest.fixture
-def mlruns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "mlruns"
-    monkeypatch.setenv(board.MLRUNS, str(folder))
-    monkeypatch.setenv(board.TRACKING_URI, f"sqlite:///{folder}/mlflow.db")
+def mlruns(mlruns: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(Board, "champions", _of(CHAMPIONS))
-    st.cache_resource.clear()
-    st.cache_data.clear()
-    return folder
+    return mlruns
 
 
 def _of(rows: tuple[ChampionRow, ...]) -> Callable[..., tuple[ChampionRow, ...]]:
@@ -58,21 +49,7 @@ def watch(mlruns: Path, *severities: str) -> None:
 
 
 def shown(**query: str) -> AppTest:
-    made = AppTest.from_file(str(APP), default_timeout=30)
-    for key, value in query.items():
-        made.query_params[key] = value
-    made.run()
-    return ran(made.switch_page(PAGE))
-
-
-def ran(what: Any) -> AppTest:
-    app: AppTest = what.run()
-    assert not app.exception, app.exception[0].message
-    return app
-
-
-def read(text: str) -> str:
-    return text.replace("\\", "").replace("\u2060", "")
+    return opened("history", **query)
 
 
 def sentences(app: AppTest) -> list[str]:
@@ -80,11 +57,8 @@ def sentences(app: AppTest) -> list[str]:
     return [read(part.value) for part in found]
 
 
-def table(app: AppTest, *columns: str) -> Any:
-    """Return the table that has these columns and isn't the data of a chart."""
-    found = [part.value for part in app.dataframe if set(columns) <= set(part.value) and "said" not in part.value]
-    assert len(found) == 1, [list(part.value) for part in app.dataframe]
-    return found[0]
+def folded_rules(app: AppTest) -> list[Any]:
+    return [part for part in app.expander if part.label.startswith("All ")]
 
 
 # ---------------------------------------------------------------- lists
@@ -163,6 +137,48 @@ def test_the_newest_gate_is_open_with_every_part_of_it(mlruns: Path) -> None:
     slices = table(page, "slice", "points")
     assert list(slices["points"]) == ["-11.00", "-1.92"]
     assert list(slices["interval"]) == ["-15.00 to -7.00", ""], "no interval is no interval"
+
+
+def test_what_did_not_pass_stands_open_and_the_table_of_all_rules_is_folded(mlruns: Path) -> None:
+    keep(mlruns, gates.many(3, 0), gates.failed())
+    page = shown()
+    assert "**Rules that did not pass**" in [part.value for part in page.markdown]
+    (rules,) = folded_rules(page)
+    assert read(rules.label) == "All 8 rules: ▼ FAIL 2, ◆ INCONCLUSIVE 1, ▼ FAIL (warning) 1, ● PASS 4"
+    assert not rules.proto.expanded
+    (listed,) = rules.dataframe
+    assert list(listed.value["rule"]) == [rule.id for rule in gate_words.ranked(gates.failed())], "worst first"
+    told = [line for line in sentences(page) if line.startswith("- ")]
+    assert told[0].split("\n")[0].startswith("- FAIL quality/task:FAQRetrieval: ")
+
+    passed = shown(gate="g1")
+    assert "**Rules that did not pass**" not in [part.value for part in passed.markdown]
+    assert [read(part.label) for part in folded_rules(passed)] == ["All 3 rules: ● PASS 3"]
+
+
+def test_the_items_that_lost_most_are_a_few_lines_each_and_the_others_are_in_the_file(mlruns: Path) -> None:
+    report = gates.failed()
+    lost = tuple(replace(gates.EXPLANATION.items[0], item=f"q{number}") for number in range(7))
+    keep(mlruns, replace(report, explanations=(replace(gates.EXPLANATION, items=lost),)))
+    page = shown()
+    titles = [line for line in sentences(page) if line.startswith("**q")]
+    assert len(titles) == 3
+    assert "and 4 more items: see the CSV" in sentences(page)
+    expected = (
+        "- Text: who wrote the first compiler\n- Expected: Grace Hopper wrote A-0\n"
+        "- Baseline found: right: Grace Hopper wrote A-0 (0.83); wrong: A history of wine (0.31)\n"
+        "- Candidate found: wrong: A history of wine (0.52)"
+    )
+    assert sentences(page).count(expected) == 3
+
+
+def test_the_command_of_a_gate_names_the_champion_that_it_was_held_against(mlruns: Path) -> None:
+    command = "benchkit gate minilm-v2 --baseline champion --suite support"
+    keep(mlruns, replace(gates.passed(), command=command, baseline_source="champion, version 3"))
+    page = shown()
+    assert "benchkit gate minilm-v2 --baseline champion@3 --suite support" in [part.value for part in page.code]
+    note = "champion@3 is what this gate was held against; champion alone is the champion of the day."
+    assert note in [read(part.value) for part in page.caption]
 
 
 def test_where_two_models_of_one_name_come_from_is_said_once(mlruns: Path) -> None:

@@ -27,16 +27,12 @@ GIVEN = {
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(mlruns: Path) -> Path:
     """A project with one comparison."""
-    folder = tmp_path / "mlruns" / "results" / "one"
+    folder = mlruns / "results" / "one"
     folder.mkdir(parents=True)
     (folder / "result.json").write_text(render_json(comparisons.small()), encoding="utf-8")
-    monkeypatch.setenv(board.MLRUNS, str(tmp_path / "mlruns"))
-    monkeypatch.setenv(board.TRACKING_URI, f"sqlite:///{tmp_path}/mlruns/mlflow.db")
-    st.cache_resource.clear()
-    st.cache_data.clear()
-    return tmp_path
+    return mlruns.parent
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import comparisons
 import numpy as np
 import pytest
 import streamlit as st
+from pages import opened
 from streamlit.testing.v1 import AppTest
 
 from benchkit.api import kept_answers
@@ -30,7 +31,6 @@ from dashboards.choices import row_words
 from dashboards.place import csv_of, unescaped
 from dashboards.tag_view import slice_rows
 
-APP = Path(board.__file__).with_name("app.py")
 NAMES = ("q7", "q8", "q9")
 Keep = Callable[..., Path]
 
@@ -43,15 +43,11 @@ def part(
 
 
 @pytest.fixture
-def keep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Keep:
+def keep(mlruns: Path) -> Keep:
     """Keep a comparison, and scores of items, as benchkit writes them."""
-    monkeypatch.setenv(board.MLRUNS, str(tmp_path / "mlruns"))
-    monkeypatch.setenv(board.TRACKING_URI, f"sqlite:///{tmp_path}/mlruns/mlflow.db")
-    st.cache_resource.clear()
-    st.cache_data.clear()
 
     def kept(comparison: Comparison, *cells: CellResult) -> Path:
-        folder = tmp_path / "mlruns" / "results" / "one"
+        folder = mlruns / "results" / "one"
         folder.mkdir(parents=True)
         if cells:
             write_items(folder / "items.parquet", cells)
@@ -62,13 +58,7 @@ def keep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Keep:
 
 
 def page(**query: str) -> AppTest:
-    app = AppTest.from_file(str(APP), default_timeout=30)
-    for key, value in query.items():
-        app.query_params[key] = value
-    app.run()
-    app.switch_page("screens/tasks.py").run()
-    assert not app.exception
-    return app
+    return opened("tasks", **query)
 
 
 def said(app: AppTest) -> str:

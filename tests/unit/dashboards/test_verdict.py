@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import boards
 import comparisons
@@ -13,6 +12,7 @@ import drift_reports
 import gates
 import pytest
 import streamlit as st
+from pages import opened, ran, read
 from streamlit.testing.v1 import AppTest
 
 from benchkit.report.board_words import choice
@@ -20,42 +20,23 @@ from benchkit.report.budget import within_budget
 from benchkit.report.recommend import recommend
 from benchkit.store.board import Board
 from benchkit.types.board import ChampionRow
+from benchkit.types.comparison import Recommendation
 from benchkit.types.cost import Budget
-from dashboards import board
 from dashboards.compared import SHORT_COLUMNS
 from dashboards.views.verdict import with_costs
 
-APP = Path(board.__file__).with_name("app.py")
 BASELINE = replace(drift_reports.BASELINE, created="2026-10-01T00:00:00+00:00")
 
-
-@pytest.fixture
-def mlruns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "mlruns"
-    monkeypatch.setenv(board.MLRUNS, str(folder))
-    monkeypatch.setenv(board.TRACKING_URI, f"sqlite:///{folder}/mlflow.db")
-    st.cache_resource.clear()
-    st.cache_data.clear()
-    return folder
+INTERRUPTED = replace(
+    boards.support(),
+    started="2026-11-22T08:30:00+00:00",
+    interrupted=True,
+    recommendation=Recommendation(None, "the comparison was interrupted before every model was run on every task"),
+)
 
 
 def shown(**query: str | list[str]) -> AppTest:
-    made = AppTest.from_file(str(APP), default_timeout=30)
-    for key, value in query.items():
-        made.query_params[key] = value
-    return ran(made)
-
-
-def ran(what: Any) -> AppTest:
-    """Run the app, or what was done to one of its elements."""
-    app: AppTest = what.run()
-    assert not app.exception, app.exception[0].message
-    return app
-
-
-def read(text: str) -> str:
-    """Return escaped text as a person reads it."""
-    return text.replace("\\", "").replace("\u2060", "")
+    return opened(**query)  # type: ignore[arg-type]
 
 
 def headline(app: AppTest) -> str:
@@ -224,6 +205,52 @@ def test_the_newest_comparison_is_shown_unless_another_is_asked_for(mlruns: Path
     assert ("Not found here: comparison '../../etc/passwd' (shown instead: the newest, of 2026-11-21 12:00 UTC).") in [
         read(box.value) for box in gone.info
     ]
+
+
+def test_an_interrupted_comparison_does_not_take_the_first_line_from_the_finished_one(mlruns: Path) -> None:
+    boards.keep(mlruns, boards.support(), "whole")
+    boards.keep(mlruns, INTERRUPTED, "cut")
+    page = shown()
+    assert headline(page) == choice(boards.support()).sentence
+    note = "A newer comparison, of 2026-11-22 08:30 UTC, was interrupted before it was finished."
+    assert note in [read(box.value) for box in page.info]
+    (link,) = [part.proto for part in page.get("page_link") if "interrupted" in part.proto.label]
+    assert (link.page, link.query_string) == ("compare", "comparison=cut")
+
+    asked = shown(comparison="cut")
+    assert headline(asked).startswith("No recommendation on help-centre: the comparison was interrupted")
+    assert note not in [read(box.value) for box in asked.info]
+    gone = [read(box.value) for box in shown(comparison="gone").info]
+    instead = "(shown instead: the newest that was finished, of 2026-11-21 12:00 UTC)"
+    assert f"Not found here: comparison 'gone' {instead}. {note}" in gone
+
+
+def test_a_later_finished_comparison_makes_an_interrupted_one_no_news(mlruns: Path) -> None:
+    boards.keep(mlruns, replace(INTERRUPTED, started="2026-11-20T08:30:00+00:00"), "cut")
+    boards.keep(mlruns, boards.support(), "whole")
+    page = shown()
+    assert headline(page) == choice(boards.support()).sentence
+    assert not any("interrupted" in read(box.value) for box in page.info)
+    assert not any("interrupted" in part.proto.label for part in page.get("page_link"))
+
+
+def test_where_none_was_finished_the_interrupted_one_is_shown(mlruns: Path) -> None:
+    boards.keep(mlruns, INTERRUPTED, "cut")
+    page = shown()
+    assert headline(page).startswith("No recommendation on help-centre: the comparison was interrupted")
+    assert not any("A newer comparison" in read(box.value) for box in page.info)
+
+
+def test_a_damaged_finished_comparison_is_told_before_an_interrupted_one_is_shown(mlruns: Path) -> None:
+    older = replace(boards.support(baseline=None), started="2026-11-20T12:00:00+00:00")
+    boards.keep(mlruns, older, "older")
+    boards.keep(mlruns, boards.support(), "whole")
+    boards.keep(mlruns, INTERRUPTED, "cut")
+    path = mlruns / "results" / "whole" / "result.json"
+    path.write_text(path.read_text(encoding="utf-8").replace('"n_resamples": ', '"n_resamples": "many", "x": '))
+    page = shown()
+    assert "not told apart from mpnet" in headline(page), "the finished one before it"
+    assert any("shown instead: the comparison of 2026-11-20 12:00 UTC" in read(box.value) for box in page.error)
 
 
 # ---------------------------------------------------------------- limits

@@ -113,3 +113,41 @@ def test_centres_have_the_digits_of_the_rows_whatever_the_unit(scale):
     rows = clouds(400, 6)
     usual, scaled = frame_of(rows), frame_of(rows * np.float32(scale))
     assert np.abs(scaled.centroids.astype(float) / scale - usual.centroids).max() < 0.01
+
+
+def test_a_few_rows_far_beyond_all_others_are_drawn_in():
+    """Eleven rows are 30 times as far as any other: twice as far as the farthest other is as far as rows go."""
+    rows = clouds(2000, 12)
+    usual = frame_of(rows).radius
+    rows[-11:] *= 30
+    radius = frame_of(rows).radius
+    others = np.linalg.norm(rows[500:-11] - rows[:500].mean(axis=0), axis=1)
+    assert radius == pytest.approx(2 * others.max(), rel=1e-4)
+    before = np.linalg.norm(clouds(2000, 12)[500:] - rows[:500].mean(axis=0), axis=1)
+    assert usual == pytest.approx(before.max(), rel=1e-4)
+
+
+def test_enough_rows_far_beyond_all_others_stay_where_they_are():
+    rows = clouds(2000, 12)
+    rows[-12:] *= 30
+    assert frame_of(rows).radius == pytest.approx(
+        np.linalg.norm(rows[500:] - rows[:500].mean(axis=0), axis=1).max(), rel=1e-4
+    )
+
+
+def test_measures_of_the_frame_are_of_rows_that_were_drawn_in():
+    """One wild row of 1,500 would make the variance of a direction hundreds of times that of all others."""
+    rows = clouds(2000, 12)
+    usual = frame_of(rows).variances
+    rows[-1] *= 1000
+    assert frame_of(rows).variances == pytest.approx(usual, rel=0.1)
+
+
+def test_copies_of_one_vector_with_few_others_have_a_radius():
+    rows = np.zeros((400, 3), np.float32)
+    rows[:, 0] = 1
+    rows[[5, 50, 200, 300]] = np.eye(3, dtype=np.float32)[[1, 2, 1, 2]]
+    assert frame_of(rows).radius > 0
+    rows[5] = rows[50] = rows[0]
+    rows[7] = [1, 1e-3, 0]
+    assert frame_of(rows).radius > 0

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchkit.drift.judge import cluster_counts, dead_rms, judge
+from benchkit.drift.judge import _moved_share, cluster_counts, dead_rms, judge
+from benchkit.drift.measure_rows import MAX_NORM
 from benchkit.drift.null import N_DRAWS
 from benchkit.drift.reference import fit
 from benchkit.drift.sketch import Sketch, sketch
@@ -159,6 +160,35 @@ def test_effects_do_not_grow_with_the_rows(reference):
     )
     for one, two in zip(small.statistics, large.statistics, strict=True):
         assert one.effect == pytest.approx(two.effect, rel=0.35, abs=0.02), one.name
+
+
+def test_the_share_of_moved_rows_is_that_of_the_clusters_and_nothing_of_chance():
+    """64 clusters, a tenth of 500 rows moved to one of them; 400 windows."""
+    rng, n, rows = np.random.default_rng(3), 500, 11_000
+    shares = rng.dirichlet(np.full(64, 2.0))
+    moved = 0.9 * shares + 0.1 * np.eye(64)[5]
+
+    def mean_share(now: np.ndarray) -> float:
+        found = []
+        for _ in range(400):
+            before = rng.multinomial(rows, shares) / rows
+            variances = before * (1 - before) * (1 / n + 1 / rows)
+            found.append(_moved_share(rng.multinomial(n, now) / n - before, variances, before.clip(min=1 / rows)))
+        return float(np.mean(found))
+
+    assert mean_share(moved) == pytest.approx(np.abs(moved - shares).sum() / 2, rel=0.2)
+    assert mean_share(shares) < 0.015
+    # Without chance it is total variation: .1 went from the first to the second.
+    assert _moved_share(np.array([-0.1, 0.1, 0.0]), np.zeros(3), np.full(3, 1 / 3)) == pytest.approx(0.1)
+    assert _moved_share(np.zeros(3), np.full(3, 0.1), np.full(3, 1 / 3)) == 0
+
+
+def test_the_effect_of_longer_rows_says_how_far_it_counts(reference):
+    rows = np.random.default_rng(5).normal(size=(300, reference.dimension)).astype(np.float32)
+    found = judge(reference, sketch(reference, 50 * rows)).statistics[STATISTICS.index("norm")]
+    most = MAX_NORM * reference.frame.norm_scale
+    assert found.effect == pytest.approx(most, rel=0.05)
+    assert found.unit == f"change of the log norm, of each row up to {most:.2g}"
 
 
 def test_effects_of_a_known_shift_are_its_length(reference):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchkit.drift.lengths import Lengths
-from benchkit.drift.null import N_DRAWS, _directions, combine
+from benchkit.drift.null import N_DRAWS, _without, combine
 from benchkit.drift.reference import Reference, fit
 from benchkit.drift.statistics import LEHMANN, NOVEL_SHARE, PAIR_WEIGHT, STATISTICS, WEIGHTS, Yardstick
 
@@ -31,7 +31,7 @@ def normal() -> Reference:
 
 def expected(reference: Reference, name: str, alpha: float, level: int = ENDLESS) -> float:
     """Return the size that a share alpha of drawn windows has at least."""
-    table = reference.null
+    table = reference.history.null
     return float(np.interp(alpha * N_DRAWS, table.ranks, table.values[level, STATISTICS.index(name)]))
 
 
@@ -75,14 +75,18 @@ def test_lengths_in_many_directions_spread_like_chi_square(normal, name, level):
 
 @pytest.mark.parametrize("alpha", [0.05, 0.2])
 def test_squares_are_divided_by_what_a_drawn_baseline_has_of_them(alpha):
-    """One direction, ten rows of 300 far out: their share in the twin is drawn, and so is its standard deviation."""
+    """One direction, twelve rows of 300 far out: their share in the twin is drawn, and so is its standard deviation.
+
+    Fewer than twelve would be drawn in.
+    """
     rng, rows = np.random.default_rng(4), 300
     order = np.random.default_rng(0).permutation(400)  # the first hundred are the frame's
-    values = rng.choice([-1.0, 1.0], size=400)
-    values[order[[5, 20, 35, *range(150, 160)]]] *= 6
+    values = np.empty(400)
+    values[order] = np.tile([1.0, -1.0], 200)
+    values[order[[4, 5, 20, 21, *range(150, 162)]]] *= 6
     reference = fit(values[:, None], seed=0)
-    other = rng.binomial(rows, 10 / rows, size=DRAWS) / rows
-    twin = np.sqrt(rows) * np.abs(other - 10 / rows) / np.sqrt(np.maximum(other * (1 - other), 10 / rows / 4))
+    other = rng.binomial(rows, 12 / rows, size=DRAWS) / rows
+    twin = np.sqrt(rows) * np.abs(other - 12 / rows) / np.sqrt(np.maximum(other * (1 - other), 12 / rows / 4))
     assert expected(reference, "quadratic", alpha) == pytest.approx(np.quantile(twin, 1 - alpha), rel=0.04)
 
 
@@ -126,10 +130,10 @@ def test_as_many_scores_are_beyond_the_table_as_the_smallest_p_value_says(normal
 
     Else each of six statistics that was past its own table would be past the score's, six times in 5,000 windows.
     """
-    last = np.median(normal.null.values[:, -1, 0])
+    last = np.median(normal.history.null.values[:, -1, 0])
     six_largest = combine(np.where(np.eye(7)[:6] > 0, 1 / (N_DRAWS + 1), 0.5)).max()
     assert last > 1.05 * six_largest
-    assert np.isfinite(normal.null.values).all()
+    assert np.isfinite(normal.history.null.values).all()
 
 
 def test_the_score_is_finite_where_nothing_like_it_was_drawn():
@@ -143,16 +147,28 @@ def test_smoothed_shares_have_two_rows_more_in_each_cluster(topics):
     assert yardstick.shares.sum() == pytest.approx(1)
 
 
-def test_windows_differ_in_as_many_directions_as_their_covariance_has_like_eigenvalues():
-    assert _directions(np.array([[3.0, 0.0], [-3.0, 0.0]])) == pytest.approx(1)
-    assert _directions(np.eye(4)) == pytest.approx(4)
-    assert _directions(np.diag([2.0, 1.0])) == pytest.approx(25 / 17)  # variances 4 and 1: 5² / (16 + 1)
-    assert _directions(np.zeros((3, 2))) == 1
+def test_what_a_window_of_the_past_is_divided_by_lacks_its_own_rows():
+    """The twin computes the shares and the spread of the rows that are left, one window after the other."""
+    rows = np.random.default_rng(9).normal(size=(1200, 4))
+    reference = fit(rows)
+    yardstick = reference.yardstick
+    _, squares, clusters, _, norm = yardstick.blocks
+    n = reference.baseline.rows
+    rng = np.random.default_rng(10)
+    of_cluster = rng.permutation(np.repeat(np.arange(len(yardstick.shares)), reference.baseline.clusters))
+    features = rng.normal(size=(n, norm.stop)).astype(np.float32)
+    features[:, squares] *= yardstick.spread[:-2]
+    features[:, clusters] = np.eye(len(yardstick.shares))[of_cluster]
+    features -= features.mean(axis=0)
+    features[:, squares] *= yardstick.spread[:-2] / features[:, squares].std(axis=0)
+    fourth = np.square(features[:, squares])
+    columns = np.hstack([features, fourth - fourth.mean(axis=0)])
+    windows = np.array_split(np.arange(n), 9)
 
+    found = _without(yardstick, columns, windows)
 
-def test_directions_are_those_of_the_eigenvalues_whatever_the_unit_and_no_more_than_windows():
-    offsets = np.random.default_rng(8).normal(size=(28, 90)) * np.linspace(1, 5, 90)
-    values = np.linalg.eigvalsh(offsets.T @ offsets)
-    assert _directions(offsets) == pytest.approx(values.sum() ** 2 / np.square(values).sum())
-    assert _directions(7 * offsets) == pytest.approx(_directions(offsets))
-    assert 1 <= _directions(offsets) <= 28
+    for place, own in enumerate(windows):
+        left = np.setdiff1d(np.arange(n), own)
+        shares = np.bincount(of_cluster[left], minlength=len(yardstick.shares)) / len(left)
+        assert found.shares[place] == pytest.approx(yardstick.smoothed(shares), rel=1e-4)
+        assert found.spread[place] == pytest.approx(features[left][:, squares].std(axis=0), rel=1e-3)

@@ -115,7 +115,7 @@ def test_a_part_comes_back_with_the_same_p_values(whole, part):
 
 
 def test_fewer_ranks_of_a_null_change_no_p_value_up_to_a_hundredth_and_others_hardly(whole):
-    full = whole[0].null
+    full = whole[0].history.null
     thin = full.thinned(RANK_STEP)
     assert len(thin.ranks) <= 78 < 190 < len(full.ranks)
     assert thin.ranks[:50].tolist() == list(range(50))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from score_items import mean_items
@@ -88,3 +91,17 @@ def test_counts_that_need_more_than_a_byte_are_not_kept(monkeypatch):
     for _ in range(2):
         assert drawn(kept, mean_items(range(2))).tolist() == [[256, 0], [1, 1]]
     assert kept.n_bytes == 0
+
+
+def test_threads_may_draw_at_once():
+    """Small switches between threads; without a lock one of them meets a change while it counts bytes."""
+    items, kept = mean_items(range(7)), KeptCounts(3 * 7 * 50)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(lambda seed: drawn(kept, items, seed=seed).tobytes(), [*range(60)] * 10))
+    finally:
+        sys.setswitchinterval(before)
+    assert len(set(found)) == 60
+    assert kept.n_bytes <= kept.room

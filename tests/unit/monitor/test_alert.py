@@ -72,7 +72,8 @@ def test_a_recovery_gives_no_advice() -> None:
 
 def test_slack_shows_hostile_texts_as_they_are() -> None:
     message = json.dumps(slack_message(alert(source=HOSTILE, reason=HOSTILE, advice="[x](https://evil.example)")))
-    for trick in ("<!channel>", "@here", "@channel", "\\n", "\\r", "</script>", "\\u202e", "\\ud800"):
+    tricks = ("<!channel>", "@here", "@channel", "\\n", "\\r", "</script>", "\\u202e", "\\ud800", "](", "https://")
+    for trick in tricks:
         assert trick not in message
     assert "&lt;!channel&gt;" in message
     assert escaped("&lt;") == "&amp;lt;"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from alerts import RecordingSink, alert
@@ -58,6 +60,65 @@ def test_a_window_too_small_for_a_test_shows_no_recovery() -> None:
     sink = RecordingSink()
     watch(Dispatcher([sink]), alert(), alert(severity="ok", kind="none", p_value=None), alert())
     assert events(sink) == ["alert warn data"]
+
+
+def of_rows(rows: int, **changes: Any) -> Alert:
+    """Return the alert of a window too small for a test."""
+    window = replace(alert().window, rows=rows)
+    return alert(**{"kind": "pipeline", "p_value": None, "window": window} | changes)
+
+
+SMALL = {"severity": "ok", "kind": "none"}
+
+
+def test_a_source_of_small_windows_that_fell_silent_recovers_and_is_told_again() -> None:
+    # With fewer than 30 rows usual, no window has a test.
+    sink, silent, back = RecordingSink(), of_rows(0), of_rows(20, **SMALL)
+    watch(Dispatcher([sink]), back, silent, silent, back, back, silent)
+    assert events(sink) == ["alert warn pipeline", "recovery ok none", "alert warn pipeline"]
+
+
+def test_a_window_of_much_fewer_rows_or_of_none_shows_no_recovery() -> None:
+    sink = RecordingSink()
+    windows = [of_rows(20, severity="critical"), of_rows(0, **SMALL), of_rows(9, **SMALL)]
+    dispatcher = Dispatcher([sink])
+    watch(dispatcher, *windows)
+    assert events(sink) == ["alert critical pipeline"]
+    watch(dispatcher, of_rows(10, **SMALL))
+    assert events(sink)[1:] == ["recovery ok none"]
+
+
+def test_a_small_window_shows_no_end_of_a_change_of_the_data_nor_of_a_model_that_was_not_asked() -> None:
+    sink, fine = RecordingSink(), of_rows(20, **SMALL)
+    watch(Dispatcher([sink]), of_rows(20), of_rows(20, kind="data"), fine)
+    assert events(sink) == ["alert warn pipeline", "alert warn data"]
+    other = RecordingSink()
+    dispatcher = Dispatcher([other])
+    watch(dispatcher, of_rows(20, kind="model"))
+    assert dispatcher.note(fine, model_was_asked=False) is None
+    watch(dispatcher, fine)
+    assert events(other) == ["alert warn model", "recovery ok none"]
+
+
+def test_the_end_of_a_watch_is_told_whatever_stands_and_once_until_it_goes_on() -> None:
+    sink = RecordingSink()
+    end = alert(severity="critical", kind="pipeline", reason="part-3.parquet can't be read")
+    dispatcher = Dispatcher([sink])
+    watch(dispatcher, alert(severity="critical", kind="pipeline", reason="NaN"))
+    for _ in range(3):  # it is started again and ends at once
+        dispatcher = Dispatcher([sink], json.loads(json.dumps(dispatcher.state)))
+        dispatcher.note_end(end)
+        dispatcher.deliver()
+    assert [sent.reason for sent in sink.sent] == ["NaN", "part-3.parquet can't be read"]
+    dispatcher.note_end(replace(end, reason="part-4.parquet can't be read"))
+    dispatcher.deliver()
+    assert sink.sent[-1].reason == "part-4.parquet can't be read"
+    # It went on, and what stood before still hushes what is no worse.
+    watch(dispatcher, alert(severity="critical", kind="pipeline"))
+    assert len(sink.sent) == 3
+    dispatcher.note_end(end)
+    watch(dispatcher, alert(**FINE))
+    assert events(sink)[3:] == ["alert critical pipeline", "recovery ok none"]
 
 
 def test_a_recovery_can_wait_for_several_fine_windows() -> None:

@@ -57,6 +57,18 @@ def test_a_window_without_a_value_leaves_no_old_one() -> None:
     assert not any(name in line for line in samples for name in ("p_value", "detector", "overlap"))
 
 
+def test_a_restart_shows_the_last_window_and_counts_from_zero() -> None:
+    metrics = Metrics()
+    metrics.resume(report(severity="critical"))
+    labels = '{baseline="prod",source="logs/"}'
+    assert f"benchkit_drift_severity{labels} 3.0" in metrics.text()
+    assert f"benchkit_drift_windows_total{labels} 0.0" in metrics.text()
+    assert f"benchkit_drift_rows_total{labels} 0.0" in metrics.text()
+    metrics.observe(report(severity="ok"))
+    assert f"benchkit_drift_severity{labels} 0.0" in metrics.text()
+    assert f"benchkit_drift_windows_total{labels} 1.0" in metrics.text()
+
+
 def test_special_numbers_are_written_as_the_format_wants() -> None:
     metrics = Metrics()
     evidence = Evidence(e_value=1.0, detector=math.inf, run_length=1000, windows=1)

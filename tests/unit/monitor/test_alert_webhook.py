@@ -172,6 +172,33 @@ def test_a_server_that_says_nothing_costs_bounded_time() -> None:
     assert time.monotonic() - began < 30
 
 
+def test_who_is_to_end_waits_for_no_further_attempt() -> None:
+    stop = threading.Event()
+    with serving((503, {"Retry-After": "30"})) as hook:
+        sink = Webhook(hook.url, stop=stop)
+        threading.Timer(0.2, stop.set).start()
+        began = time.monotonic()
+        with pytest.raises(AlertError, match=r"answered 503 \(1 attempts\)"):
+            sink.send(alert())
+        assert time.monotonic() - began < 10
+        with pytest.raises(AlertError, match="answered 503"):  # one attempt is made all the same
+            sink.send(alert())
+        assert len(hook.requests) == 2
+
+
+def test_who_is_to_end_has_little_time_for_an_attempt_under_way() -> None:
+    stop = threading.Event()
+    with serving(200, delay_s=5) as hook:
+        sink = Webhook(hook.url, stop=stop, timeout_s=60)
+        threading.Timer(0.1, stop.set).start()
+        began = time.monotonic()
+        with pytest.raises(AlertError, match="no answer yet, and the watch is to end"):
+            sink.send(alert())
+        assert time.monotonic() - began < 4.5
+        hook.delay_s = 0
+        sink.send(alert())  # a server that answers gets it also then
+
+
 def test_redirects_stay_on_the_host() -> None:
     with serving((308, {"Location": "/moved"}), 200) as hook:
         webhook(hook.url).send(alert())

@@ -246,6 +246,32 @@ def test_rows_of_another_dimension_are_not_comparable(baseline: Baseline) -> Non
         NotComparable, match="the rows have 11 dimensions and the baseline 'prod' has 10: another model"
     ):
         collect(baseline, [Rows(np.ones((5, 11), np.float32))])
+    with pytest.raises(NotComparable, match=r"the rows of logs/b\.parquet have 11 dimensions"):
+        collect(baseline, [Rows(np.ones((5, 11), np.float32), end={"file": "logs/b.parquet"})])
+
+
+def test_what_a_file_calls_its_model_moves_nothing_in_a_message(baseline: Baseline) -> None:
+    rows = Rows(draw(1, 40), model="e5\u202e\nOK \x1b[2J", fingerprint="\u2066" + "f" * 63)
+    with pytest.raises(NotComparable) as caught:
+        collect(baseline, [rows])
+    assert r"of the model e5\u202e\nOK \x1b[2J (\u2066fffffffffff)" in str(caught.value)
+    assert str(caught.value).isprintable()
+    unknown = replace(baseline, info=replace(baseline.info, fingerprint=""))
+    report = _report(unknown, [rows, replace(rows, model="b")])
+    (note,) = (note for note in report.notes if "2 models" in note)
+    assert note.isprintable()
+
+
+@pytest.mark.parametrize("by", ["segment", "role"])
+def test_rows_of_a_file_without_the_column_are_of_no_segment_where_the_baseline_knows_such(by: str) -> None:
+    column = {f"{by}s": tuple("a" if n % 2 else None for n in range(2000))}
+    bare = Rows(draw(2, 60))
+    knows = create_baseline(ListSource([Rows(draw(1, 2000), **column)]), CreateRequest("prod", segment_by=by))
+    assert set(knows.segments) == {"a", "(none)"}
+    named = Rows(draw(3, 60), **{f"{by}s": ("a",) * 60})
+    window = collect(knows, [named, bare])
+    assert window.segment_rows == {"a": 60, "(none)": 60}
+    assert not any("no row of the segments" in note for note in judge_window(knows, window, POLICY, ABOUT).notes)
 
 
 def test_rows_of_another_model_are_not_comparable(baseline: Baseline) -> None:

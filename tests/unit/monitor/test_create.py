@@ -19,6 +19,7 @@ from benchkit.monitor.create import FEWEST_IN_SEGMENT, CreateRequest, create_bas
 from benchkit.types.drift import ColumnNames, DriftPolicy, Rows
 
 PLAIN = CreateRequest(name="prod")
+ABOUT = Circumstances("logs")
 
 
 def _made(rows: Rows | Sequence[Rows], request: CreateRequest = PLAIN, **options: object) -> Baseline:
@@ -83,6 +84,37 @@ def test_broken_rows_are_counted_and_not_learnt_from() -> None:
     vectors[::50] = np.nan
     found = _made(Rows(vectors))
     assert (found.info.rows, found.reference.rows, found.health.nonfinite) == (300, 294, 6)
+
+
+@pytest.mark.parametrize("most", [100, 20])
+def test_a_column_that_some_files_lack_is_kept_for_the_rows_that_have_it(most: int) -> None:
+    columns = {"ids": tuple("abcdefghij"), "texts": tuple("ABCDEFGHIJ"), "segments": ("s",) * 10, "roles": ("r",) * 10}
+    full = Rows(draw(1, 10), times=times(10, 1.0), scores=np.arange(10.0), **columns)
+    sample = row_sample.RowSample(most, 0)
+    for part in (Rows(draw(2, 10)), full, Rows(draw(3, 10))):
+        sample.add(part, "source")
+    found = sample.rows()
+    is_full = np.isin(found.vectors, full.vectors).all(axis=1)
+    n = int(is_full.sum())
+    assert (len(found), n) == (30, 10) if most == 100 else (len(found) == 20 and n > 2)
+    assert found.times is not None
+    assert found.scores is not None
+    assert np.array_equal(~np.isnat(found.times), is_full)
+    assert np.array_equal(~np.isnan(found.scores), is_full)
+    assert (found.times[is_full] == full.times[np.isin(full.vectors, found.vectors).all(axis=1)]).all()
+    for name, absent in (("ids", ""), ("texts", None), ("segments", None), ("roles", None)):
+        column = getattr(found, name)
+        assert [value is not absent and value != absent for value in column] == is_full.tolist()
+    assert sample.untimed == 20
+
+
+def test_a_column_that_no_file_has_stays_absent() -> None:
+    sample = row_sample.RowSample(100, 0)
+    for part in (Rows(draw(1, 10)), Rows(draw(2, 10))):
+        sample.add(part, "source")
+    found = sample.rows()
+    assert (found.times, found.ids, found.texts, found.segments, found.roles, found.scores) == (None,) * 6
+    assert sample.untimed == 0
 
 
 # ------------------------------------------------------------ what it is of
@@ -210,7 +242,8 @@ def test_the_past_is_made_of_days_or_of_weeks_where_these_are_thin_or_of_hours_w
         return
     number = when.astype("datetime64[s]").astype(np.int64) // seconds
     assert found is not None
-    assert np.array_equal(found, number - number[0])
+    assert np.array_equal(found.numbers, number)
+    assert found.unit_s == seconds
 
 
 def test_a_past_that_is_not_there_is_refused_where_it_was_asked_for() -> None:
@@ -227,10 +260,10 @@ def test_a_past_that_is_not_there_is_refused_where_it_was_asked_for() -> None:
         past_windows(times(800, 20), "1w")
 
 
-def _weeks(seed: int, n_days: int = 28) -> Rows:
+def _weeks(seed: int, n_days: int = 28, *, weekend: float = 0.9) -> Rows:
     """Return days of 60 rows, the texts of Saturdays and Sundays being others."""
     days = np.arange(n_days)
-    vectors = [draw(seed + day, 60, shift=0.9 if day % 7 in (5, 6) else 0.0) for day in days.tolist()]
+    vectors = [draw(seed + day, 60, shift=weekend if day % 7 in (5, 6) else 0.0) for day in days.tolist()]
     when = np.concatenate([times(60, 1.0, start=START + day * DAY) for day in days])
     return Rows(np.concatenate(vectors), times=when)
 
@@ -249,6 +282,61 @@ def test_a_sunday_is_no_drift_where_the_past_has_sundays() -> None:
     # A change larger than any weekend is still one.
     other = judge_window(knows, collect(knows, [Rows(draw(5, 300, shift=6.0))]), policy, about)
     assert other.breaks_policy
+
+
+def test_few_rows_without_a_time_are_left_out_and_many_make_rows_independent() -> None:
+    rows = _weeks(100)
+    assert rows.times is not None
+    for gaps, n_windows, kept in ((100, 28, 1580), (400, 0, 1680)):
+        when = rows.times.copy()
+        when[np.random.default_rng(0).permutation(len(rows))[:gaps]] = np.datetime64("NaT")
+        made = _made(replace(rows, times=when), CreateRequest(name="prod"))
+        assert (made.info.n_windows, made.unit_s) == (n_windows, 86_400 if n_windows else 0)
+        assert (made.info.rows, made.reference.rows) == (1680, kept)
+
+
+@pytest.mark.parametrize(
+    ("gaps", "history", "said"),
+    [
+        (0, "auto", []),
+        (100, "none", []),
+        (100, "auto", ["without a time: 100 of 1,680 rows (6.0%): they are left out of the distribution"]),
+        (400, "auto", ["without a time: 400 of 1,680 rows (23.8%): more than one in ten, so all rows are taken as"]),
+    ],
+)
+@pytest.mark.parametrize("lacks", ["a time", "the column"])
+def test_rows_without_a_time_are_told_and_what_follows(gaps: int, history: str, said: list[str], lacks: str) -> None:
+    rows = _weeks(100)
+    assert rows.times is not None
+    order = np.random.default_rng(0).permutation(len(rows))
+    without, rest = rows.take(order[:gaps]), rows.take(np.sort(order[gaps:]))
+    absent = None if lacks == "the column" else np.full(gaps, np.datetime64("NaT", "us"))
+    told: list[str] = []
+    made = _made(
+        [replace(without, times=absent), rest], CreateRequest(name="prod", history=history), on_message=told.append
+    )
+    assert [sentence[: len(start)] for sentence, start in zip(told, said, strict=True)] == said
+    assert made.info.n_windows == (28 if history == "auto" and gaps < 200 else 0)
+
+
+def test_a_saturday_is_held_against_saturdays_and_a_mondays_texts_on_it_are_drift() -> None:
+    made = _made(_weeks(100, 42, weekend=2.0), CreateRequest(name="prod"))
+    on_saturday = times(60, 1.0, start=START + (7 * 60 + 5) * DAY)
+    reports = {
+        shift: [
+            judge_window(
+                made, collect(made, [Rows(draw(seed, 60, shift=shift), times=on_saturday)]), DriftPolicy(), ABOUT
+            )
+            for seed in range(12)
+        ]
+        for shift in (2.0, 0.0)
+    }
+    assert sum(report.breaks_policy for report in reports[2.0]) <= 2
+    assert sum(report.breaks_policy for report in reports[0.0]) >= 11
+    # Nor are the regions that Saturdays have told as grown.
+    assert sum(bool(report.clusters) for report in reports[2.0]) <= 2
+    note = "the baseline's weekdays differ: each is held against its own"
+    assert all(note in report.notes for report in reports[2.0] + reports[0.0])
 
 
 def test_a_long_past_knows_sundays_too() -> None:

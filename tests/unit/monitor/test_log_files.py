@@ -136,3 +136,59 @@ def test_a_long_manifest_is_turned_and_one_old_one_kept(tmp_path: Path) -> None:
     files.tell({"file": "later"})
     assert [line["file"] for line in manifest(tmp_path)] == ["later"]
     assert json.loads((tmp_path / OLD_MANIFEST).read_text())["file"] == "x" * 70_000
+
+
+def test_a_day_that_another_process_removes_meanwhile_is_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for day in range(3):
+        write(writer(tmp_path), block_of(day=day))
+    scandir = os.scandir
+
+    def racing(folder: Any) -> Any:
+        # Behind the listing of the days and before that of the second one.
+        if Path(folder).name == "date=1970-01-02":
+            for file in Path(folder).iterdir():
+                file.unlink()
+            Path(folder).rmdir()
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", racing)
+    write(writer(tmp_path), block_of(day=3))
+    assert [name[:15] for name in names(tmp_path)] == ["date=1970-01-01", "date=1970-01-03", "date=1970-01-04"]
+
+
+def test_a_manifest_that_another_process_turns_meanwhile_is_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_files, "LARGEST_MANIFEST", 1)
+    files, stat = writer(tmp_path), Path.stat
+    files.tell({"file": "x"})
+    looks = list[str]()
+
+    def racing(path: Path, **options: Any) -> os.stat_result:
+        if path.name == MANIFEST:
+            looks.append(path.name)
+            if len(looks) == 2:
+                os.replace(path, tmp_path / OLD_MANIFEST)  # noqa: PTH105  Path's own looks at it
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", racing)
+    write(files, block_of())
+    assert len(looks) >= 2
+    assert (tmp_path / OLD_MANIFEST).read_text().count("\n") == 1
+
+
+def test_a_day_that_vanishes_under_a_new_file_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mkdir, made = Path.mkdir, list[Path]()
+
+    def racing(path: Path, *args: Any, **options: Any) -> None:
+        mkdir(path, *args, **options)
+        made.append(path)
+        if len(made) < 8:
+            path.rmdir()
+
+    monkeypatch.setattr(Path, "mkdir", racing)
+    (line,) = write(writer(tmp_path), block_of())
+    assert len(made) == 8
+    assert (tmp_path / line["file"]).exists()

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from fakes import HashingEncoder
 from monitored import DAY, DIMENSION, START, draw, live_model, times
@@ -22,7 +24,7 @@ from benchkit.monitor.project import BaselineRequest, CheckRequest
 from benchkit.monitor.window import unpack
 from benchkit.settings import Settings, load_settings
 from benchkit.store import drift_runs
-from benchkit.store.drift_baseline import FORM_VERSION, path_of
+from benchkit.store.drift_baseline import FORM_VERSION, delete_baseline, path_of
 from benchkit.store.uri import TrackingError
 from benchkit.types.drift import ColumnNames, DriftPolicy
 
@@ -202,6 +204,34 @@ def test_every_check_is_in_the_history(settings: Settings, usual: str, tmp_path:
     assert project.history(limit=1, settings=settings) == reports[2:]
 
 
+def test_the_history_of_a_baseline_that_never_was_is_refused(settings: Settings, usual: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no baseline 'prod'; make it: benchkit drift baseline create prod --from"):
+        project.history("prod", settings=settings)
+    # To ask makes nothing.
+    assert not project.folder_of(settings).exists()
+    for name in ("prod", "stage"):
+        project.make_baseline(BaselineRequest(name, usual), settings=settings)
+    assert project.history("prod", settings=settings) == []
+    _check(settings, _npy(tmp_path / "w.npy", draw(2, 200)))
+    delete_baseline(project.baselines_of(settings), "prod")
+    assert len(project.history("prod", settings=settings)) == 1
+    assert project.history("stage", settings=settings) == []
+    with pytest.raises(UsageError) as raised:
+        project.history("prdo", settings=settings)
+    assert str(raised.value) == (
+        "no baseline 'prdo' (did you mean 'prod'?); there are stage; deleted, with a history, are prod"
+    )
+    assert raised.value.exit_code == 2
+
+
+def test_rows_that_a_baseline_learnt_nothing_from_are_counted(settings: Settings, tmp_path: Path) -> None:
+    vectors = draw(1, 600)
+    vectors[:5], vectors[5:12, 0], vectors[12, 1] = 0, np.nan, np.inf
+    project.make_baseline(BaselineRequest("prod", _npy(tmp_path / "x.npy", vectors)), settings=settings)
+    baseline = project.load_baseline("prod", settings=settings)
+    assert project.left_out(baseline) == project.LeftOut(rows=600, nonfinite=8, zero=5)
+
+
 def test_a_span_and_the_last_rows_are_cut_out(settings: Settings, usual: str, tmp_path: Path) -> None:
     when = [f"{time}Z" for time in times(400, 4.0, start=START)]
     vectors = np.concatenate([draw(4, 200), draw(5, 200, shift=1.5)])
@@ -270,6 +300,66 @@ def test_the_policy_that_was_asked_for_holds(settings: Settings, usual: str, tmp
     assert (found.severity, found.breaks_policy, found.policy.fail_on) == ("warn", False, "critical")
 
 
+def test_a_file_of_another_dimension_is_not_comparable_wherever_it_stands_and_within_a_file_it_is_damage(
+    settings: Settings, usual: str, tmp_path: Path
+) -> None:
+    project.make_baseline(BaselineRequest("prod", usual), settings=settings)
+    for name in ("a", "z"):
+        folder = tmp_path / name
+        folder.mkdir()
+        _npy(folder / "m.npy", draw(2, 50))
+        _npy(folder / f"{name}.npy", draw(1, 50)[:, :4].copy())
+        with pytest.raises(NotComparable, match=rf"the rows of {name}\.npy have 4 dimensions and the baseline"):
+            _check(settings, str(folder))
+    mixed = _jsonl(tmp_path / "mixed.jsonl", draw(2, 50))
+    with Path(mixed).open("a") as file:
+        file.write(json.dumps({"embedding": [1.0] * 4}) + "\n")
+    with pytest.raises(SourceError, match=f"row 50: a vector of dimension 4, where the others have {DIMENSION}"):
+        _check(settings, mixed)
+
+
+def test_vectors_as_bytes_need_no_dimension_beside_a_baseline_that_knows_it(settings: Settings, tmp_path: Path) -> None:
+    def as_bytes(name: str, vectors: np.ndarray) -> str:
+        column = pa.array([row.tobytes() for row in vectors], pa.binary(vectors.shape[1] * vectors.itemsize))
+        pq.write_table(pa.table({"embedding": column}), tmp_path / name)
+        return str(tmp_path / name)
+
+    source = as_bytes("then.parquet", draw(1, 600).astype(np.float16))
+    project.make_baseline(BaselineRequest("prod", source, dimension=DIMENSION), settings=settings)
+    report = _check(settings, as_bytes("now.parquet", draw(2, 300).astype(np.float16))).report
+    assert (report.window.rows, report.severity) == (300, "ok")
+    # As many numbers in another type are told as that, and another number of them as another model.
+    single = _check(settings, as_bytes("single.parquet", draw(3, 300))).report
+    assert "dtype" in [found.name for found in single.health]
+    with pytest.raises(NotComparable, match=f"have {2 * DIMENSION} dimensions and the baseline 'prod' has {DIMENSION}"):
+        _check(settings, as_bytes("wide.parquet", np.hstack([draw(4, 300)] * 2)))
+
+
+def test_columns_of_a_baseline_are_asked_of_files_that_have_columns(settings: Settings, tmp_path: Path) -> None:
+    lists = pa.array(draw(1, 600).tolist(), pa.list_(pa.float32()))
+    pq.write_table(pa.table({"emb": lists, "when": times(600, 4.0)}), tmp_path / "then.parquet")
+    columns = ColumnNames(vector="emb", time="when")
+    project.make_baseline(BaselineRequest("prod", str(tmp_path / "then.parquet"), columns=columns), settings=settings)
+    now = _npy(tmp_path / "now.npy", draw(2, 300))
+    assert _check(settings, now).report.window.rows == 300
+    with pytest.raises(SourceError, match=r"now\.npy: no column 'when' for the time"):
+        _check(settings, now, columns=columns)
+
+
+def test_rows_without_a_time_are_left_out_and_told(settings: Settings, usual: str, tmp_path: Path) -> None:
+    project.make_baseline(BaselineRequest("prod", usual), settings=settings)
+    when = [None if n % 20 == 0 else f"{time}Z" for n, time in enumerate(times(400, 4.0, start=START))]
+    source = _jsonl(tmp_path / "log.jsonl", draw(4, 400), timestamp=when)
+    start = datetime(2026, 3, 1, tzinfo=UTC)
+    span = _check(settings, source, start=start).report
+    assert span.window.rows == 380
+    assert "20 of 400 rows of the source have no time and are in no window of time" in span.notes
+    newest = _check(settings, source, last=100).report
+    assert "20 of 400 rows of the source have no time and are not among the newest 100" in newest.notes
+    assert newest.window.rows == 100
+    assert not any("no time" in note for note in _check(settings, source).report.notes)
+
+
 def test_texts_stand_in_a_report_only_when_asked(
     settings: Settings, tmp_path: Path, models: dict[str, HashingEncoder]
 ) -> None:
@@ -285,7 +375,7 @@ def test_texts_stand_in_a_report_only_when_asked(
 
 def test_another_dimension_is_not_comparable_and_not_counted(settings: Settings, usual: str, tmp_path: Path) -> None:
     project.make_baseline(BaselineRequest("prod", usual), settings=settings)
-    with pytest.raises(NotComparable, match="the rows have 4 dimensions"):
+    with pytest.raises(NotComparable, match=r"the rows of small\.npy have 4 dimensions"):
         _check(settings, _npy(tmp_path / "small.npy", draw(1, 50)[:, :4].copy()))
     assert project.history(settings=settings) == []
 

@@ -106,6 +106,12 @@ def test_texts_without_vectors_are_refused():
         draw_rows(texts, most=0)
 
 
+def test_rows_of_two_dimensions_are_refused():
+    mixed = ListSource([Rows(numbered(9)), Rows(numbered(9)[:, :1])])
+    with pytest.raises(SourceError, match="made-up: its rows have 2 dimensions and 1: name the files of one model"):
+        draw_rows(mixed)
+
+
 # ------------------------------------------------------------ methods
 
 

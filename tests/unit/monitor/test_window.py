@@ -42,6 +42,7 @@ def judged() -> Judged:
         segment_by="segment",
         segments={"a": fit(draw(2, 200)), "b/c": fit(draw(3, 200))},
         keep_texts=True,
+        unit_s=3600,
     )
 
 
@@ -92,7 +93,7 @@ def test_parts_that_know_what_they_are_added_to_give_the_same_window(judged: Jud
 
 
 def _assert_same(found: Window, expected: Window, *, exact: bool) -> None:
-    for name in ("segment_rows", "texts", "start", "end", "late", "rows", "models"):
+    for name in ("segment_rows", "texts", "start", "end", "late", "rows", "models", "times"):
         assert getattr(found, name) == getattr(expected, name), name
     assert set(found.segments) == set(expected.segments)
     # Which rows are points, and where, doesn't depend on how the rows came together.
@@ -128,9 +129,14 @@ def test_what_a_window_holds_is_what_is_in_its_rows(judged: Judged, rows: Rows) 
     assert (window.health.nonfinite, window.health.zero) == (2, 1)
     known = rows.times[~np.isnat(rows.times)]
     assert (window.start, window.end) == (known.min(), known.max())
+    known_good = [ok and not np.isnat(time) for ok, time in zip(_good(rows), rows.times, strict=True)]
+    assert window.times.total == sum(known_good)
+    hours = (rows.times[known_good] - np.datetime64("1970-01-01")) // np.timedelta64(1, "h")
+    assert window.times.rows == dict(zip(*map(list, np.unique(hours % 1008, return_counts=True)), strict=True))
+    assert window.known_times is window.times
     assert window.scores is not None
     assert window.scores.n == int((~np.isnan(rows.scores)).sum())
-    good = np.isfinite(rows.vectors).all(axis=1) & rows.vectors.any(axis=1)
+    good = _good(rows)
     for name in ("a", "b/c"):
         n_rows = sum(ok and own == name for ok, own in zip(good, rows.segments, strict=True))
         assert window.segment_rows[name] == window.segments[name].rows == n_rows
@@ -140,6 +146,23 @@ def test_what_a_window_holds_is_what_is_in_its_rows(judged: Judged, rows: Rows) 
     kept = {text for texts in window.texts.values() for text in texts.values()}
     assert kept <= {text for text in rows.texts if text}
     assert all(len(texts) <= TEXTS_KEPT for texts in window.texts.values())
+
+
+def _good(rows: Rows) -> np.ndarray:
+    good: np.ndarray = np.isfinite(rows.vectors).all(axis=1) & rows.vectors.any(axis=1)
+    return good
+
+
+def test_times_are_not_known_where_many_rows_have_none_and_not_counted_where_the_baseline_has_no_past(
+    judged: Judged, rows: Rows
+) -> None:
+    gaps = rows.times.copy()
+    gaps[: N // 5] = np.datetime64("NaT")
+    some, without = window_of(judged, replace(rows, times=gaps)), window_of(judged, replace(rows, times=None))
+    assert some.times.total > 0
+    assert some.known_times is None
+    assert without.known_times is None
+    assert window_of(replace(judged, unit_s=0), rows).times.total == 0
 
 
 def test_the_empty_window_adds_nothing(judged: Judged, rows: Rows) -> None:
@@ -250,8 +273,10 @@ def test_a_window_stays_small(judged: Judged, rows: Rows) -> None:
 def test_a_window_of_many_rows_of_768_dimensions_stays_small() -> None:
     vectors = np.random.default_rng(0).normal(size=(2000, 768)).astype(np.float32)
     scores = np.random.default_rng(1).uniform(size=2000)
-    judged = Judged(fit(vectors), score_baseline(scores))
-    window = window_of(judged, Rows(vectors, scores=scores, model="m" * 60, fingerprint="f" * 64))
+    judged = Judged(fit(vectors), score_baseline(scores), unit_s=3600)
+    week = times(2000, 7.0)
+    window = window_of(judged, Rows(vectors, times=week, scores=scores, model="m" * 60, fingerprint="f" * 64))
+    assert len(window.times.rows) == 168
     for _ in range(20):
         window = window + window
     assert window.rows == 2000 << 20
@@ -262,19 +287,19 @@ def test_a_window_of_many_rows_of_768_dimensions_stays_small() -> None:
 def test_a_window_that_an_older_benchkit_stored_goes_on(judged: Judged, rows: Rows) -> None:
     whole = window_of(judged, rows)
     older = unpack(_without_points(pack({"0": whole})))["0"]
-    assert (len(older.points), older.models) == (0, ())
-    _assert_same(older + whole, replace(whole + whole, points=whole.points), exact=False)
+    assert (len(older.points), older.models, older.times.total) == (0, (), 0)
+    _assert_same(older + whole, replace(whole + whole, points=whole.points, times=whole.times), exact=False)
 
 
 def _without_points(content: bytes) -> bytes:
-    """Return what was packed before windows had points and models."""
+    """Return what was packed before windows had points, models and times."""
     from safetensors.numpy import load, save
 
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     facts = json.loads(header["__metadata__"]["benchkit"])
     for about in facts.values():
         del about["models"]
-    kept = {name: array for name, array in load(content).items() if "/points/" not in name}
+    kept = {name: array for name, array in load(content).items() if "/points/" not in name and "/times/" not in name}
     assert len(kept) < len(load(content))
     return save(kept, {"benchkit": json.dumps(facts)})
 

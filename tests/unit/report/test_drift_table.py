@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from benchkit.report import drift_words
-from benchkit.report.drift_table import baseline_lines, history_lines, render_drift
+from benchkit.report.drift_table import baseline_lines, history_lines, left_out_line, left_out_warning, render_drift
 from benchkit.types.drift import DriftReport, Evidence, SegmentResult, WindowInfo
 
 STEERING = "\x1b\x9b\x00\x07\x08\x7f\r\u202e\u2066\ud800"
@@ -154,3 +154,16 @@ def test_baselines_are_listed_with_what_they_are_of() -> None:
         "support", "20,000", "384", "64", "30", "403", "2026-11-01T08:00:00+00:00", "all-MiniLM-L6-v2",
     ]  # fmt: skip
     assert unknown.endswith("unknown")
+
+
+def test_rows_that_a_baseline_is_not_of_are_told_by_what_is_wrong_with_them() -> None:
+    assert left_out_line(3000, 101, 600) == (
+        "left out: 701 of 3,000 rows (23.4%): 101 with NaN or infinity, 600 of nothing but zeros"
+    )
+    assert left_out_line(3000, 1, 0) == "left out: 1 of 3,000 rows (0.0%): 1 with NaN or infinity"
+    assert left_out_line(3000, 0, 0) is None
+
+
+def test_more_than_a_few_in_a_hundred_rows_left_out_are_a_warning() -> None:
+    assert left_out_warning(1000, 30) is None
+    assert str(left_out_warning(1000, 31)).startswith("3.1% of the rows hold no vector to learn from, so the baseline")

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from benchkit.errors import SourceError, UsageError
 from benchkit.sources.folder import SourceAbsent
 from benchkit.sources.open import open_source
 from benchkit.sources.points import Points, PointSource
+from benchkit.sources.selection import Selection
 from benchkit.types.drift import ColumnNames, Rows, Source
 
 
@@ -211,9 +213,81 @@ def test_a_qdrant_collection_is_followed(qdrant: tuple[str, Callable[..., None]]
 def test_one_of_several_qdrant_vectors_must_be_named(qdrant: tuple[str, Callable[..., None]]) -> None:
     url, put = qdrant
     put(3, named=True)
-    assert "the points have the vectors 'a', 'b'; say which one" in refused(open_source(f"{url}#logs"))
+    assert "one vector a point is needed, name it; there are: 'a', 'b'" in refused(open_source(f"{url}#logs"))
     found, _ = read_all(open_source(f"{url}#logs", columns=ColumnNames(vector="b")))
     np.testing.assert_array_equal(found[0].vectors, np.array([[3, 2]], np.float32))
+    other = open_source(f"{url}#logs", columns=ColumnNames(vector="c"))
+    assert "name it; there are: 'a', 'b'" in refused(other)
+
+
+def collection_of(folder: Path, points: Mapping[int, Any], **configuration: Any) -> str:
+    """Make a Qdrant collection of points with any vectors; its URL."""
+    from qdrant_client import QdrantClient, models
+
+    client = QdrantClient(path=str(folder))
+    client.create_collection("logs", **configuration)
+    client.upsert("logs", [models.PointStruct(id=number, vector=vector) for number, vector in points.items()])
+    client.close()
+    return f"qdrant://{folder}#logs"
+
+
+def test_points_that_each_have_another_vector_are_not_mixed(tmp_path: Path) -> None:
+    models = pytest.importorskip("qdrant_client", reason="the package qdrant-client isn't installed").models
+    params = models.VectorParams(size=2, distance=models.Distance.DOT)
+    points = {1: {"a": [1, 0]}, 2: {"b": [2, 0]}, 3: {"a": [3, 0]}}
+    url = collection_of(tmp_path / "q", points, vectors_config={"a": params, "b": params})
+    assert "name it; there are: 'a', 'b'" in refused(open_source(url))
+    found, _ = read_all(open_source(url, columns=ColumnNames(vector="a")))
+    # A point without this vector is a row of NaN, as any other vector that is missing.
+    np.testing.assert_array_equal(np.concatenate([rows.vectors for rows in found])[:, 0], [1, np.nan, 3])
+
+
+@pytest.mark.parametrize("name", ["", "dense"])
+def test_the_vectors_of_a_qdrant_collection_with_sparse_ones_beside_them_are_read(tmp_path: Path, name: str) -> None:
+    models = pytest.importorskip("qdrant_client", reason="the package qdrant-client isn't installed").models
+    params = models.VectorParams(size=2, distance=models.Distance.DOT)
+    points = {n: {name: [n, 1], "words": models.SparseVector(indices=[5], values=[1.0])} for n in range(3)}
+    url = collection_of(
+        tmp_path / "q",
+        points,
+        vectors_config={name: params} if name else params,
+        sparse_vectors_config={"words": models.SparseVectorParams()},
+    )
+    assert numbers(read_all(open_source(url))[0]) == [0, 1, 2]
+    message = refused(open_source(url, columns=ColumnNames(vector="words")))
+    assert f"there are: '{name}'; 'words' are sparse or several a point, which can't be read" in message
+
+
+def test_a_collection_whose_points_have_several_vectors_each_is_refused(tmp_path: Path) -> None:
+    models = pytest.importorskip("qdrant_client", reason="the package qdrant-client isn't installed").models
+    several = models.MultiVectorConfig(comparator=models.MultiVectorComparator.MAX_SIM)
+    params = models.VectorParams(size=2, distance=models.Distance.DOT, multivector_config=several)
+    url = collection_of(tmp_path / "q", {1: {"tokens": [[1, 0], [0, 1]]}}, vectors_config={"tokens": params})
+    assert "there are: none; 'tokens' are sparse or several a point, which can't be read" in refused(open_source(url))
+
+
+def test_what_a_server_says_of_a_collection_that_its_client_does_not_know_hinders_no_reading() -> None:
+    pytest.importorskip("qdrant_client", reason="the package qdrant-client isn't installed")
+    with QdrantServer() as server:
+        server.put(range(3), np.ones((3, 2)) * np.arange(3)[:, None])
+        server.said_of_vectors = {"size": "as many as wanted"}
+        assert numbers(read_all(open_source(server.url))[0]) == [0, 1, 2]
+        server.points[2]["vector"] = {"a": [2.0, 1.0], "b": [7.0, 7.0]}
+        assert "the points have the vectors 'a', 'b'; say which one" in refused(open_source(server.url))
+
+
+def test_a_folder_of_something_else_is_left_as_it_is(tmp_path: Path) -> None:
+    pytest.importorskip("qdrant_client", reason="the package qdrant-client isn't installed")
+    (tmp_path / "rows.npy").touch()
+    message = refused(open_source(f"qdrant://{tmp_path}#logs"))
+    assert "no folder of Qdrant's local mode: there is no meta.json in it" in message
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.npy"]
+
+
+@pytest.mark.parametrize("spec", ["qdrant://[::1/logs", "milvus://[::1/logs", "qdrant://host:port/logs"])
+def test_an_address_that_is_none_is_refused(spec: str) -> None:
+    with pytest.raises(UsageError, match=r"no address: .*; allowed: (qdrant|milvus)://host:"):
+        open_source(spec)
 
 
 def test_a_qdrant_collection_that_is_not_there_is_refused(qdrant: tuple[str, Callable[..., None]]) -> None:
@@ -267,18 +341,18 @@ def test_a_qdrant_server_that_goes_away_is_waited_for_and_one_that_never_answere
     assert "refused" in error_at_first(server.url)
 
 
-@pytest.mark.parametrize("answered", range(6))
+@pytest.mark.parametrize("answered", range(7))
 def test_points_are_read_once_wherever_the_server_goes_away(answered: int) -> None:
     pytest.importorskip("qdrant_client", reason="the package qdrant-client isn't installed")
     with QdrantServer() as server:
         server.put(range(5), np.ones((5, 2)) * np.arange(5)[:, None])
         source, found = open_source(server.url), list[Rows]()
         assert len(list(source.read(batch_rows=1))) == 5
-        server.answers = answered  # it exists, their count, a page for each point
+        server.answers = answered  # it exists, what it holds, their count, a page for each point
         with pytest.raises(SourceAbsent):
             found.extend(source.read(batch_rows=1))
         after = found[-1].end if found else None
-        assert len(found) == max(answered - 2, 0)
+        assert len(found) == max(answered - 3, 0)
         server.answers = None
         assert numbers(found + read_all(source, after)[0]) == [0, 1, 2, 3, 4]
 
@@ -358,6 +432,34 @@ def test_a_milvus_file_that_goes_away_is_waited_for(tmp_path: Path) -> None:
     assert "no such file" in absent(source, after)
     (tmp_path / "away.db").rename(path)
     assert read_all(source, after)[0] == []
+
+
+_HELD = """
+import sys, time
+from pymilvus import MilvusClient
+client = MilvusClient(uri=sys.argv[1])
+client.create_collection("logs", dimension=2)
+print("open", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_milvus_file_that_another_process_has_open_is_told_of_without_a_traceback(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("milvus_lite", reason="the package milvus-lite isn't installed")
+    path = tmp_path / "x.db"
+    held = subprocess.Popen([sys.executable, "-W", "ignore", "-c", _HELD, str(path)], stdout=subprocess.PIPE)
+    try:
+        assert held.stdout is not None
+        assert held.stdout.readline() == b"open\n"
+        message = refused(open_source(f"milvus://{path}#logs"))
+    finally:
+        held.kill()
+        held.communicate()
+    assert "another process has it open (Milvus Lite lets in one at a time)" in message
+    # What is logged and nobody handles stands on stderr.
+    assert not [record.name for record in caplog.records if record.name.startswith(("milvus_lite", "pymilvus"))]
 
 
 class MilvusServer:
@@ -592,12 +694,13 @@ def test_a_query_without_ids_can_be_read_but_not_followed(server: str) -> None:
     [
         ("INSERT INTO log VALUES (NULL, ARRAY[1, 2], now(), 't', 0)", "row 1: the time or id is NULL"),
         (insert(1), "row 1: two rows with the id 1"),
+        ("INSERT INTO log VALUES (7, ARRAY[1, 2], NULL, 't', 0)", r"leave such rows out (WHERE ... IS NOT NULL)"),
         (
             "INSERT INTO log VALUES (5, ARRAY[1], now(), 't', 0)",
             "row 1: a vector of dimension 1, where the others have 2",
         ),
     ],
-    ids=["no id", "same id", "ragged"],
+    ids=["no id", "same id", "no time", "ragged"],
 )
 def test_rows_that_have_no_place_or_no_vector_are_refused(server: str, statement: str, message: str) -> None:
     run(server, *TABLE, insert(1), statement)
@@ -625,6 +728,50 @@ def test_a_database_that_refuses_is_named_without_its_password(server: str) -> N
 def test_a_query_that_is_no_reading_of_vectors_is_refused(server: str, query: str, message: str) -> None:
     run(server, *TABLE, "CREATE SEQUENCE IF NOT EXISTS s")
     assert message in refused(open_source(server, query=query))
+
+
+def test_a_score_that_is_a_text_is_refused(server: str) -> None:
+    run(server, *TABLE, insert(1))
+    message = refused(open_source(server, query="SELECT id, embedding, note AS score FROM log"))
+    assert "column 'score': row 0: 't1', where a number is needed" in message
+
+
+def test_times_may_be_seconds_of_any_type(server: str) -> None:
+    run(server, *TABLE, insert(1, hour=1))
+    source = open_source(server, query="SELECT id, embedding, extract(epoch FROM created_at) AS ts FROM log")
+    rows = read_all(source)[0][0]
+    assert rows.times is not None
+    assert rows.times.tolist() == [datetime(2026, 11, 1)]
+
+
+@pytest.mark.parametrize("kind", ["bigint", "text"])
+def test_a_time_that_is_no_moment_is_read_and_can_not_be_waited_for(server: str, kind: str) -> None:
+    run(server, *TABLE, insert(1))
+    query = f"SELECT id, embedding, extract(epoch FROM created_at)::bigint::{kind} AS ts FROM log"
+    message = refused(open_source(server, query=query, settling_s=60))
+    assert f"column 'ts' is {kind}; to follow it, a timestamp or date is needed, such as `ts::timestamptz`" in message
+
+
+def test_rows_without_ids_come_in_the_order_of_their_times(server: str) -> None:
+    run(server, *TABLE, insert(3, hour=2), insert(1, hour=1), insert(2, hour=3))
+    run(server, "INSERT INTO log VALUES (9, ARRAY[9, 0], NULL, 't', 0)")
+    source = open_source(server, query="SELECT embedding, created_at FROM log")
+    assert numbers(list(Selection(last=2).rows(source))) == [3, 2]
+    assert numbers(read_all(source)[0]) == [9, 1, 3, 2]
+
+
+def test_a_url_as_sqlalchemy_writes_it_is_the_same_database(server: str) -> None:
+    run(server, *TABLE, insert(1))
+    source = open_source(server.replace("postgresql://", "postgresql+psycopg://"), query=QUERY)
+    assert numbers(read_all(source)[0]) == [1]
+
+
+@pytest.mark.parametrize("rest", ["password=geh%zzeim", "password=geh%25zzeim&sslmode=no", "geheim"])
+def test_a_password_behind_the_question_mark_is_not_said(server: str, rest: str) -> None:
+    place = server.replace("me:geheim@", "")
+    message = refused(open_source(f"{place}?user=me&{rest}", query="SELECT 1"))
+    assert "geh" not in message
+    assert place in message
 
 
 def test_a_position_of_another_query_is_refused(server: str) -> None:

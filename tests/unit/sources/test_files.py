@@ -165,6 +165,48 @@ def test_a_glob_is_followed_like_a_folder(tmp_path: Path, pattern: str) -> None:
     assert found + read_all(source, after)[0] == [0, 1, 2, 3]
 
 
+def test_a_link_beside_its_file_counts_no_row_again(tmp_path: Path) -> None:
+    logs = tmp_path / "logs"
+    npy(logs / "day-1" / "a.npy", 0, 3)
+    npy(logs / "day-2" / "b.npy", 3, 2)
+    (logs / "current").symlink_to("day-2")  # sorts before what it leads to
+    (logs / "latest.npy").symlink_to("day-2/b.npy")
+    for place in (logs, logs / "**" / "*.npy"):
+        assert read_all(open_source(str(place)))[0] == [0, 1, 2, 3, 4]
+        assert [entry.name for entry in LocalFolder(str(place)).entries()] == ["day-1/a.npy", "day-2/b.npy"]
+    # What lies elsewhere is read by whatever name it has here, and once.
+    npy(tmp_path / "elsewhere" / "c.npy", 5, 2)
+    for name in ("more", "still-more"):
+        (logs / name).symlink_to(tmp_path / "elsewhere")
+    assert read_all(open_source(str(logs)))[0] == [0, 1, 2, 3, 4, 5, 6]
+    # Of a folder that is read by its link alone, nothing is left out.
+    (tmp_path / "link").symlink_to(logs)
+    assert read_all(open_source(str(tmp_path / "link")))[0] == [0, 1, 2, 3, 4, 5, 6]
+
+
+def test_a_link_that_leads_back_counts_no_row_again(tmp_path: Path) -> None:
+    npy(tmp_path / "a" / "x.npy", 0, 2)
+    npy(tmp_path / "b" / "y.npy", 2, 2)
+    for folder, other in ("ab", "ba"):
+        (tmp_path / folder / "other").symlink_to(tmp_path / other)
+        (tmp_path / folder / "up").symlink_to("..")
+    assert read_all(open_source(str(tmp_path)))[0] == [0, 1, 2, 3]
+    assert sorted(read_all(open_source(str(tmp_path / "a")))[0]) == [0, 1, 2, 3]
+
+
+def test_a_pipe_is_never_waited_for(tmp_path: Path) -> None:
+    npy(tmp_path / "a.npy", 0, 2)
+    os.mkfifo(tmp_path / "b.npy")
+    assert read_all(open_source(str(tmp_path)))[0] == [0, 1]
+    with pytest.raises(SourceError, match=r"b\.npy: no file or directory, but a pipe, socket or device"):
+        read_all(open_source(str(tmp_path / "b.npy")))[0]
+
+
+def test_a_store_that_is_connected_to_at_once_and_does_not_answer_is_refused() -> None:
+    with pytest.raises(SourceError, match=r"ftp://me:\*\*\*@127\.0\.0\.1:1/logs: can't be listed: Connection refused"):
+        open_source("ftp://me:hush@127.0.0.1:1/logs")
+
+
 def test_a_name_with_a_bracket_is_no_pattern_when_it_is_there(tmp_path: Path) -> None:
     npy(tmp_path / "a[1].npy", 0, 2)
     assert read_all(open_source(str(tmp_path / "a[1].npy")))[0] == [0, 1]
@@ -383,12 +425,47 @@ def test_a_file_that_goes_between_the_listing_and_its_opening_is_absent(
         next(iter(open_source(str(tmp_path)).read()))
 
 
-def test_another_dimension_behind_the_position_is_refused(tmp_path: Path) -> None:
-    npy(tmp_path / "a.npy", 0, 5)
+def test_another_dimension_behind_the_position_is_refused_in_one_file_and_another_files_own(tmp_path: Path) -> None:
+    log = tmp_path / "a.jsonl"
+    log.write_text('{"vector": [1, 2]}\n')
     source = open_source(str(tmp_path))
     _, after = read_all(source)
-    np.save(tmp_path / "b.npy", np.zeros((2, 3), np.float32))
-    assert "a vector of dimension 3, where the others have 2" in refused(source, after)
+    (tmp_path / "b.jsonl").write_text('{"vector": [1, 2, 3]}\n')
+    (rows,) = source.read(after)
+    assert rows.vectors.shape == (1, 3)
+    with log.open("a") as file:
+        file.write('{"vector": [1, 2, 3]}\n')
+    assert "a.jsonl: row 1: a vector of dimension 3, where the others have 2" in refused(source, after)
+
+
+def test_a_file_whose_first_vectors_are_missing_has_the_dimension_of_those_before(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"vector": [1, 2]}\n')
+    (tmp_path / "b.jsonl").write_text('{"vector": null}\n{"vector": [3, 4]}\n')
+    lists = pa.array([None, [5.0, 6.0]], pa.list_(pa.float32()))
+    pq.write_table(pa.table({"vector": lists}), tmp_path / "c.parquet")
+    found = np.concatenate([rows.vectors for rows in open_source(str(tmp_path)).read(batch_rows=1)])
+    assert np.array_equal(found, [[1, 2], [np.nan] * 2, [3, 4], [np.nan] * 2, [5, 6]], equal_nan=True)
+
+
+def test_a_folder_that_goes_while_it_is_listed_is_gone_and_its_root_is_absent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / "log" / name).mkdir(parents=True)
+        npy(tmp_path / "log" / name / "x.npy", 0, 5)
+    scan, going = os.scandir, {tmp_path / "log" / "a"}
+
+    def scan_what_is_left(path: Any) -> Any:
+        if not isinstance(path, int) and Path(path) in going:
+            shutil.rmtree(path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scan_what_is_left)
+    source = open_source(str(tmp_path / "log"))
+    assert read_all(source)[0] == [0, 1, 2, 3, 4]
+    going.add(tmp_path / "log")
+    with pytest.raises(SourceAbsent, match="log: can't be listed: No such file or directory"):
+        read_all(source)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import math
 import os
 import zipfile
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from safetensors.numpy import save_file
 from benchkit.errors import SourceError, UsageError
 from benchkit.sources.open import open_source
 from benchkit.sources.read_parquet import ParquetReader
-from benchkit.sources.vectors import vectors_of_array
+from benchkit.sources.vectors import Stored, vectors_of_array
 from benchkit.types.drift import ColumnNames, Rows
 
 VECTORS = np.random.default_rng(0).standard_normal((23, 4)).astype(np.float32)
@@ -418,6 +419,94 @@ def test_a_column_that_is_named_must_be_there(tmp_path: Path) -> None:
     assert "no column 'when' for the time" in refused(tmp_path / "x.jsonl", columns=ColumnNames(time="when"))
 
 
+def test_a_named_column_is_refused_where_a_format_has_none(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", VECTORS)
+    assert "x.npy: no column 'when' for the time" in refused(tmp_path / "x.npy", columns=ColumnNames(time="when"))
+    # Its one array is what vectors are called elsewhere.
+    assert len(read(tmp_path / "x.npy", columns=ColumnNames(vector="embedding"))) == len(VECTORS)
+    (tmp_path / "x.txt").write_text("a\nb\n")
+    message = refused(tmp_path / "x.txt", columns=ColumnNames(segment="tenant"))
+    assert "x.txt: no column 'tenant' for the segment" in message
+    assert message.endswith("there are: 'text'")
+    assert read(tmp_path / "x.txt", columns=ColumnNames(text="text")).texts == ("a", "b")
+
+
+@pytest.mark.parametrize("is_tensor", [False, True])
+@pytest.mark.parametrize("row_group_size", [2, 100])
+def test_missing_vectors_of_one_length_in_parquet_are_rows_of_nan(
+    tmp_path: Path, is_tensor: bool, row_group_size: int
+) -> None:
+    missing = np.zeros(len(VECTORS), dtype=bool)
+    missing[[3, 4, 22]] = True
+    kind = pa.list_(pa.float32(), 4)
+    column = pa.array([None if gone else row.tolist() for gone, row in zip(missing, VECTORS, strict=True)], kind)
+    if is_tensor:
+        column = pa.ExtensionArray.from_storage(pa.fixed_shape_tensor(pa.float32(), [4]), column)
+    times = pa.array(range(23), pa.timestamp("ms", "Europe/Berlin"))
+    pq.write_table(table(column, timestamp=times), tmp_path / "x.parquet", row_group_size=row_group_size)
+    batches = list(open_source(str(tmp_path / "x.parquet")).read(batch_rows=5))
+    found = np.concatenate([rows.vectors for rows in batches])
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, np.where(missing[:, None], np.nan, VECTORS))
+    assert np.concatenate([rows.times for rows in batches]).astype(int).tolist() == list(range(0, 23_000, 1000))
+
+
+def test_a_true_among_numbers_is_no_number(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text('{"embedding": [1, 0.5]}\n{"embedding": [0.25, true]}\n')
+    assert "row 1: True in a vector, where a number is needed" in refused(tmp_path / "x.jsonl")
+    (tmp_path / "x.jsonl").write_text('{"embedding": [1, 0]}\n{"embedding": [0.25, 1]}\n')
+    np.testing.assert_array_equal(read(tmp_path / "x.jsonl").vectors, np.array([[1, 0], [0.25, 1]], np.float32))
+
+
+def test_a_text_in_the_place_of_a_vector_is_shown_as_one(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text('{"embedding": "[1, 2]"}\n')
+    assert "row 0: found '[1, 2]', where a list of numbers is needed" in refused(tmp_path / "x.jsonl")
+
+
+def test_texts_that_their_writer_calls_bytes_are_texts(tmp_path: Path) -> None:
+    columns = {"text": "grüße".encode(), "role": b"query", "segment": b"\xff\x00", "id": b"k1"}
+    pq.write_table(table(fixed()[:1], **{name: [value] for name, value in columns.items()}), tmp_path / "x.parquet")
+    rows = read(tmp_path / "x.parquet")
+    assert (rows.texts, rows.roles) == (("grüße",), ("query",))
+    # What is no text has its digits, and so has every id.
+    assert (rows.segments, rows.ids) == (("ff00",), ("6b31",))
+    pq.write_table(table(fixed()[:2], text=[b"ab", b"\xff"]), tmp_path / "x.parquet")
+    assert "column 'text': row 1: bytes that aren't UTF-8, where a text is needed" in refused(tmp_path / "x.parquet")
+
+
+def test_scores_may_be_decimals_and_no_larger_than_numbers_are(tmp_path: Path) -> None:
+    pq.write_table(table(fixed()[:2], score=[Decimal("0.25"), None]), tmp_path / "x.parquet")
+    np.testing.assert_array_equal(read(tmp_path / "x.parquet").scores, [0.25, np.nan])
+    (tmp_path / "x.jsonl").write_text(f'{{"embedding": [1, 2], "score": 1{"0" * 400}}}\n')
+    assert "a number of the batch from row 0 on is beyond 1.8e308" in refused(tmp_path / "x.jsonl")
+
+
+@pytest.mark.parametrize("unit", ["h", "m", "M"])
+def test_numpy_times_of_any_unit_are_read(tmp_path: Path, unit: str) -> None:
+    moments = np.array(["2026-11-01T09:30", "NaT"], f"datetime64[{unit}]")
+    np.savez(tmp_path / "x.npz", embedding=VECTORS[:2], timestamp=moments)
+    times = read(tmp_path / "x.npz").times
+    assert times is not None
+    assert times[0] == moments[0]
+    assert np.isnat(times[1])
+
+
+def test_numpy_times_beyond_microseconds_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", embedding=VECTORS[:1], timestamp=np.array(["900000-01"], "datetime64[M]"))
+    assert "'timestamp': a time that microseconds since 1970 can't say" in refused(tmp_path / "x.npz")
+
+
+def test_a_column_that_was_there_once_stays_with_missing_values(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text(
+        '{"embedding": [1, 2], "timestamp": "2026-11-01", "text": "a"}\n{"embedding": [3, 4]}\n'
+    )
+    first, second = open_source(str(tmp_path / "x.jsonl")).read(batch_rows=1)
+    assert first.texts == ("a",)
+    assert second.times is not None
+    assert np.isnat(second.times).all()
+    assert second.texts == (None,)
+
+
 def test_hostile_names_are_shown_escaped(tmp_path: Path) -> None:
     pq.write_table(pa.table({"\x1b[2Jrm -rf\n": [1], "y" * 500: [2]}), tmp_path / "x.parquet")
     message = refused(tmp_path / "x.parquet")
@@ -426,11 +515,44 @@ def test_hostile_names_are_shown_escaped(tmp_path: Path) -> None:
     assert len(message) < 600
 
 
-def test_files_of_different_dimensions_are_refused(tmp_path: Path) -> None:
+def test_files_of_different_dimensions_have_their_own_unless_one_is_asked_for(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", VECTORS)
     np.save(tmp_path / "b.npy", VECTORS[:, :3])
-    assert "b.npy: a vector of dimension 3, where the others have 4" in refused(tmp_path)
+    assert [rows.vectors.shape[1] for rows in open_source(str(tmp_path)).read(batch_rows=12)] == [4, 4, 3, 3]
     assert "a.npy: a vector of dimension 4, where the others have 3" in refused(tmp_path, dimension=3)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".txt"])
+def test_columns_of_a_baseline_are_no_columns_that_were_named_for_a_file_without_any(
+    tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"x{suffix}"
+    np.save(path, VECTORS) if suffix == ".npy" else path.write_text("a\nb\n")
+    columns = ColumnNames(vector="emb", time="when", text="words")
+    assert "no column" in refused(path, columns=columns)
+    rows = read(path, columns=columns, columns_are_of_baseline=True)
+    assert (len(rows), rows.texts) == ((23, None) if suffix == ".npy" else (2, ("a", "b")))
+    # A format with columns has them, whoever named them.
+    pq.write_table(table(fixed()), tmp_path / "x.parquet")
+    assert "no column 'emb'" in refused(tmp_path / "x.parquet", columns=columns, columns_are_of_baseline=True)
+
+
+def test_bytes_are_cut_as_known_where_their_width_is_that_and_else_as_float32(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    half = VECTORS.astype(np.float16)
+    pq.write_table(table(as_bytes(half)), path)
+    found = read(path, known=Stored(4, 2)).vectors
+    assert found.dtype == np.float16
+    assert np.array_equal(found, half)
+    assert read(path, dimension=8, known=Stored(4, 2)).vectors.dtype == np.int8
+    # Twice as many float32 are no float64 of the known dimension: they are of another model.
+    pq.write_table(table(as_bytes(np.hstack([VECTORS, VECTORS]))), path)
+    wide = read(path, known=Stored(4, 4)).vectors
+    assert np.array_equal(wide, np.hstack([VECTORS, VECTORS]))
+    assert read(path, known=Stored(4, 8)).vectors.shape == (23, 4)
+    # Each batch of a file is cut alike.
+    parts = [rows.vectors for rows in open_source(str(path), known=Stored(4, 2)).read(batch_rows=5)]
+    assert np.array_equal(np.concatenate(parts), wide)
 
 
 def test_texts_among_vectors_are_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ def one(value: Any) -> int:
         "2026-11-01 10:30:00.250+01:00",
         " 2026-11-01T09:30:00.25 ",
         1_793_525_400.25,
+        Decimal("1793525400.250000"),
         1_793_525_400_250,
         1_793_525_400_250_000,
         1_793_525_400_250_000_999,
@@ -60,6 +62,17 @@ def test_dates_are_midnights() -> None:
     expected = np.datetime64("2026-11-01T00:00:00", "us")
     assert times_of_array(pa.array([date(2026, 11, 1)]), "x", 0)[0] == expected
     assert times_of_values([date(2026, 11, 1), "2026-11-01"], "x", 0).tolist() == [expected.item()] * 2
+
+
+@pytest.mark.parametrize("numbers", [[20261101], [20261101, None, 20261231.0], [Decimal(19000101)]])
+def test_days_written_as_numbers_are_refused(numbers: list[Any]) -> None:
+    with pytest.raises(SourceError, match=r"x: from row 7 on, numbers such as .*, which look like days and would be"):
+        times_of_values(numbers, "x", 7)
+
+
+def test_seconds_in_a_row_are_no_days() -> None:
+    # 20261131 is no day, as most seconds are none.
+    assert times_of_values([20261130, 20261131], "x", 0).astype(int).tolist() == [20261130 * 10**6, 20261131 * 10**6]
 
 
 def test_a_missing_or_empty_time_is_none() -> None:

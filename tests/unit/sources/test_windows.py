@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchkit.errors import SourceError
-from benchkit.sources.windows import Cut, CutState, WindowCutter, select, windows
+from benchkit.sources.windows import Cut, CutState, WindowCutter, windows
 from benchkit.types.drift import Rows
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -302,46 +300,3 @@ def test_windows_of_time_need_times() -> None:
 def test_a_window_needs_one_length(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="window"):
         WindowCutter(**options)
-
-
-# Selecting
-
-
-@dataclass
-class Listed:
-    """A source of given batches."""
-
-    batches: list[Rows]
-    name: str = "listed"
-    is_ordered: bool = True
-
-    def read(self, after: Mapping[str, Any] | None = None, *, batch_rows: int = 8192) -> Iterator[Rows]:
-        return iter(self.batches)
-
-
-def test_a_span_holds_its_start_and_not_its_end() -> None:
-    source = Listed([at(0, 59, 60, None), at(70), at(30)])
-    found = list(select(source, start=NOON, end=NOON + HOUR))
-    assert [len(rows) for rows in found] == [2, 1]
-    assert sum(map(len, select(source, start=NOON + HOUR))) == 2
-    assert sum(map(len, select(source, end=NOON + HOUR))) == 3
-    # A time without a zone is UTC; another zone is the same moment.
-    assert sum(map(len, select(source, start=datetime(2026, 11, 1, 13)))) == 2
-
-
-@pytest.mark.parametrize("last", [1, 2, 3, 4, 5, 6, 100])
-def test_the_last_rows_are_the_last_in_the_sources_order(last: int) -> None:
-    source = Listed([rows_from(0, 2), rows_from(2, 3), rows_from(5, 1)])
-    found = [int(number) for rows in select(source, last=last) for number in rows.vectors[:, 0]]
-    assert found == list(range(6))[-last:]
-
-
-def test_everything_is_selected_where_nothing_is_asked() -> None:
-    assert sum(map(len, select(Listed([rows_from(0, 2), rows_from(2, 3)])))) == 5
-
-
-def test_a_span_of_a_source_without_times_is_refused() -> None:
-    with pytest.raises(SourceError, match="listed: a window of time needs a column of times"):
-        list(select(Listed([rows_from(0, 2)]), start=NOON))
-    with pytest.raises(ValueError, match="the last 0 rows; at least 1 is needed"):
-        select(Listed([]), last=0)

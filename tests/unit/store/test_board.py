@@ -131,6 +131,16 @@ def test_what_is_in_a_folder_and_in_mlflow_is_listed_once_with_its_run(
     assert board.problems() == ()
 
 
+@pytest.mark.parametrize("interrupted", [True, False])
+def test_an_interrupted_comparison_is_known_by_its_folder_and_by_its_run(
+    mlruns: Path, board: Board, make_report: MakeReport, tracking_uri: str, interrupted: bool
+) -> None:
+    folder = keep(mlruns, make_report() | {"interrupted": interrupted}, uri=tracking_uri)
+    assert [row.is_interrupted for row in board.comparisons()] == [interrupted]
+    shutil.rmtree(folder)
+    assert [row.is_interrupted for row in board.comparisons()] == [interrupted]
+
+
 def test_a_folder_that_was_tracked_later_is_recognized_by_what_it_says(
     mlruns: Path, board: Board, make_report: MakeReport, tracking_uri: str
 ) -> None:

@@ -169,6 +169,38 @@ def test_two_watches_of_one_stream_exclude_each_other(path: Path) -> None:
         one.commit("s", one.progress("s"))
 
 
+def test_one_process_follows_a_stream_and_others_follow_others(path: Path) -> None:
+    with DriftState(path) as one, DriftState(path) as two:
+        taken = pytest.raises(UsageError, match="another process follows the same source")
+        with one.following("a"), two.following("b"), taken, two.following("a"):
+            pass
+        with two.following("a"):
+            pass
+
+
+def test_a_lock_that_cannot_be_made_is_told(state: DriftState) -> None:
+    (state.path.parent / "watches").touch()
+    with pytest.raises(UsageError, match="the monitor's database can't be used"), state.following("a"):
+        pass
+
+
+def test_the_last_verdict_of_a_stream_is_its_own(state: DriftState) -> None:
+    assert state.last("a") is None
+    progress = state.commit("a", Progress(), [report(1), report(2)])
+    state.commit("b", Progress(), [report(3)])
+    assert numbers([found for found in [state.last("a")] if found]) == [2]
+    state.commit("a", progress, [report(4)])
+    assert numbers([found for found in [state.last("a")] if found]) == [4]
+
+
+def test_what_mlflow_does_not_have_comes_in_parts(state: DriftState) -> None:
+    state.commit("a", Progress(), [report(number) for number in range(5)])
+    assert numbers(state.unrecorded("a", limit=2)) == [0, 1]
+    for check in state.unrecorded("a", limit=2):
+        state.recorded(check.id, "run")
+    assert numbers(state.unrecorded("a", limit=2)) == [2, 3]
+
+
 def test_a_forgotten_stream_starts_again_and_keeps_its_history(state: DriftState) -> None:
     kept = state.commit("s", Progress({"row": 1}), [report(1)])
     state.forget("s")

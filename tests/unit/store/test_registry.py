@@ -116,6 +116,30 @@ def test_without_a_champion_the_next_step_is_named_and_quoted_for_a_shell(tracki
     assert caught.value.exit_code == 4
 
 
+def test_a_champion_of_before_is_fetched_by_its_version(promote: Promote, tracking_uri: str, tmp_path: Path) -> None:
+    made = [promote(name) for name in ("minilm", "bge", "e5")]
+    for one in made:
+        found, file = registry.fetch_champion(tracking_uri, SUITE, tmp_path / one.model, version=one.version)
+        assert (found.version, found.model, found.is_present) == (one.version, one.model, one.model == "e5")
+        assert registry.file_digest(file) == one.file_digest
+    with pytest.raises(NotComparable) as caught:
+        registry.fetch_champion(tracking_uri, SUITE, tmp_path, version=9)
+    assert str(caught.value) == (
+        "suite support has no champion of version 9 in its history, where the newest is 3; "
+        "`benchkit baseline list --suite support` shows all"
+    )
+    with pytest.raises(NotComparable, match="suite other has no champion; make one with"):
+        registry.fetch_champion(tracking_uri, "other", tmp_path, version=1)
+
+
+def test_a_version_that_never_was_champion_is_not_fetched(promote: Promote, tracking_uri: str, tmp_path: Path) -> None:
+    promote("minilm")
+    with client_of(tracking_uri) as client:
+        client.create_model_version("benchkit-support", "somewhere")
+    with pytest.raises(NotComparable, match="has no champion of version 2 in its history, where the newest is 1"):
+        registry.fetch_champion(tracking_uri, SUITE, tmp_path, version=2)
+
+
 def test_reasons_and_labels_are_one_line_of_a_limited_length(promote: Promote) -> None:
     made = promote(
         "bge",

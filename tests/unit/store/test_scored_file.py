@@ -115,6 +115,7 @@ def full() -> Scored:
             ("two", "test/en"): {"lang": np.array(["zh", "", "en", "zh"]), "topic": np.array(["a", "b", "c", "d"])},
             ("task mean", "test/default"): {},
         },
+        left_out={"two": ("zone has 51 values, and at most 50 are kept",), "bare": ("a one", "b two")},
     )
 
 
@@ -299,6 +300,13 @@ def test_a_suite_of_thousands_of_items_is_a_file_of_tens_of_kilobytes() -> None:
         scored(*(cell(str(at), part(columns={"value": rng.random(2000)}, names=names)) for at in "ab"))
     )
     assert len(text) < 50_000  # 32 kB are random digits
+
+
+def test_a_file_says_of_what_was_left_out_of_the_tags_only_where_something_was() -> None:
+    said = {task["task"]: task.get("tags_left_out", "nothing") for task in json.loads(render_scored(full()))["tasks"]}
+    assert said.pop("two") == ["zone has 51 values, and at most 50 are kept"]
+    assert said.pop("bare") == ["a one", "b two"]
+    assert set(said.values()) == {"nothing"}, "files of before stay as they were"
 
 
 def test_white_space_and_line_ends_are_free(tmp_path: Path) -> None:
@@ -531,6 +539,10 @@ def in_value(**changes: object) -> Callable[[dict[str, Any]], object]:
 FIRST: tuple[str | int, ...] = ("tasks", 0)
 PART: tuple[str | int, ...] = (*FIRST, "items", 0)
 FORGERIES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
+    "no reason": (
+        put((*FIRST, "tags_left_out"), []),
+        "tasks[0].tags_left_out: found a list of 0, should have at least",
+    ),
     "huge n": (put((*FIRST, "n_items"), 10**15), "tasks[0].n_items: found 1000000000000000, should be less than or"),
     "n beyond words": (put((*FIRST, "n_items"), 10**400), "tasks[0].n_items: found a number of 1329 bits, should be"),
     "negative n": (put((*FIRST, "n_items"), -1), "tasks[0].n_items: found -1, should be greater than or equal to 0"),

@@ -111,12 +111,13 @@ def summaries(folder: Path, *, n: int = 9, alike: tuple[int, ...] = (3,)) -> Pat
     rows = []
     for i in range(n):
         topic, text = sentences(n)[i]
-        machine = [text, f"{text} and {topic}", TOPICS[topic], sentences(n + 3)[i + 2][1]]
+        # None is a human one word for word: of two that are, rounding would tell which is nearer.
+        machine = [text, f"{text} and {topic}", f"{TOPICS[topic]} too", sentences(n + 3)[i + 2][1]]
         grades = [2.0] * 4 if i in alike else [4.5, 4.0 - i % 3, 1.0 + i % 2, 1.5]
         row = {
             "text": text,
             "machine_summaries": machine,
-            "human_summaries": [text, TOPICS[topic]],
+            "human_summaries": [f"{text} now", TOPICS[topic]],
             "relevance": grades,
         }
         rows.append(row)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from own_data import jsonl, sts
 
-from benchkit.tasks.kept_tags import MOST_KEYS, bounded, tags_to_keep
+from benchkit.tasks.kept_tags import ALWAYS_KEPT, MOST_BYTES, bounded, tags_to_keep
 from benchkit.tasks.opened import open_task
 from benchkit.types.result import ItemScores
 from benchkit.types.tags import ItemTags
@@ -54,12 +54,32 @@ def test_a_language_that_differs_from_subset_to_subset_is_kept() -> None:
     assert found.parts == {"test/en": {"lang": ("en", "en")}, "test/de": {"lang": ("de",)}}
 
 
-def test_columns_and_values_beyond_the_bounds_are_left_out_with_a_sentence() -> None:
-    columns = {f"c{number}": texts("a", "b") for number in range(MOST_KEYS + 1)}
+def test_all_columns_are_kept_as_long_as_they_are_small() -> None:
+    columns = {f"c{number:02}": texts("a", "b") for number in range(40)}
     found = bounded({"p": columns})
-    assert list(found.parts["p"]) == [f"c{number}" for number in range(MOST_KEYS)]
-    assert found.left_out == ("c8 is one more than the 8 columns of a task that are kept",)
+    assert list(found.parts["p"]) == list(columns)
+    assert found.left_out == ()
+
+
+def test_columns_and_values_beyond_the_bounds_are_left_out_with_a_sentence() -> None:
+    half = np.resize(texts("a", "b"), MOST_BYTES // 2)
+    columns = {f"c{number}": half for number in range(ALWAYS_KEPT + 1)}
+    found = bounded({"p": columns})
+    assert list(found.parts["p"]) == [f"c{number}" for number in range(ALWAYS_KEPT)]
+    assert found.left_out == ("c8 is beyond the first 8 columns and the 1 MiB of a task that are kept",)
 
     fifty, more = (texts(*(f"v{row}" for row in range(n))) for n in (50, 51))
     assert len(set(bounded({"p": {"lang": fifty}}).parts["p"]["lang"])) == 50
     assert bounded({"p": {"lang": more}}) == ItemTags({}, ("lang has 51 values, and at most 50 are kept",))
+
+
+def test_the_bound_counts_each_value_once_and_a_byte_for_each_item_of_every_part() -> None:
+    # Eight columns of "c0", "a" and "b", four bytes of text, with n items in either part; the ninth is one byte longer.
+    n = MOST_BYTES // 18 - 4
+    parts = {place: {f"c{number}": np.resize(texts("a", "b"), n) for number in range(9)} for place in "pq"}
+    assert 18 * (n + 4) <= MOST_BYTES < 18 * (n + 4) + 2 * 9
+    assert bounded(parts).left_out == ()
+    longer = {place: {**columns, "c8": np.resize(texts("a", "b" * 10), n)} for place, columns in parts.items()}
+    assert [why.split()[0] for why in bounded(longer).left_out] == ["c8"]
+    small = {**longer["p"], "c9": texts("a", "b")}
+    assert [why.split()[0] for why in bounded({**longer, "p": small}).left_out] == ["c8"], "a smaller one has room"
