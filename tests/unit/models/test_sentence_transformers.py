@@ -203,15 +203,15 @@ def test_a_router_sends_queries_and_documents_different_ways(bert: Path, tmp_pat
     assert handle.meta.uses_role
     encoder, model = handle.load(), reference(directory)
     query, document = (encoder.encode(TEXTS, role=role) for role in ("query", "document"))
-    np.testing.assert_array_equal(query, model.encode_query(TEXTS))
-    np.testing.assert_array_equal(document, model.encode_document(TEXTS))
+    np.testing.assert_allclose(query, model.encode_query(TEXTS), atol=1e-6)
+    np.testing.assert_allclose(document, model.encode_document(TEXTS), atol=1e-6)
     assert not np.allclose(query, document)
     assert handle.meta.parameters == sum(weight.numel() for weight in model.parameters())
 
 
 def test_without_a_router_the_role_changes_nothing(bert: Path, context: OpenContext) -> None:
     encoder = open_model(spec_of(bert, **with_engine("torch")), context).load()
-    np.testing.assert_array_equal(encoder.encode(TEXTS, role="query"), reference(bert).encode_query(TEXTS))
+    np.testing.assert_allclose(encoder.encode(TEXTS, role="query"), reference(bert).encode_query(TEXTS), atol=1e-6)
     packed = open_model(spec_of(bert), context).load()
     np.testing.assert_array_equal(packed.encode(TEXTS, role="query"), packed.encode(TEXTS))
 
@@ -271,7 +271,10 @@ def test_the_default_prompt_is_not_added_a_second_time(bert: Path, tmp_path: Pat
     )
     encoder = open_model(spec_of(directory), context).load()
     assert encoder.prompt_for(task_name="STS16", task_type="STS", role=None) == "the "
-    np.testing.assert_array_equal(encoder.encode(["fox"]), reference(directory).encode(["fox"], prompt=""))
+    # Two programs: threads may round the last digit in another way.
+    expected = reference(directory).encode(["fox"], prompt="")
+    np.testing.assert_allclose(encoder.encode(["fox"]), expected, atol=1e-6)
+    assert np.abs(encoder.encode(["fox"], prompt="the ") - expected).max() > 1e-3
 
 
 def test_vectors_are_the_same_every_time(bert: Path, context: OpenContext) -> None:
