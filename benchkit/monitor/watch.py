@@ -12,7 +12,6 @@ had not been.
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,21 +22,22 @@ from pathlib import Path
 from typing import Any
 
 from benchkit.drift.layout import lay_out
-from benchkit.errors import BenchkitError, ModelError, NotComparable, SourceError, UsageError
+from benchkit.errors import ModelError, NotComparable, SourceError, UsageError
 from benchkit.monitor.alerts.alert import alert_of
-from benchkit.monitor.alerts.deadline import LateError, within
+from benchkit.monitor.alerts.deadline import LateError
 from benchkit.monitor.alerts.dispatch import Dispatcher
 from benchkit.monitor.alerts.prometheus import Metrics, PrometheusEndpoint
 from benchkit.monitor.alerts.specs import sink_of
 from benchkit.monitor.baseline import Baseline
-from benchkit.monitor.check import Circumstances, NotOfBaseline, ask_canaries, counted, judge_window, window_p
+from benchkit.monitor.check import Circumstances, NotOfBaseline, counted, judge_window, window_p
 from benchkit.monitor.evidence import advance_segments, judged_segments
 from benchkit.monitor.followed import open_beside
-from benchkit.monitor.live_model import LiveModel, ModelAway, encoded, is_endpoint
+from benchkit.monitor.live_model import ModelAway
 from benchkit.monitor.log_removed import look
 from benchkit.monitor.project import load_baseline, open_state, settings_here, sums_of
 from benchkit.monitor.segments import segment_p_values
 from benchkit.monitor.volume import Volume
+from benchkit.monitor.watch_model import WatchModel
 from benchkit.monitor.watch_record import Recorder
 from benchkit.monitor.watch_state import WatchRequest, WatchState, stream_key
 from benchkit.monitor.window import empty_window
@@ -46,7 +46,7 @@ from benchkit.settings import Settings
 from benchkit.sources.folder import SourceAbsent
 from benchkit.sources.windows import MOST_EMPTY, Cut, WindowCutter
 from benchkit.store.drift_state import DriftState
-from benchkit.types.drift import DriftReport, Harm, Rows, Source, WindowInfo
+from benchkit.types.drift import DriftReport, Rows, Source, WindowInfo
 
 __all__ = ["WatchRequest", "stream_key", "watch_source"]
 
@@ -128,10 +128,9 @@ class _Watch:
         self._dispatcher = Dispatcher(sinks, self._state.alerts)
         self._judged = baseline.judged(keep_texts=request.keep_texts)
         self._layout = lay_out(baseline.reference.frame.centroids, request.layout)
-        self._model: LiveModel | None = None
+        self._model = WatchModel(request, baseline, source.name)
         self._recorder = Recorder(state, self._key, request.tracking_uri or settings.tracking_uri, stop)
         self._ended = 0
-        self._answer: tuple[Harm | None, list[str]] | None = None
         self._owes, self._tried, self._waits = False, 0.0, False
         self._said_left_out = 0
         place = request.source.strip().removeprefix("file://")
@@ -203,28 +202,16 @@ class _Watch:
         rows = self._source.read(self._state.position or None, batch_rows=self._request.batch_rows)
         for batch in rows:
             if len(batch) and not batch.vectors.shape[1]:
-                yield self._encoded(batch, stop)
+                yield self._model.encoded(batch, stop)
             else:
                 yield batch
-
-    def _encoded(self, batch: Rows, stop: threading.Event) -> Rows:
-        """Return texts with their vectors.
-
-        Raises:
-            LateError: `stop` was set while an endpoint was asked, which may try again for minutes.
-        """
-
-        def encode() -> Rows:
-            return next(encoded(iter([batch]), self._opened(), self._source.name))
-
-        # A model of this machine finishes the batch: a process can't end well in the midst of its threads.
-        return within(math.inf, encode, stop=stop) if is_endpoint(self._spec) else encode()
 
     def _take(self, cuts: Sequence[Cut], position: Mapping[str, Any]) -> None:
         """Count what was cut, judge what is full, and commit both with the position."""
         if not cuts and position == self._state.position:
             return
-        reports, self._answer = [], None
+        reports = []
+        self._model.ask_again()
         for cut in cuts:
             self._count(cut)
             if cut.is_closed:
@@ -267,7 +254,7 @@ class _Watch:
         standing = self._state.standing.advance(window_p(self._baseline, window, policy))
         p_values = segment_p_values(self._baseline, window, policy)
         segments = advance_segments(self._state.segments, p_values, policy.run_length)
-        harm, said = self._asked()
+        harm, said = self._model.harm()
         report = judge_window(
             self._baseline,
             window,
@@ -346,33 +333,6 @@ class _Watch:
             for sentence in self._left_out():
                 self._on_message(sentence)
             self._said_left_out = now
-
-    def _asked(self) -> tuple[Harm | None, list[str]]:
-        """Ask the canaries, once for all windows that close at the same time."""
-        if self._answer is None:
-            self._answer = self._ask()
-        return self._answer
-
-    def _ask(self) -> tuple[Harm | None, list[str]]:
-        """Ask the canaries; a model that doesn't answer is told of and stops nothing."""
-        if self._baseline.canaries is None or not self._request.ask_canaries:
-            return None, []
-        try:
-            model = self._opened()
-            return (None, []) if model is None else (ask_canaries(self._baseline, model), [])
-        except NotComparable:
-            raise
-        except BenchkitError as exc:
-            return None, [f"the canaries could not be asked: {exc}"]
-
-    @property
-    def _spec(self) -> str:
-        return self._request.model or self._baseline.model_spec
-
-    def _opened(self) -> LiveModel | None:
-        if self._model is None and self._spec:
-            self._model = LiveModel.open(self._spec, device=self._request.device, offline=self._request.offline)
-        return self._model
 
     def _tell_end(self, error: ModelError | NotComparable | SourceError) -> None:
         """Alert that the watch ends, once however often it is started again."""
