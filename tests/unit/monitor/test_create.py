@@ -339,6 +339,27 @@ def test_a_saturday_is_held_against_saturdays_and_a_mondays_texts_on_it_are_drif
     assert all(note in report.notes for report in reports[2.0] + reports[0.0])
 
 
+def test_an_hour_of_the_night_is_held_against_that_hour_and_is_drift_at_noon() -> None:
+    hour = np.timedelta64(1, "h")
+    night = {number: number % 24 < 6 for number in range(24 * 5)}
+    rows = Rows(
+        np.concatenate([draw(500 + number, 60, shift=2.0 if dark else 0.0) for number, dark in night.items()]),
+        times=np.concatenate([times(60, 1 / 24, start=START + number * hour) for number in night]),
+    )
+    made = _made(rows, CreateRequest(name="prod"))
+    assert (made.unit_s, made.info.n_windows) == (3_600, 120)
+
+    def alarms(at: int, shift: float) -> float:
+        when = times(60, 1 / 24, start=START + (24 * 30 + at) * hour)
+        windows = [collect(made, [Rows(draw(seed, 60, shift=shift), times=when)]) for seed in range(20)]
+        reports = [judge_window(made, window, DriftPolicy(), ABOUT) for window in windows]
+        assert all("the hours of the baseline's days differ: each is held against its own" in r.notes for r in reports)
+        return float(np.mean([report.breaks_policy for report in reports]))
+
+    assert max(alarms(3, 2.0), alarms(12, 0.0)) <= 0.1
+    assert min(alarms(12, 2.0), alarms(3, 0.0)) >= 0.9
+
+
 def test_a_long_past_knows_sundays_too() -> None:
     # Ten weeks differ by nothing; their days do.
     made = _made(_weeks(300, 70), CreateRequest(name="prod"))
