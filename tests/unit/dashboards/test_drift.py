@@ -5,39 +5,24 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import boards
 import drift_reports
-import pytest
-import streamlit as st
+import pages
+from pages import ran, read, table
 from streamlit.testing.v1 import AppTest
 
 from benchkit.report.charts.drift import timeline
 from benchkit.store.board import open_board
 from benchkit.types.board import CheckRow
 from benchkit.types.drift import BaselineInfo, DriftPolicy, DriftReport, Harm
-from dashboards import board
 from dashboards.drift_rows import check_command, harm_rows, region_rows, span_words, statistic_rows, window_row
 from dashboards.filters import Filters
-from dashboards.theme import PAGES
 from dashboards.views.drift import opened
 from dashboards.watches import checked, watches
 
-APP = Path(board.__file__).with_name("app.py")
-PAGE = next(page.path for page in PAGES if page.name == "drift")
 INFO = replace(drift_reports.BASELINE, created="2026-10-01T00:00:00+00:00")
 HOSTILE = drift_reports.HOSTILE_TEXT.replace("\ud800", "")
-
-
-@pytest.fixture
-def mlruns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "mlruns"
-    monkeypatch.setenv(board.MLRUNS, str(folder))
-    monkeypatch.setenv(board.TRACKING_URI, f"sqlite:///{folder}/mlflow.db")
-    st.cache_resource.clear()
-    st.cache_data.clear()
-    return folder
 
 
 def keep(mlruns: Path, *reports: DriftReport, name: str = "support", stream: str = "s") -> None:
@@ -53,22 +38,7 @@ def critical(day: int = 12) -> DriftReport:
 
 
 def shown(**query: str) -> AppTest:
-    made = AppTest.from_file(str(APP), default_timeout=30)
-    for key, value in query.items():
-        made.query_params[key] = value
-    made.run()
-    return ran(made.switch_page(PAGE))
-
-
-def ran(what: Any) -> AppTest:
-    """Run the app, or what was done to one of its elements."""
-    app: AppTest = what.run()
-    assert not app.exception, app.exception[0].message
-    return app
-
-
-def read(text: str) -> str:
-    return text.replace("\\", "").replace("\u2060", "")
+    return pages.opened("drift", **query)
 
 
 def sentences(app: AppTest) -> list[str]:
@@ -79,13 +49,6 @@ def sentences(app: AppTest) -> list[str]:
 def first(app: AppTest) -> str:
     """Return the first sentence that has a kind."""
     return read([*app.error, *app.warning, *app.success][0].value)
-
-
-def table(app: AppTest, *columns: str) -> Any:
-    """Return the table that has these columns and isn't the data of a chart."""
-    found = [part.value for part in app.dataframe if set(columns) <= set(part.value) and "said" not in part.value]
-    assert len(found) == 1, [list(part.value) for part in app.dataframe]
-    return found[0]
 
 
 def query(app: AppTest, key: str) -> str | None:
