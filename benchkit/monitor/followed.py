@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchkit.drift.row_facts import DTYPES
-from benchkit.monitor.baseline import Baseline
+from benchkit.monitor.baseline import USUAL, Baseline
 from benchkit.sources.open import open_source
 from benchkit.sources.vectors import Stored
 from benchkit.types.drift import ColumnNames, Source
@@ -27,7 +27,7 @@ def open_beside(
     """Return a source to be held against a baseline; nothing of it is read yet.
 
     Args:
-        columns: None takes those of the baseline, as far as the source's format has columns at all.
+        columns: Those of the baseline hold where these say nothing, as far as the source's format has columns at all.
         dimension: None takes each file's own: whether it is the baseline's is judged, and no damage of the file.
 
     Raises:
@@ -35,12 +35,12 @@ def open_beside(
     """
     return open_source(
         spec,
-        columns=columns or baseline.columns,
+        columns=columns or USUAL,
         dimension=dimension,
         query=query,
         settling_s=settling_s,
         known=_stored(baseline),
-        columns_are_of_baseline=columns is None,
+        columns_of_baseline=baseline.columns,
     )
 
 

@@ -51,7 +51,7 @@ class FileSource:
     Attributes:
         dimension: What vectors must have; None takes it from the first of each file.
         known: How FixedSizeBinary is cut where no dimension is given; see `vectors_of_array`.
-        columns_are_of_baseline: They were named for other files: one of a format without columns may lack them.
+        columns_of_baseline: Named for other files: they hold where `columns` says nothing, in formats that have columns.
         settling_s: A file that isn't whole is left for later while it's younger than this; 0 makes it an error at once.
         clock: Seconds since 1970.
     """
@@ -61,7 +61,7 @@ class FileSource:
     columns: ColumnNames = field(default_factory=ColumnNames)
     dimension: int | None = None
     known: Stored | None = None
-    columns_are_of_baseline: bool = False
+    columns_of_baseline: ColumnNames = field(default_factory=ColumnNames)
     settling_s: float = 0.0
     clock: Callable[[], float] = time.time
     is_ordered: bool = True
@@ -170,8 +170,7 @@ class FileSource:
 
     def _reader(self, entry: FileEntry, file: BinaryIO, mark: Mark, position: Position) -> Reader:
         place = self._place(entry.name)
-        is_lenient = self.columns_are_of_baseline and entry.format in _WITHOUT_COLUMNS
-        columns = ColumnNames() if is_lenient else self.columns
+        columns = self.columns if entry.format in _WITHOUT_COLUMNS else self.columns.over(self.columns_of_baseline)
         if entry.format in _READERS:
             kind = _READERS[entry.format]
             return kind(file, entry.size, columns=columns, place=place, skip_rows=mark.row)

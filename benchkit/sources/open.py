@@ -24,7 +24,7 @@ def open_source(
     query: str | None = None,
     settling_s: float = 0.0,
     known: Stored | None = None,
-    columns_are_of_baseline: bool = False,
+    columns_of_baseline: ColumnNames = USUAL,
 ) -> Source:
     """Return a source of production embeddings; nothing of it is read yet.
 
@@ -37,7 +37,7 @@ def open_source(
         settling_s: For a source that is followed: what is younger is left for later, be it a file that isn't whole or a
             row of a database.
         known: How FixedSizeBinary is cut where no dimension is given.
-        columns_are_of_baseline: Nobody named the columns for this source; a `.npy` or `.txt` may lack them.
+        columns_of_baseline: They hold where `columns` says nothing; a `.npy` or `.txt` has none of them.
 
     Raises:
         UsageError: the kind of source isn't known, a package for it is missing, or an option doesn't fit it.
@@ -48,20 +48,21 @@ def open_source(
         raise UsageError(f"a dimension of {dimension}; allowed: 1 to {MAX_DIMENSION}")
     spec = spec.strip()
     scheme = spec.partition("://")[0].partition("+")[0].lower() if "://" in spec else ""
+    in_database = columns.over(columns_of_baseline)
     if scheme in ("postgresql", "postgres"):
         from benchkit.sources.postgres import open_postgres
 
-        return open_postgres(spec, query=query, columns=columns, dimension=dimension, settling_s=settling_s)
+        return open_postgres(spec, query=query, columns=in_database, dimension=dimension, settling_s=settling_s)
     if query is not None:
         raise UsageError(f"{shown_place(spec)}: a query is for postgresql:// alone")
     if scheme == "qdrant":
         from benchkit.sources.qdrant import open_qdrant
 
-        return open_qdrant(spec, columns=columns, dimension=dimension)
+        return open_qdrant(spec, columns=in_database, dimension=dimension)
     if scheme == "milvus":
         from benchkit.sources.milvus import open_milvus
 
-        return open_milvus(spec, columns=columns, dimension=dimension)
+        return open_milvus(spec, columns=in_database, dimension=dimension)
     folder = S3Folder(spec) if scheme in ("s3", "s3a") else open_folder(spec)
     return FileSource(
         folder=folder,
@@ -70,5 +71,5 @@ def open_source(
         dimension=dimension,
         settling_s=settling_s,
         known=known,
-        columns_are_of_baseline=columns_are_of_baseline,
+        columns_of_baseline=columns_of_baseline,
     )

@@ -10,7 +10,7 @@ machines combine exactly. Cosines and shares are between 0 and 1, times are UTC,
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -92,6 +92,10 @@ class ColumnNames:
     segment: str | None = None
     role: str | None = None
     score: str | None = None
+
+    def over(self, others: ColumnNames) -> ColumnNames:
+        """Return these names, and the others' where these say nothing."""
+        return ColumnNames(*(getattr(self, key.name) or getattr(others, key.name) for key in fields(self)))
 
 
 @runtime_checkable

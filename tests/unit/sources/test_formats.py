@@ -530,11 +530,23 @@ def test_columns_of_a_baseline_are_no_columns_that_were_named_for_a_file_without
     np.save(path, VECTORS) if suffix == ".npy" else path.write_text("a\nb\n")
     columns = ColumnNames(vector="emb", time="when", text="words")
     assert "no column" in refused(path, columns=columns)
-    rows = read(path, columns=columns, columns_are_of_baseline=True)
+    rows = read(path, columns_of_baseline=columns)
     assert (len(rows), rows.texts) == ((23, None) if suffix == ".npy" else (2, ("a", "b")))
     # A format with columns has them, whoever named them.
     pq.write_table(table(fixed()), tmp_path / "x.parquet")
-    assert "no column 'emb'" in refused(tmp_path / "x.parquet", columns=columns, columns_are_of_baseline=True)
+    assert "no column 'emb'" in refused(tmp_path / "x.parquet", columns_of_baseline=columns)
+
+
+def test_a_column_that_is_named_for_a_file_leaves_the_baseline_its_other_names(tmp_path: Path) -> None:
+    pq.write_table(table(fixed()).rename_columns(["emb"]), tmp_path / "x.parquet")
+    of_baseline = ColumnNames(vector="emb", time="when")
+    assert "no column 'when'" in refused(tmp_path / "x.parquet", columns_of_baseline=of_baseline)
+    assert "no column 'at'" in refused(
+        tmp_path / "x.parquet", columns=ColumnNames(time="at"), columns_of_baseline=of_baseline
+    )
+    other = ColumnNames(vector="other", time="at")
+    assert ColumnNames(vector="emb").over(other) == ColumnNames(vector="emb", time="at")
+    assert len(read(tmp_path / "x.parquet", columns=ColumnNames(vector="emb"), columns_of_baseline=ColumnNames())) == 23
 
 
 def test_bytes_are_cut_as_known_where_their_width_is_that_and_else_as_float32(tmp_path: Path) -> None:
