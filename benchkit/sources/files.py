@@ -51,7 +51,7 @@ class FileSource:
     Attributes:
         dimension: What vectors must have; None takes it from the first of each file.
         known: How FixedSizeBinary is cut where no dimension is given; see `vectors_of_array`.
-        columns_of_baseline: Named for other files: they hold where `columns` says nothing, in formats that have columns.
+        columns_of_baseline: Named for other files: they hold where `columns` says nothing, where a format has columns.
         settling_s: A file that isn't whole is left for later while it's younger than this; 0 makes it an error at once.
         clock: Seconds since 1970.
     """

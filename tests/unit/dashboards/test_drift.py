@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import boards
 import drift_reports
 import pages
+import streamlit as st
 from pages import ran, read, table
 from streamlit.testing.v1 import AppTest
 
