@@ -101,6 +101,11 @@ class Frame:
             ).T
         )
 
+    @cached_property
+    def of_mean(self) -> Single:
+        """The mean times `columns`: what a row's products are more than those of the row minus the mean."""
+        return (self.mean.astype(np.float64) @ self.columns).astype(np.float32)
+
     def project(self, sums: Floats) -> NDArray[np.float64]:
         """Return centred sums or rows (..., d) along the live directions (..., r)."""
         along: NDArray[np.float64] = sums @ self.basis.T.astype(sums.dtype)

@@ -1,7 +1,11 @@
 """What is measured of each row in a frame: one matrix product of d by about 100 columns.
 
-    rows (n, d) any dtype ── minus the frame's mean, far rows drawn in ──> centred rows (n, d) float32
-        └─ times Frame.columns ──> nearest centroid, bin of novelty, squares along watched directions, norm, dead energy
+    rows (n, d) any dtype ── times Frame.columns, less what the frame's mean gives ──> centred rows along each column
+        └─ their squares, less those products ──> distance from the mean; rows beyond the radius are drawn in
+    ──> nearest centroid, bin of novelty, squares along watched directions, norm, dead energy
+
+Float32 rows are multiplied where they lie: moving them to the frame's mean first takes a fifth longer. Both ways lose
+digits in proportion to |mean| / |row - mean|; where NEAR_ORIGIN finds that too much, rows are moved before.
 
 Rows go through in blocks of one fixed shape, the last one filled up with zeros: then a row's figures do not depend on
 its neighbours, and counts of parts add up to the counts of the whole exactly.
@@ -21,20 +25,31 @@ from benchkit.drift.soft_distance import soften
 BLOCK_ROWS = 512  # 1.5 MiB at d = 768: stays in a core's cache
 MAX_SQUARE = 25.0  # five standard deviations; a single wild row cannot carry a variance
 MAX_NORM = 5.0
+NEAR_ORIGIN = 2.0  # the mean's length in radii; rows of e5 lie close together and far from the origin: 1.4
 _LINE_BYTES = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowMeasures:
-    """Of n rows: centred (n, d), cluster and novelty bin (n,), squares (n, q), squared norm and dead energy (n,)."""
+    """Of n rows: cluster and novelty bin (n,), squares (n, q), squared norm and dead energy (n,).
+
+    Attributes:
+        rows: (n, d) with far ones drawn in, and as seen from `origin` (d,), the frame's mean.
+    """
 
     frame: Frame
-    centred: NDArray[np.float32]
+    rows: NDArray[np.float32]
+    origin: NDArray[np.float32]
     cluster: NDArray[np.int64]
     novelty: NDArray[np.int64]
     squares: NDArray[np.float32]
     squared_norm: NDArray[np.float32]
     dead: NDArray[np.float32]
+
+    @property
+    def centred(self) -> NDArray[np.float32]:
+        """(n, d), a copy."""
+        return self.rows - self.origin
 
     @property
     def norm(self) -> NDArray[np.float32]:
@@ -43,7 +58,7 @@ class RowMeasures:
 
 
 def measure_rows(frame: Frame, vectors: NDArray[np.generic]) -> Iterator[RowMeasures]:
-    """Yield what is measured of blocks of rows; `centred` is valid until the next block.
+    """Yield what is measured of blocks of rows; `rows` is valid until the next block.
 
     Args:
         vectors: (n, d), finite, any number of rows.
@@ -51,11 +66,16 @@ def measure_rows(frame: Frame, vectors: NDArray[np.generic]) -> Iterator[RowMeas
     Raises:
         ValueError: the rows are of another dimension.
     """
+    check_dimension(frame, vectors)
+    meter = RowMeter(frame)
+    for start in range(0, len(vectors), BLOCK_ROWS):
+        yield meter.measure(vectors[start : start + BLOCK_ROWS])
+
+
+def check_dimension(frame: Frame, vectors: NDArray[np.generic]) -> None:
+    """Raise ValueError where vectors aren't rows (n, d) of the frame's dimension."""
     if vectors.ndim != 2 or vectors.shape[1] != frame.dimension:
         raise ValueError(f"dimensions differ: baseline {frame.dimension}, window {vectors.shape[1:] or vectors.shape}")
-    space = _Space(frame)
-    for start in range(0, len(vectors), BLOCK_ROWS):
-        yield space.measure(vectors[start : start + BLOCK_ROWS])
 
 
 def norm_deviations(frame: Frame, squared_norm: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -67,8 +87,8 @@ def norm_deviations(frame: Frame, squared_norm: NDArray[np.float32]) -> NDArray[
     return np.stack([bounded, np.square(bounded)], axis=1).astype(np.float32)
 
 
-class _Space:
-    """The buffers of a pass, and what is the same for all its blocks."""
+class RowMeter:
+    """Measures blocks of rows: the buffers of a pass, and what is the same for all its blocks."""
 
     def __init__(self, frame: Frame) -> None:
         self.frame = frame
@@ -77,34 +97,45 @@ class _Space:
         wide = frame.centroids.astype(np.float32)
         self.half_norms = np.einsum("ij,ij->i", wide, wide) / 2
         self.mean_square = np.float32(frame.mean @ frame.mean)
-        self.radius_square = frame.radius**2
+        self.radius_square = np.float32(frame.radius**2)
+        self.is_moved = bool(self.mean_square > NEAR_ORIGIN**2 * frame.radius**2)
+        self.origin = np.zeros_like(frame.mean) if self.is_moved else frame.mean
+        self.of_origin = np.zeros_like(frame.of_mean) if self.is_moved else frame.of_mean
         self.places = np.arange(BLOCK_ROWS)
         self.block = _aligned(BLOCK_ROWS, frame.dimension)
         self.product = _aligned(BLOCK_ROWS, self.columns.shape[1])
         # One dead direction kept for each one there is, as a rule; else they stand for the others.
         self.dead_weight = np.float32(frame.n_dead / max(len(frame.dead), 1))
 
-    def measure(self, vectors: NDArray[np.generic]) -> RowMeasures:
-        n = len(vectors)
-        self.block[n:] = 0
+    def measure(self, vectors: NDArray[np.generic], squares: NDArray[np.float32] | None = None) -> RowMeasures:
+        """Return what is measured of at most BLOCK_ROWS rows; its `rows` is valid until the next call.
+
+        Args:
+            vectors: (n, d), finite.
+            squares: Their squared lengths (n,), where they are float32 and somebody knows.
+        """
+        n, k, q = len(vectors), self.n_clusters, self.n_squares
+        drawn_in = None
         with np.errstate(over="ignore", invalid="ignore"):  # huge rows are drawn in
-            np.subtract(vectors, self.frame.mean, out=self.block[:n], casting="unsafe", dtype=np.float32)
-            squares = np.einsum("ij,ij->i", self.block, self.block)
-        drawn_in = self._draw_in(vectors, squares) if n and not squares.max() <= self.radius_square else None
-        np.matmul(self.block, self.columns, out=self.product)
-        product, k, q = self.product[:n], self.n_clusters, self.n_squares
+            rows = self._rows_of(vectors)
+            distance, squared_norm = self._multiplied(rows, n, squares)
+            far = np.flatnonzero(~(distance <= self.radius_square))
+        if len(far):
+            rows, drawn_in = self._draw_in(vectors, rows, far)
+            distance, squared_norm = self._multiplied(rows, n)
+            distance[far], squared_norm[far] = self.radius_square, drawn_in.squared_norm
+        product = self.product[:n]
         nearness = self.product[:, :k] - self.half_norms
         cluster = nearness.argmax(axis=1)
         dead = np.square(product[:, k + q : -1]).sum(axis=1)
-        distance = squares[:n] - 2 * soften(nearness, nearness[self.places, cluster], self.frame.width)[:n]
+        distance -= 2 * soften(nearness, nearness[self.places, cluster], self.frame.width)[:n]
         novelty = distance - dead * self.dead_weight
-        squared_norm = squares[:n] + 2 * product[:, -1] + self.mean_square
         if drawn_in is not None:
-            squared_norm[drawn_in.rows] = drawn_in.norms
-            dead[drawn_in.rows] *= drawn_in.grown
+            dead[far] *= drawn_in.grown
         return RowMeasures(
             frame=self.frame,
-            centred=self.block[:n],
+            rows=rows[:n],
+            origin=self.origin,
             cluster=cluster[:n],
             novelty=np.searchsorted(self.frame.edges, novelty, side="left"),
             squares=np.minimum(np.square(product[:, k : k + q]) / self.frame.variances, MAX_SQUARE),
@@ -112,22 +143,49 @@ class _Space:
             dead=dead,
         )
 
-    def _draw_in(self, vectors: NDArray[np.generic], squares: NDArray[np.float32]) -> _DrawnIn:
+    def _rows_of(self, vectors: NDArray[np.generic]) -> NDArray[np.float32]:
+        """Return a whole block of float32, the rows themselves if they are that."""
+        n = len(vectors)
+        as_they_lie = vectors.dtype == np.float32 and vectors.flags.c_contiguous and vectors.flags.aligned
+        if n == BLOCK_ROWS and as_they_lie and not self.is_moved:
+            return vectors.view(np.float32)
+        self.block[n:] = 0
+        if self.is_moved:
+            np.subtract(vectors, self.frame.mean, out=self.block[:n], casting="unsafe", dtype=np.float32)
+        else:
+            np.copyto(self.block[:n], vectors, casting="unsafe")
+        return self.block
+
+    def _multiplied(
+        self, rows: NDArray[np.float32], n: int, squares: NDArray[np.float32] | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Multiply a block by all columns, into `product`; return n squared distances from the mean and lengths."""
+        if squares is None or self.is_moved:
+            squares = np.einsum("ij,ij->i", rows, rows)[:n]
+        np.matmul(rows, self.columns, out=self.product)
+        self.product -= self.of_origin
+        more = 2 * self.product[:n, -1] + self.mean_square  # |row|² = |centred|² + 2 centred · mean + |mean|²
+        # By a copy: the caller writes into both.
+        return (squares, squares + more) if self.is_moved else (np.maximum(squares - more, 0), squares.copy())
+
+    def _draw_in(
+        self, vectors: NDArray[np.generic], rows: NDArray[np.float32], far: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], _DrawnIn]:
         """Move rows that are farther from the mean than any row of the baseline onto that distance, in float64."""
-        far = np.flatnonzero(~(squares <= self.radius_square))
         wide = vectors[far].astype(np.float64)
         centred = wide - self.frame.mean
         # The largest entry first: squares of huge float64 entries would overflow.
         largest = np.abs(centred).max(axis=1, keepdims=True)
         lengths = largest[:, 0] * np.sqrt(np.square(centred / largest).sum(axis=1))
-        self.block[far] = centred / lengths[:, None] * self.frame.radius
-        squares[far] = np.float32(self.radius_square)
+        if rows is not self.block:
+            np.copyto(self.block, rows)
+        self.block[far] = self.origin + centred / lengths[:, None] * self.frame.radius
         most = np.finfo(np.float32).max
         peak = np.abs(wide).max(axis=1, keepdims=True).clip(min=np.finfo(np.float64).tiny)
         norms = peak[:, 0] * np.sqrt(np.square(wide / peak).sum(axis=1))
         grown = np.square((lengths / self.frame.radius).clip(max=1e15))
-        return _DrawnIn(
-            far, np.square(norms.clip(max=1e18)).clip(max=most).astype(np.float32), grown.astype(np.float32)
+        return self.block, _DrawnIn(
+            np.square(norms.clip(max=1e18)).clip(max=most).astype(np.float32), grown.astype(np.float32)
         )
 
 
@@ -141,8 +199,7 @@ def _aligned(rows: int, columns: int) -> NDArray[np.float32]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _DrawnIn:
-    """Rows that were drawn in: their true squared norm, and by how much their energy was larger."""
+    """Of rows that were drawn in: their true squared norm, and by how much their energy was larger."""
 
-    rows: NDArray[np.int64]
-    norms: NDArray[np.float32]
+    squared_norm: NDArray[np.float32]
     grown: NDArray[np.float32]

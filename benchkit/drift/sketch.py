@@ -1,6 +1,7 @@
 """A window of embeddings as sums: some 7 kB for any number of rows, and adding is merging.
 
-    rows (n, d) ── measure_rows, block by block ──> Sketch = sums, squares, counts ── + ──> Sketch of a longer window
+    rows (n, d) ── RowMeter, block by block ──> SketchSums ──> Sketch = sums, squares, counts
+    Sketch + Sketch = Sketch of a longer window
 
 Counts of parts add up to those of the whole exactly; sums, in float64 over blocks of float32, to seven digits or so.
 Rows must be finite; broken ones are the caller's to count and leave out.
@@ -9,7 +10,8 @@ Rows must be finite; broken ones are the caller's to count and leave out.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchkit.drift.frame import Frame
-from benchkit.drift.measure_rows import measure_rows, norm_deviations
+from benchkit.drift.measure_rows import BLOCK_ROWS, RowMeter, check_dimension, norm_deviations
 
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
@@ -142,15 +144,18 @@ def sketch(reference: Framed, vectors: NDArray[np.generic]) -> Sketch:
 
 def sketch_rows(frame: Frame, vectors: NDArray[np.generic]) -> Sketch:
     """Return the sums of rows (n, d) in a frame; see `sketch`."""
-    linear, squares = np.zeros(frame.dimension), np.zeros(len(frame.quadratic))
-    by_row: list[_ByRow] = []
-    # The products of a block are small: a second thread of BLAS doubles their CPU time and hardly ends sooner.
-    with _blas().limit(limits=1, user_api="blas"):
-        for block in measure_rows(frame, vectors):
-            linear += _column_sums(block.centred)
-            squares += block.squares.sum(axis=0, dtype=np.float64)
-            by_row.append((block.cluster, block.novelty, block.squared_norm, block.dead))
-    return _sums(frame, linear, squares, by_row) if by_row else empty_sketch(frame)
+    check_dimension(frame, vectors)
+    sums = SketchSums(frame)
+    with one_thread():
+        for start in range(0, len(vectors), BLOCK_ROWS):
+            sums.add(vectors[start : start + BLOCK_ROWS])
+    return sums.total()
+
+
+def one_thread() -> AbstractContextManager[object]:
+    """Return what holds BLAS to one thread: on the products of a block, a second doubles CPU time and saves little."""
+    limited: AbstractContextManager[object] = _blas().limit(limits=1, user_api="blas")
+    return limited
 
 
 @functools.cache
@@ -160,18 +165,36 @@ def _blas() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def _sums(frame: Frame, linear: Doubles, squares: Doubles, by_row: Sequence[_ByRow]) -> Sketch:
-    # Of all blocks at once: on 512 numbers, calls cost more than sums.
-    cluster, novelty, squared_norm, dead = (np.concatenate(each) for each in zip(*by_row, strict=True))
-    return Sketch(
-        rows=len(cluster),
-        linear=linear,
-        squares=squares,
-        clusters=np.bincount(cluster, minlength=len(frame.centroids)),
-        novelty=np.bincount(novelty, minlength=len(frame.edges) + 1),
-        norm=norm_deviations(frame, squared_norm).sum(axis=0, dtype=np.float64),
-        dead=float(dead.sum(dtype=np.float64)),
-    )
+class SketchSums:
+    """The sums of blocks of rows."""
+
+    def __init__(self, frame: Frame) -> None:
+        self._frame, self._meter = frame, RowMeter(frame)
+        self._linear, self._squares = np.zeros(frame.dimension), np.zeros(len(frame.quadratic))
+        self._by_row: list[_ByRow] = []
+
+    def add(self, vectors: NDArray[np.generic], squares: NDArray[np.float32] | None = None) -> None:
+        """Add at most BLOCK_ROWS rows (n, d), finite; of float32, their squared lengths (n,) where they are known."""
+        block = self._meter.measure(vectors, squares)
+        self._linear += _column_sums(block.rows) - len(vectors) * block.origin.astype(np.float64)
+        self._squares += block.squares.sum(axis=0, dtype=np.float64)
+        self._by_row.append((block.cluster, block.novelty, block.squared_norm, block.dead))
+
+    def total(self) -> Sketch:
+        """Return the sketch of all rows that were added."""
+        if not self._by_row:
+            return empty_sketch(self._frame)
+        # Of all blocks at once: on 512 numbers, calls cost more than sums.
+        cluster, novelty, squared_norm, dead = (np.concatenate(each) for each in zip(*self._by_row, strict=True))
+        return Sketch(
+            rows=len(cluster),
+            linear=self._linear,
+            squares=self._squares,
+            clusters=np.bincount(cluster, minlength=len(self._frame.centroids)),
+            novelty=np.bincount(novelty, minlength=len(self._frame.edges) + 1),
+            norm=norm_deviations(self._frame, squared_norm).sum(axis=0, dtype=np.float64),
+            dead=float(dead.sum(dtype=np.float64)),
+        )
 
 
 def _column_sums(rows: NDArray[np.float32]) -> Doubles:

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchkit.drift.health import Health, good_rows, measure_and_hash
+from benchkit.drift.health import Health
+from benchkit.drift.one_pass import health_and_sketch
 from benchkit.drift.outside import is_outside
 from benchkit.drift.projection import Points, draw_points
 from benchkit.drift.reference import Reference, assign
@@ -136,16 +137,14 @@ def window_of(judged: Judged, rows: Rows, *, late: int = 0, beside: Window | Non
     Raises:
         ValueError: the rows have another dimension than the baseline.
     """
-    health, hashes = measure_and_hash(rows.vectors)
-    kept = rows
-    if health.good < health.rows:  # a second look at every row only where there is something to leave out
-        good = good_rows(rows.vectors)
-        kept, hashes = rows.take(good), hashes[good]
+    health, facts, sums = health_and_sketch(judged.reference, rows.vectors)
+    all_good = health.good == health.rows
+    kept, hashes = (rows, facts.hashes) if all_good else (rows.take(facts.good), facts.hashes[facts.good])
     start, end = _span(rows)
     places = segment_places(kept, judged.segment_by)
     return Window(
         health=health,
-        sketch=sketch(judged.reference, kept.vectors),
+        sketch=sums,
         scores=None if judged.scores is None or rows.scores is None else count_scores(judged.scores, rows.scores),
         segments={
             name: sketch(judged.segments[name], kept.vectors[own])

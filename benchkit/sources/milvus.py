@@ -8,6 +8,7 @@ The token of a server ("user:password" or a key) is read from MILVUS_TOKEN or fr
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 from collections.abc import Iterator, Mapping
@@ -42,7 +43,7 @@ def open_milvus(spec: str, *, columns: ColumnNames, dimension: int | None) -> Po
         if not address.host and not Path(address.path).exists():
             raise SourceAbsent(f"{name}: no such file", is_empty=False)
         try:
-            with _silent(), closing(_client(module, address)) as client:
+            with _silent(), _server_of(address), closing(_client(module, address)) as client:
                 yield _Collection(client, address.collection, columns.vector, name)
         except SourceError:
             raise
@@ -113,9 +114,29 @@ def _vector_field(kinds: Mapping[str, str], wanted: str | None, name: str) -> st
     raise SourceError(f"{name}: one FLOAT_VECTOR field is needed, name it; there are: {listed(described)}")
 
 
+@contextmanager
+def _server_of(address: Address) -> Iterator[None]:
+    """Let go of a file of Milvus Lite after reading: its server would keep every other process out until this one ends.
+
+    A server that ran before belongs to somebody else in this process, and stays.
+    """
+    if address.host:
+        yield
+        return
+    manager = importlib.import_module("milvus_lite.server_manager").server_manager_instance
+    path = os.path.abspath(address.path)  # noqa: PTH100 - as the manager names it, links and all
+    is_ours = path not in getattr(manager, "_servers", [path])
+    try:
+        yield
+    finally:
+        if is_ours:
+            manager.release_server(path)
+
+
 def _client(module: Any, address: Address) -> Any:
+    """Return a client with a connection of its own: a shared one outlives it, and pings the server for ever."""
     if not address.host:
-        return module.MilvusClient(uri=address.path)
+        return module.MilvusClient(uri=address.path, dedicated=True)
     scheme = "https" if address.is_encrypted else "http"
     token = f"{address.user or ''}:{address.password}" if address.password else os.environ.get("MILVUS_TOKEN", "")
-    return module.MilvusClient(uri=f"{scheme}://{address.host}", token=token, timeout=_TIMEOUT_S)
+    return module.MilvusClient(uri=f"{scheme}://{address.host}", token=token, timeout=_TIMEOUT_S, dedicated=True)

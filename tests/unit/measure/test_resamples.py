@@ -49,7 +49,8 @@ def test_resampling_without_items_or_with_half_named_strata_is_refused(n_items, 
 
 
 def drawn(kept: KeptCounts, items: ItemScores, n_resamples: int = 50, seed: int = 1) -> np.ndarray:
-    return np.vstack(list(kept.counts(items, n_resamples, [seed, 2, 3])))
+    """As int64: counts that were kept are of a narrower type than those just drawn."""
+    return np.vstack(list(kept.counts(items, n_resamples, [seed, 2, 3]))).astype(np.int64)
 
 
 @pytest.mark.parametrize("strata", [None, np.array([0, 1, 1, 0, 1, 2, 2])], ids=["plain", "strata"])

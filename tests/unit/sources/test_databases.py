@@ -390,7 +390,9 @@ def test_a_qdrant_folder_that_goes_away_is_waited_for(qdrant: tuple[str, Callabl
 
 
 def milvus_put(path: Path, *numbers: int) -> None:
-    client = pytest.importorskip("pymilvus", reason="the package pymilvus isn't installed").MilvusClient(uri=str(path))
+    """With a connection that closes; one that is shared pings the server for ever, which says so on stderr."""
+    module = pytest.importorskip("pymilvus", reason="the package pymilvus isn't installed")
+    client = module.MilvusClient(uri=str(path), dedicated=True)
     if not client.has_collection("logs"):
         client.create_collection("logs", dimension=2, metric_type="L2", auto_id=False)
     client.insert("logs", [{"id": number, "vector": [number, 1], "text": f"t{number}"} for number in numbers])
@@ -432,6 +434,41 @@ def test_a_milvus_file_that_goes_away_is_waited_for(tmp_path: Path) -> None:
     assert "no such file" in absent(source, after)
     (tmp_path / "away.db").rename(path)
     assert read_all(source, after)[0] == []
+
+
+_PUT = """
+import sys
+from pymilvus import MilvusClient
+client = MilvusClient(uri=sys.argv[1])
+if not client.has_collection("logs"):
+    client.create_collection("logs", dimension=2, metric_type="L2", auto_id=False)
+client.insert("logs", [{"id": int(sys.argv[2]), "vector": [int(sys.argv[2]), 1]}])
+"""
+
+
+def test_between_two_reads_another_process_may_write_into_a_milvus_file(tmp_path: Path) -> None:
+    pytest.importorskip("milvus_lite", reason="the package milvus-lite isn't installed")
+
+    def put(number: int) -> None:
+        command = [sys.executable, "-W", "ignore", "-c", _PUT, str(tmp_path / "x.db"), str(number)]
+        subprocess.run(command, check=True, timeout=120)
+
+    put(1)
+    source = open_source(f"milvus://{tmp_path}/x.db#logs")
+    found, after = read_all(source)
+    assert numbers(found) == [1]
+    put(2)
+    assert numbers(read_all(source, after)[0]) == [2]
+
+
+def test_a_milvus_file_that_is_in_use_in_this_process_stays_so(tmp_path: Path) -> None:
+    pymilvus = pytest.importorskip("pymilvus", reason="the package pymilvus isn't installed")
+    pytest.importorskip("milvus_lite", reason="the package milvus-lite isn't installed")
+    milvus_put(tmp_path / "x.db", 1)
+    client = pymilvus.MilvusClient(uri=str(tmp_path / "x.db"), dedicated=True)
+    assert numbers(read_all(open_source(f"milvus://{tmp_path}/x.db#logs"))[0]) == [1]
+    assert client.query("logs", filter="", output_fields=["count(*)"])[0]["count(*)"] == 1
+    client.close()
 
 
 _HELD = """
@@ -494,7 +531,7 @@ class MilvusServer:
     def put(self, *numbers: int) -> None:
         from pymilvus import MilvusClient
 
-        client = MilvusClient(uri=f"http://{self.address}")
+        client = MilvusClient(uri=f"http://{self.address}", dedicated=True)
         if not client.has_collection("logs"):
             client.create_collection("logs", dimension=2, metric_type="L2", auto_id=False)
         client.insert("logs", [{"id": number, "vector": [number, 1]} for number in numbers])
