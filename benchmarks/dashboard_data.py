@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 
 from benchkit.api.record import COSTS, RESULT, write_files, write_json
 from benchkit.api.run import Finished
-from benchkit.monitor.project import BaselineRequest, make_baseline
+from benchkit.monitor.kept_baselines import BaselineRequest, make_baseline
 from benchkit.report.drift_json import drift_to_dict
 from benchkit.report.gate_json import gate_to_dict
 from benchkit.report.json_form import to_dict

@@ -3,7 +3,7 @@
     28 days of 200 rows ── fit, days as the past ──────────────┐
     parts of days, days and weeks of the same kind, with times ┴── judge ──> share of p <= 5 %
 
-    python benchmarks/drift_history.py [--days 28] [--rows 200] [--baselines 40] [--without-times]
+    python benchmarks/drift_history.py [--days 28] [--rows 200] [--baselines 40] [--streams weekly] [--without-times]
 
 Rows are of 60 topics in 128 dimensions, made for the purpose: by themselves ("independent"), in sessions of 5 to 20
 like rows, with Saturdays and Sundays of their own topics ("weekly"), both, or with topics that vary from day to day.
@@ -141,13 +141,16 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=28)
     parser.add_argument("--rows", type=int, default=200, help="a day (default 200; 120 at least)")
     parser.add_argument("--baselines", type=int, default=40)
+    parser.add_argument("--streams", nargs="+", choices=[*streams(Topics())], help="these alone, by name")
     parser.add_argument("--without-times", action="store_true", help="nobody knows when a window's rows came")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     started, named = time.process_time(), streams(Topics())
     found: dict[str, dict[str, list[float]]] = {}
-    for name, stream in named.items():
-        rng = np.random.default_rng([given.seed, len(found)])
+    for number, (name, stream) in enumerate(named.items()):
+        if given.streams and name not in given.streams:
+            continue
+        rng = np.random.default_rng([given.seed, number])
         for _ in range(given.baselines):
             rows = np.vstack([stream.day(rng, day, given.rows) for day in range(given.days)])
             past = np.repeat(np.arange(given.days), given.rows)
@@ -158,7 +161,7 @@ def main() -> None:
     print(
         f"{given.baselines} baselines of {given.days} days of {given.rows} rows, seed {given.seed}: share of p <= 5 %"
     )
-    print(f"{'':18}" + "".join(f"{name:>22}" for name in named))
+    print(f"{'':18}" + "".join(f"{name:>22}" for name in next(iter(found.values()))))
     for named_kind, by_stream in found.items():
         cells = (f"{np.mean(v):.3f} ± {np.std(v) / np.sqrt(len(v)):.3f}" for v in by_stream.values())
         print(f"{named_kind:18}" + "".join(f"{cell:>22}" for cell in cells))

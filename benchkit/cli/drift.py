@@ -30,7 +30,7 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="As JSON lines.")
 def history_command(baseline: str | None, limit: int, as_json: bool) -> int:
     """Show the verdicts so far, oldest first."""
-    from benchkit.monitor.project import history
+    from benchkit.monitor.kept_checks import history
 
     reports = history(baseline, limit=limit)
     if not reports:
@@ -57,7 +57,7 @@ def history_command(baseline: str | None, limit: int, as_json: bool) -> int:
 def report_command(baseline: str, html_path: Path) -> int:
     """Write a page of the checks so far; it is about the latest."""
     check_targets({"--html": html_path})
-    from benchkit.monitor.project import history
+    from benchkit.monitor.kept_checks import history
     from benchkit.report.drift_html import render_drift_html
 
     html_path.write_text(render_drift_html(history(baseline)), encoding="utf-8")

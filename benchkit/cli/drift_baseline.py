@@ -96,7 +96,7 @@ def _make(
     **columns: str | None,
 ) -> int:
     say(f"benchkit drift: reading {shown_place(source)}", quiet=quiet)
-    from benchkit.monitor.project import BaselineRequest, load_baseline, make_baseline
+    from benchkit.monitor.kept_baselines import BaselineRequest, load_baseline, make_baseline
 
     told: list[str] = []
     with ends_in_order(), failures_of_models():
@@ -129,7 +129,7 @@ def _make(
 @command.command("list")
 def list_command() -> int:
     """List the baselines of the project, and what is wrong with those that can't be used."""
-    from benchkit.monitor.project import listed_baselines
+    from benchkit.monitor.kept_baselines import listed_baselines
     from benchkit.report.words import plain
 
     infos, unusable = listed_baselines()
@@ -147,7 +147,7 @@ def list_command() -> int:
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def show(name: str, as_json: bool) -> int:
     """Show what is known of a baseline."""
-    from benchkit.monitor.project import left_out, load_baseline
+    from benchkit.monitor.kept_baselines import left_out, load_baseline
 
     baseline = load_baseline(name)
     if as_json:
@@ -182,7 +182,7 @@ def _show_baselines(infos: list[BaselineInfo]) -> None:
 
 
 def _show_left_out(baseline: Baseline) -> None:
-    from benchkit.monitor.project import left_out
+    from benchkit.monitor.kept_baselines import left_out
     from benchkit.report.drift_table import left_out_line, left_out_warning
 
     absent = left_out(baseline)

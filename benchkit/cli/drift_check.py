@@ -48,7 +48,7 @@ def check(
         raise click.UsageError("--window and --last exclude each other")
     check_targets({"--json": json_path, "--html": html_path})
     say(f"benchkit drift: reading {shown_place(source)}", quiet=quiet)
-    from benchkit.monitor.project import CheckRequest, check_source
+    from benchkit.monitor.kept_checks import CheckRequest, check_source
     from benchkit.sources.spans import parse_window
 
     span = parse_window(window) if window is not None else None
@@ -72,7 +72,7 @@ def _write(report: DriftReport, json_path: str | None, html_path: Path | None) -
     from benchkit.report.drift_json import render_drift_json
 
     if html_path is not None:
-        from benchkit.monitor.project import history
+        from benchkit.monitor.kept_checks import history
         from benchkit.report.drift_html import render_drift_html
 
         earlier = _earlier(report, history(report.baseline.name))

@@ -26,28 +26,16 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from benchkit.monitor.kept_baselines import BaselineRequest, known_baselines, make_baseline
+    from benchkit.monitor.kept_checks import CheckRequest, check_source, history
     from benchkit.monitor.log import EmbeddingLog, LogStats
-    from benchkit.monitor.project import (
-        BaselineRequest,
-        CheckRequest,
-        check_source,
-        history,
-        known_baselines,
-        make_baseline,
-    )
     from benchkit.monitor.watch import WatchRequest, watch_source
     from benchkit.types.drift import DriftPolicy
 
 _HOMES = {
     "benchkit.monitor.log": ("EmbeddingLog", "LogStats"),
-    "benchkit.monitor.project": (
-        "BaselineRequest",
-        "CheckRequest",
-        "check_source",
-        "history",
-        "known_baselines",
-        "make_baseline",
-    ),
+    "benchkit.monitor.kept_baselines": ("BaselineRequest", "known_baselines", "make_baseline"),
+    "benchkit.monitor.kept_checks": ("CheckRequest", "check_source", "history"),
     "benchkit.monitor.watch": ("WatchRequest", "watch_source"),
     "benchkit.types.drift": ("DriftPolicy",),
 }

@@ -77,6 +77,11 @@ class LiveModel:
         return np.stack([parts[place] for place in range(len(texts))])
 
 
+def opened_model(spec: str | None, device: str, offline: bool | None) -> LiveModel | None:
+    """Return the model that was asked for, if one was; see `LiveModel.open`."""
+    return None if spec is None else LiveModel.open(spec, device=device, offline=offline)
+
+
 def is_endpoint(spec: str) -> bool:
     """Return whether a name means the model of an endpoint."""
     return spec.startswith(_ENDPOINT)

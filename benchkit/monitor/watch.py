@@ -32,9 +32,11 @@ from benchkit.monitor.baseline import Baseline
 from benchkit.monitor.check import Circumstances, NotOfBaseline, counted, judge_window, window_p
 from benchkit.monitor.evidence import advance_segments, judged_segments
 from benchkit.monitor.followed import open_beside
+from benchkit.monitor.kept_baselines import load_baseline
+from benchkit.monitor.kept_checks import sums_of
 from benchkit.monitor.live_model import ModelAway
 from benchkit.monitor.log_removed import look
-from benchkit.monitor.project import load_baseline, open_state, settings_here, sums_of
+from benchkit.monitor.project import open_state, settings_here
 from benchkit.monitor.segments import segment_p_values
 from benchkit.monitor.volume import Volume
 from benchkit.monitor.watch_model import WatchModel

@@ -15,8 +15,8 @@ from typing import Any
 from benchkit.embeddings.fingerprint import digest_json
 from benchkit.monitor.baseline import Baseline
 from benchkit.monitor.evidence import Standing
+from benchkit.monitor.kept_checks import DEFAULT_POLICY
 from benchkit.monitor.log_removed import Removed
-from benchkit.monitor.project import DEFAULT_POLICY
 from benchkit.monitor.volume import Volume
 from benchkit.monitor.window import Window, pack, unpack
 from benchkit.sources.windows import CutState

@@ -17,8 +17,9 @@ from monitored import draw
 from benchkit.cli.drift import command
 from benchkit.drift.layout import lay_out
 from benchkit.errors import UsageError
-from benchkit.monitor import project
-from benchkit.monitor.project import BaselineRequest, CheckRequest
+from benchkit.monitor.kept_baselines import BaselineRequest, load_baseline, make_baseline
+from benchkit.monitor.kept_checks import CheckRequest, check_source, history
+from benchkit.monitor.project import baselines_of, settings_here
 from benchkit.monitor.watch import WatchRequest, watch_source
 from benchkit.settings import Settings
 from benchkit.store.drift_baseline import path_of
@@ -34,8 +35,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.chdir(tmp_path)
     np.save("usual.npy", draw(1, 600))
     np.save("now.npy", draw(2, 3 * WINDOW))
-    project.make_baseline(BaselineRequest("prod", "usual.npy"))
-    return project.settings_here()
+    make_baseline(BaselineRequest("prod", "usual.npy"))
+    return settings_here()
 
 
 def watched(on_report: Callable[[DriftReport], None], **options: Any) -> int:
@@ -47,18 +48,17 @@ def test_a_check_has_the_layout_of_its_baseline_and_the_history_keeps_it(
     here: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake_umap.install(monkeypatch)
-    kept = path_of(project.baselines_of(here), "prod").read_bytes()
+    kept = path_of(baselines_of(here), "prod").read_bytes()
     plain, laid_out = (
-        project.check_source(CheckRequest("now.npy", "prod", track=False, layout=layout)).report
-        for layout in ("pca", "umap")
+        check_source(CheckRequest("now.npy", "prod", track=False, layout=layout)).report for layout in ("pca", "umap")
     )
-    expected = lay_out(project.load_baseline("prod").reference.frame.centroids, "umap")
+    expected = lay_out(load_baseline("prod").reference.frame.centroids, "umap")
     assert len(expected) >= 5
     assert plain.projection is not None
     assert plain.projection.layout == ()
     assert laid_out.projection == replace(plain.projection, layout=expected)
-    assert [report.projection for report in project.history()] == [plain.projection, laid_out.projection]
-    assert path_of(project.baselines_of(here), "prod").read_bytes() == kept
+    assert [report.projection for report in history()] == [plain.projection, laid_out.projection]
+    assert path_of(baselines_of(here), "prod").read_bytes() == kept
 
 
 @pytest.mark.usefixtures("here")
@@ -67,7 +67,7 @@ def test_every_window_of_a_watch_has_one_layout(monkeypatch: pytest.MonkeyPatch)
     reports: list[DriftReport] = []
     assert watched(reports.append, layout="umap") == 3
     layouts = {report.projection.layout for report in reports if report.projection is not None}
-    assert layouts == {lay_out(project.load_baseline("prod").reference.frame.centroids, "umap")}
+    assert layouts == {lay_out(load_baseline("prod").reference.frame.centroids, "umap")}
 
 
 @pytest.mark.usefixtures("here")
@@ -81,10 +81,10 @@ def test_a_watch_goes_on_where_it_was_whatever_the_layout(monkeypatch: pytest.Mo
 def test_without_the_library_no_window_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     fake_umap.remove(monkeypatch)
     with pytest.raises(UsageError, match="needs the package umap-learn"):
-        project.check_source(CheckRequest("nowhere.npy", "prod", layout="umap"))
+        check_source(CheckRequest("nowhere.npy", "prod", layout="umap"))
     with pytest.raises(UsageError, match="needs the package umap-learn"):
         watched(lambda report: None, layout="umap")
-    assert project.history() == []
+    assert history() == []
 
 
 # ------------------------------------------------------------ the commands
@@ -108,7 +108,7 @@ def test_the_commands_take_a_layout_and_their_pages_show_both_pictures(
     assert "distances and densities mean nothing" in told
     watch = called("watch", "now.npy", "--layout", "umap", "--window-size", str(WINDOW), "--once", "--quiet")
     assert watch.exception is None
-    assert all(report.projection and report.projection.layout for report in project.history())
+    assert all(report.projection and report.projection.layout for report in history())
 
 
 @pytest.mark.usefixtures("here")

@@ -19,8 +19,17 @@ from monitored import DAY, DIMENSION, START, draw, live_model, times
 from benchkit.api.model import LoadedModel
 from benchkit.errors import NotComparable, SourceError, UsageError
 from benchkit.monitor import live_model as live_models
-from benchkit.monitor import project
-from benchkit.monitor.project import BaselineRequest, CheckRequest
+from benchkit.monitor.kept_baselines import (
+    BaselineRequest,
+    LeftOut,
+    known_baselines,
+    left_out,
+    listed_baselines,
+    load_baseline,
+    make_baseline,
+)
+from benchkit.monitor.kept_checks import Checked, CheckRequest, check_source, history
+from benchkit.monitor.project import STATE, baselines_of, folder_of, open_state, settings_here
 from benchkit.monitor.window import unpack
 from benchkit.settings import Settings, load_settings
 from benchkit.store import drift_runs
@@ -69,8 +78,8 @@ def _texts(path: Path, n: int, words: str = "text number") -> str:
     return str(path)
 
 
-def _check(settings: Settings, source: str, **options: Any) -> project.Checked:
-    return project.check_source(CheckRequest(source, "prod", **{"track": False, **options}), settings=settings)
+def _check(settings: Settings, source: str, **options: Any) -> Checked:
+    return check_source(CheckRequest(source, "prod", **{"track": False, **options}), settings=settings)
 
 
 # ------------------------------------------------------------ where things are
@@ -79,10 +88,10 @@ def _check(settings: Settings, source: str, **options: Any) -> project.Checked:
 def test_the_monitor_lives_in_the_folder_of_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "benchkit.toml").write_text('mlruns_dir = "kept"\n')
     monkeypatch.chdir(tmp_path)
-    here = project.settings_here()
-    assert project.folder_of(here) == tmp_path / "kept" / "drift"
-    assert project.baselines_of(here) == tmp_path / "kept" / "drift" / "baselines"
-    assert (project.history(), project.known_baselines()) == ([], [])
+    here = settings_here()
+    assert folder_of(here) == tmp_path / "kept" / "drift"
+    assert baselines_of(here) == tmp_path / "kept" / "drift" / "baselines"
+    assert (history(), known_baselines()) == ([], [])
     # To ask makes nothing.
     assert not (tmp_path / "kept").exists()
 
@@ -91,77 +100,77 @@ def test_the_monitor_lives_in_the_folder_of_the_settings(tmp_path: Path, monkeyp
 
 
 def test_a_baseline_is_made_listed_and_read(settings: Settings, usual: str, tmp_path: Path) -> None:
-    info = project.make_baseline(BaselineRequest("prod", usual), settings=settings)
+    info = make_baseline(BaselineRequest("prod", usual), settings=settings)
     assert (info.name, info.rows, info.dimension) == ("prod", 600, DIMENSION)
     path = tmp_path / "kept" / "drift" / "baselines" / "prod.safetensors"
     assert info.bytes == path.stat().st_size
-    assert project.known_baselines(settings) == [info]
-    assert project.load_baseline("prod", settings=settings).info == info
+    assert known_baselines(settings) == [info]
+    assert load_baseline("prod", settings=settings).info == info
     with pytest.raises(NotComparable, match=r"no baseline 'other' in .* \(there are prod\)"):
-        project.load_baseline("other", settings=settings)
+        load_baseline("other", settings=settings)
 
 
 def test_a_name_that_is_taken_is_refused_before_the_source_is_read(settings: Settings, usual: str) -> None:
-    first = project.make_baseline(BaselineRequest("prod", usual), settings=settings)
+    first = make_baseline(BaselineRequest("prod", usual), settings=settings)
     with pytest.raises(UsageError, match="there is a baseline 'prod' already; renew it with `benchkit drift baseline"):
-        project.make_baseline(BaselineRequest("prod", "nowhere.npy"), settings=settings)
-    again = project.make_baseline(BaselineRequest("prod", usual, replaces=True, seed=3), settings=settings)
+        make_baseline(BaselineRequest("prod", "nowhere.npy"), settings=settings)
+    again = make_baseline(BaselineRequest("prod", usual, replaces=True, seed=3), settings=settings)
     assert again.digest != first.digest
-    assert len(project.known_baselines(settings)) == 1
+    assert len(known_baselines(settings)) == 1
 
 
 def test_what_is_renewed_must_be_there(settings: Settings, usual: str) -> None:
     with pytest.raises(UsageError, match=r"no baseline 'prdo' to renew \(there is none yet\); make it: .* create prdo"):
-        project.make_baseline(BaselineRequest("prdo", "nowhere.npy", replaces=True), settings=settings)
+        make_baseline(BaselineRequest("prdo", "nowhere.npy", replaces=True), settings=settings)
     for name in ("prod", "stage"):
-        project.make_baseline(BaselineRequest(name, usual), settings=settings)
+        make_baseline(BaselineRequest(name, usual), settings=settings)
     with pytest.raises(UsageError, match=r"'prdo' to renew \(did you mean 'prod'\?\); there are prod, stage") as raised:
-        project.make_baseline(BaselineRequest("prdo", "nowhere.npy", replaces=True), settings=settings)
+        make_baseline(BaselineRequest("prdo", "nowhere.npy", replaces=True), settings=settings)
     assert raised.value.exit_code == 2
     with pytest.raises(UsageError, match=r"no baseline 'x' to renew; there are prod, stage"):
-        project.make_baseline(BaselineRequest("x", "nowhere.npy", replaces=True), settings=settings)
-    assert [info.name for info in project.known_baselines(settings)] == ["prod", "stage"]
+        make_baseline(BaselineRequest("x", "nowhere.npy", replaces=True), settings=settings)
+    assert [info.name for info in known_baselines(settings)] == ["prod", "stage"]
 
 
 def test_baselines_that_can_not_be_used_are_listed_with_what_is_wrong(settings: Settings, usual: str) -> None:
     for name in ("cut", "old", "prod"):
-        project.make_baseline(BaselineRequest(name, usual), settings=settings)
-    folder = project.baselines_of(settings)
+        make_baseline(BaselineRequest(name, usual), settings=settings)
+    folder = baselines_of(settings)
     cut, old = path_of(folder, "cut"), path_of(folder, "old")
     cut.write_bytes(cut.read_bytes()[:-100])
     # A head of another form, as long as the one that is there.
     old.write_bytes(old.read_bytes().replace(b'\\"version\\": %d' % FORM_VERSION, b'\\"version\\": 2', 1))
-    found, unusable = project.listed_baselines(settings)
+    found, unusable = listed_baselines(settings)
     assert [info.name for info in found] == ["prod"]
     assert list(unusable) == ["cut", "old"]
     assert "the baseline is damaged" in unusable["cut"]
     said = f"form 2, and this benchkit reads form {FORM_VERSION}; renew it: benchkit drift baseline renew old"
     assert said in unusable["old"]
-    assert project.known_baselines(settings) == found
+    assert known_baselines(settings) == found
     # Both can be renewed as they are told to.
-    project.make_baseline(BaselineRequest("old", usual, replaces=True), settings=settings)
-    assert project.listed_baselines(settings)[1].keys() == {"cut"}
+    make_baseline(BaselineRequest("old", usual, replaces=True), settings=settings)
+    assert listed_baselines(settings)[1].keys() == {"cut"}
 
 
 def test_a_wrong_name_is_refused_before_the_source_is_read(settings: Settings) -> None:
     for replaces in (False, True):
         with pytest.raises(UsageError, match=r"'\.\./up' can't name a baseline"):
-            project.make_baseline(BaselineRequest("../up", "nowhere.npy", replaces=replaces), settings=settings)
+            make_baseline(BaselineRequest("../up", "nowhere.npy", replaces=replaces), settings=settings)
 
 
 def test_a_source_that_is_not_there_leaves_no_baseline(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="nowhere"):
-        project.make_baseline(BaselineRequest("prod", str(tmp_path / "nowhere.npy")), settings=settings)
-    assert project.known_baselines(settings) == []
+        make_baseline(BaselineRequest("prod", str(tmp_path / "nowhere.npy")), settings=settings)
+    assert known_baselines(settings) == []
 
 
 def test_a_damaged_baseline_is_left_out_of_the_list(settings: Settings, usual: str) -> None:
     for name in ("good", "bad"):
-        project.make_baseline(BaselineRequest(name, usual), settings=settings)
-    path_of(project.baselines_of(settings), "bad").write_bytes(b"half")
-    assert [info.name for info in project.known_baselines(settings)] == ["good"]
+        make_baseline(BaselineRequest(name, usual), settings=settings)
+    path_of(baselines_of(settings), "bad").write_bytes(b"half")
+    assert [info.name for info in known_baselines(settings)] == ["good"]
     with pytest.raises(UsageError, match="damaged"):
-        project.load_baseline("bad", settings=settings)
+        load_baseline("bad", settings=settings)
 
 
 def test_canaries_come_from_a_file_or_the_source(
@@ -170,20 +179,20 @@ def test_canaries_come_from_a_file_or_the_source(
     source = _texts(tmp_path / "texts.txt", 150)
     canaries = _texts(tmp_path / "canaries.txt", 12, "canary")
     for name, canary in (("file", canaries), ("own", "source")):
-        info = project.make_baseline(BaselineRequest(name, source, model="first", canary=canary), settings=settings)
+        info = make_baseline(BaselineRequest(name, source, model="first", canary=canary), settings=settings)
         assert (info.model, info.fingerprint) == ("first", models["first"].meta.fingerprint)
-        kept = project.load_baseline(name, settings=settings).canaries
+        kept = load_baseline(name, settings=settings).canaries
         assert kept is not None
         assert kept.texts[0].startswith("canary" if name == "file" else "text number")
     with pytest.raises(UsageError, match="nosuchsuite"):
-        project.make_baseline(BaselineRequest("none", source, model="first", canary="nosuchsuite"), settings=settings)
+        make_baseline(BaselineRequest("none", source, model="first", canary="nosuchsuite"), settings=settings)
 
 
 # ------------------------------------------------------------ checks
 
 
 def test_an_unchanged_window_is_fine_and_a_shifted_one_is_not(settings: Settings, usual: str, tmp_path: Path) -> None:
-    project.make_baseline(BaselineRequest("prod", usual), settings=settings)
+    make_baseline(BaselineRequest("prod", usual), settings=settings)
     same = _check(settings, _npy(tmp_path / "same.npy", draw(2, 150)))
     moved = _check(settings, _npy(tmp_path / "moved.npy", draw(3, 150, shift=0.9)))
     assert (same.report.severity, same.report.breaks_policy) == ("ok", False)
@@ -193,31 +202,31 @@ def test_an_unchanged_window_is_fine_and_a_shifted_one_is_not(settings: Settings
 
 
 def test_every_check_is_in_the_history(settings: Settings, usual: str, tmp_path: Path) -> None:
-    project.make_baseline(BaselineRequest("prod", usual), settings=settings)
-    project.make_baseline(BaselineRequest("other", usual), settings=settings)
+    make_baseline(BaselineRequest("prod", usual), settings=settings)
+    make_baseline(BaselineRequest("other", usual), settings=settings)
     first = _check(settings, _npy(tmp_path / "same.npy", draw(2, 150)))
     second = _check(settings, _npy(tmp_path / "moved.npy", draw(3, 150, shift=0.9)))
-    third = project.check_source(CheckRequest(usual, "other", track=False), settings=settings)
+    third = check_source(CheckRequest(usual, "other", track=False), settings=settings)
     reports = [first.report, second.report, third.report]
-    assert project.history(settings=settings) == reports
-    assert project.history("prod", settings=settings) == reports[:2]
-    assert project.history(limit=1, settings=settings) == reports[2:]
+    assert history(settings=settings) == reports
+    assert history("prod", settings=settings) == reports[:2]
+    assert history(limit=1, settings=settings) == reports[2:]
 
 
 def test_the_history_of_a_baseline_that_never_was_is_refused(settings: Settings, usual: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no baseline 'prod'; make it: benchkit drift baseline create prod --from"):
-        project.history("prod", settings=settings)
+        history("prod", settings=settings)
     # To ask makes nothing.
-    assert not project.folder_of(settings).exists()
+    assert not folder_of(settings).exists()
     for name in ("prod", "stage"):
-        project.make_baseline(BaselineRequest(name, usual), settings=settings)
-    assert project.history("prod", settings=settings) == []
+        make_baseline(BaselineRequest(name, usual), settings=settings)
+    assert history("prod", settings=settings) == []
     _check(settings, _npy(tmp_path / "w.npy", draw(2, 200)))
-    delete_baseline(project.baselines_of(settings), "prod")
-    assert len(project.history("prod", settings=settings)) == 1
-    assert project.history("stage", settings=settings) == []
+    delete_baseline(baselines_of(settings), "prod")
+    assert len(history("prod", settings=settings)) == 1
+    assert history("stage", settings=settings) == []
     with pytest.raises(UsageError) as raised:
-        project.history("prdo", settings=settings)
+        history("prdo", settings=settings)
     assert str(raised.value) == (
         "no baseline 'prdo' (did you mean 'prod'?); there are stage; deleted, with a history, are prod"
     )
@@ -227,16 +236,16 @@ def test_the_history_of_a_baseline_that_never_was_is_refused(settings: Settings,
 def test_rows_that_a_baseline_learnt_nothing_from_are_counted(settings: Settings, tmp_path: Path) -> None:
     vectors = draw(1, 600)
     vectors[:5], vectors[5:12, 0], vectors[12, 1] = 0, np.nan, np.inf
-    project.make_baseline(BaselineRequest("prod", _npy(tmp_path / "x.npy", vectors)), settings=settings)
-    baseline = project.load_baseline("prod", settings=settings)
-    assert project.left_out(baseline) == project.LeftOut(rows=600, nonfinite=8, zero=5)
+    make_baseline(BaselineRequest("prod", _npy(tmp_path / "x.npy", vectors)), settings=settings)
+    baseline = load_baseline("prod", settings=settings)
+    assert left_out(baseline) == LeftOut(rows=600, nonfinite=8, zero=5)
 
 
 def test_a_span_and_the_last_rows_are_cut_out(settings: Settings, usual: str, tmp_path: Path) -> None:
     when = [f"{time}Z" for time in times(400, 4.0, start=START)]
     vectors = np.concatenate([draw(4, 200), draw(5, 200, shift=1.5)])
     source = _jsonl(tmp_path / "log.jsonl", vectors, timestamp=when)
-    project.make_baseline(BaselineRequest("prod", usual), settings=settings)
+    make_baseline(BaselineRequest("prod", usual), settings=settings)
     quiet = _check(settings, source, start=datetime(2026, 3, 1, tzinfo=UTC), end=datetime(2026, 3, 3, tzinfo=UTC))
     assert (quiet.report.window.rows, quiet.report.severity) == (200, "ok")
     assert (quiet.report.window.start, quiet.report.window.end) == ("2026-03-01T00:00:00Z", "2026-03-02T23:45:36Z")
@@ -246,7 +255,7 @@ def test_a_span_and_the_last_rows_are_cut_out(settings: Settings, usual: str, tm
 
 def test_fewer_rows_than_usual_in_a_span_are_told_of(settings: Settings, tmp_path: Path) -> None:
     source = _jsonl(tmp_path / "log.jsonl", draw(4, 400), timestamp=[f"{time}Z" for time in times(400, 4.0)])
-    project.make_baseline(BaselineRequest("prod", source), settings=settings)
+    make_baseline(BaselineRequest("prod", source), settings=settings)
     day = _check(settings, source, start=datetime(2026, 3, 2, tzinfo=UTC), end=datetime(2026, 3, 3, tzinfo=UTC))
     assert day.report.health == ()
     # Ten days of which only the last has rows.
@@ -257,7 +266,7 @@ def test_fewer_rows_than_usual_in_a_span_are_told_of(settings: Settings, tmp_pat
 def test_a_span_that_is_not_over_has_fewer_rows_by_nature(settings: Settings, tmp_path: Path) -> None:
     now = np.datetime64(datetime.now(UTC).replace(tzinfo=None), "us")
     old = _jsonl(tmp_path / "old.jsonl", draw(1, 400), timestamp=times(400, 4.0, start=now - 9 * DAY).astype(str))
-    project.make_baseline(BaselineRequest("prod", old), settings=settings)
+    make_baseline(BaselineRequest("prod", old), settings=settings)
     new = _jsonl(tmp_path / "new.jsonl", draw(2, 100), timestamp=times(100, 1.0, start=now - DAY).astype(str))
     start = datetime.now(UTC) - timedelta(days=1, minutes=1)
     found = _check(settings, new, start=start, end=start + timedelta(days=30)).report
@@ -268,7 +277,7 @@ def test_a_span_that_is_not_over_has_fewer_rows_by_nature(settings: Settings, tm
 
 def test_a_span_without_rows_is_told_also_where_few_are_usual(settings: Settings, tmp_path: Path) -> None:
     old = _jsonl(tmp_path / "old.jsonl", draw(1, 400), timestamp=times(400, 400.0).astype(str))
-    project.make_baseline(BaselineRequest("prod", old), settings=settings)
+    make_baseline(BaselineRequest("prod", old), settings=settings)
     start = datetime(2026, 3, 3, 0, 1, tzinfo=UTC)
     found = _check(settings, old, start=start, end=start + timedelta(hours=1)).report
     assert (found.window.rows, found.severity, found.reason) == (0, "warn", "The window has no rows at all.")
@@ -279,7 +288,7 @@ def test_a_span_without_rows_is_told_also_where_few_are_usual(settings: Settings
 def test_a_rate_of_false_alarms_that_no_p_value_goes_below_is_refused(
     settings: Settings, usual: str, tmp_path: Path
 ) -> None:
-    project.make_baseline(BaselineRequest("prod", usual), settings=settings)
+    make_baseline(BaselineRequest("prod", usual), settings=settings)
     other = _npy(tmp_path / "other.npy", draw(2, 400, shift=9.0))
     with pytest.raises(UsageError, match=r"--false-alarms 0.0001: no p-value is below 0.0002, so that no change"):
         _check(settings, other, policy=DriftPolicy(false_alarms=0.0001))
@@ -288,13 +297,13 @@ def test_a_rate_of_false_alarms_that_no_p_value_goes_below_is_refused(
 
 def test_columns_are_those_of_the_baseline_unless_named(settings: Settings, tmp_path: Path) -> None:
     source = _jsonl(tmp_path / "a.jsonl", draw(4, 200), wrong=draw(5, 200, shift=9.0).tolist())
-    project.make_baseline(BaselineRequest("prod", source, columns=ColumnNames(vector="wrong")), settings=settings)
+    make_baseline(BaselineRequest("prod", source, columns=ColumnNames(vector="wrong")), settings=settings)
     assert _check(settings, source).report.severity == "ok"
     assert _check(settings, source, columns=ColumnNames(vector="embedding")).report.breaks_policy
 
 
 def test_the_policy_that_was_asked_for_holds(settings: Settings, usual: str, tmp_path: Path) -> None:
-    project.make_baseline(BaselineRequest("prod", usual), settings=settings)
+    make_baseline(BaselineRequest("prod", usual), settings=settings)
     source = _npy(tmp_path / "moved.npy", draw(3, 150, shift=0.9))
     found = _check(settings, source, policy=DriftPolicy(fail_on="critical")).report
     assert (found.severity, found.breaks_policy, found.policy.fail_on) == ("warn", False, "critical")
@@ -303,7 +312,7 @@ def test_the_policy_that_was_asked_for_holds(settings: Settings, usual: str, tmp
 def test_a_file_of_another_dimension_is_not_comparable_wherever_it_stands_and_within_a_file_it_is_damage(
     settings: Settings, usual: str, tmp_path: Path
 ) -> None:
-    project.make_baseline(BaselineRequest("prod", usual), settings=settings)
+    make_baseline(BaselineRequest("prod", usual), settings=settings)
     for name in ("a", "z"):
         folder = tmp_path / name
         folder.mkdir()
@@ -325,7 +334,7 @@ def test_vectors_as_bytes_need_no_dimension_beside_a_baseline_that_knows_it(sett
         return str(tmp_path / name)
 
     source = as_bytes("then.parquet", draw(1, 600).astype(np.float16))
-    project.make_baseline(BaselineRequest("prod", source, dimension=DIMENSION), settings=settings)
+    make_baseline(BaselineRequest("prod", source, dimension=DIMENSION), settings=settings)
     report = _check(settings, as_bytes("now.parquet", draw(2, 300).astype(np.float16))).report
     assert (report.window.rows, report.severity) == (300, "ok")
     # As many numbers in another type are told as that, and another number of them as another model.
@@ -339,7 +348,7 @@ def test_columns_of_a_baseline_are_asked_of_files_that_have_columns(settings: Se
     lists = pa.array(draw(1, 600).tolist(), pa.list_(pa.float32()))
     pq.write_table(pa.table({"emb": lists, "when": times(600, 4.0)}), tmp_path / "then.parquet")
     columns = ColumnNames(vector="emb", time="when")
-    project.make_baseline(BaselineRequest("prod", str(tmp_path / "then.parquet"), columns=columns), settings=settings)
+    make_baseline(BaselineRequest("prod", str(tmp_path / "then.parquet"), columns=columns), settings=settings)
     now = _npy(tmp_path / "now.npy", draw(2, 300))
     assert _check(settings, now).report.window.rows == 300
     with pytest.raises(SourceError, match=r"now\.npy: no column 'when' for the time"):
@@ -347,7 +356,7 @@ def test_columns_of_a_baseline_are_asked_of_files_that_have_columns(settings: Se
 
 
 def test_rows_without_a_time_are_left_out_and_told(settings: Settings, usual: str, tmp_path: Path) -> None:
-    project.make_baseline(BaselineRequest("prod", usual), settings=settings)
+    make_baseline(BaselineRequest("prod", usual), settings=settings)
     when = [None if n % 20 == 0 else f"{time}Z" for n, time in enumerate(times(400, 4.0, start=START))]
     source = _jsonl(tmp_path / "log.jsonl", draw(4, 400), timestamp=when)
     start = datetime(2026, 3, 1, tzinfo=UTC)
@@ -363,9 +372,7 @@ def test_rows_without_a_time_are_left_out_and_told(settings: Settings, usual: st
 def test_texts_stand_in_a_report_only_when_asked(
     settings: Settings, tmp_path: Path, models: dict[str, HashingEncoder]
 ) -> None:
-    project.make_baseline(
-        BaselineRequest("prod", _texts(tmp_path / "texts.txt", 300), model="first"), settings=settings
-    )
+    make_baseline(BaselineRequest("prod", _texts(tmp_path / "texts.txt", 300), model="first"), settings=settings)
     other = _texts(tmp_path / "other.txt", 120, "zebra quagga")
     silent, open_ = _check(settings, other), _check(settings, other, keep_texts=True)
     assert silent.report.breaks_policy
@@ -374,10 +381,10 @@ def test_texts_stand_in_a_report_only_when_asked(
 
 
 def test_another_dimension_is_not_comparable_and_not_counted(settings: Settings, usual: str, tmp_path: Path) -> None:
-    project.make_baseline(BaselineRequest("prod", usual), settings=settings)
+    make_baseline(BaselineRequest("prod", usual), settings=settings)
     with pytest.raises(NotComparable, match=r"the rows of small\.npy have 4 dimensions"):
         _check(settings, _npy(tmp_path / "small.npy", draw(1, 50)[:, :4].copy()))
-    assert project.history(settings=settings) == []
+    assert history(settings=settings) == []
 
 
 # ------------------------------------------------------------ the model asked again
@@ -386,7 +393,7 @@ def test_another_dimension_is_not_comparable_and_not_counted(settings: Settings,
 @pytest.fixture
 def with_canaries(settings: Settings, tmp_path: Path, models: dict[str, HashingEncoder]) -> str:
     source = _texts(tmp_path / "texts.txt", 300)
-    project.make_baseline(BaselineRequest("prod", source, model="first", canary="source"), settings=settings)
+    make_baseline(BaselineRequest("prod", source, model="first", canary="source"), settings=settings)
     return source
 
 
@@ -416,7 +423,7 @@ def test_texts_of_a_window_are_encoded_by_the_baselines_model(
 
 
 def test_texts_without_any_model_are_refused(settings: Settings, usual: str, tmp_path: Path) -> None:
-    project.make_baseline(BaselineRequest("prod", usual), settings=settings)
+    make_baseline(BaselineRequest("prod", usual), settings=settings)
     with pytest.raises(SourceError, match="there are texts but no vectors; name the model that encodes them"):
         _check(settings, _texts(tmp_path / "texts.txt", 50))
 
@@ -425,7 +432,7 @@ def test_texts_without_any_model_are_refused(settings: Settings, usual: str, tmp
 
 
 def _run_ids(settings: Settings) -> list[str]:
-    with project.open_state(settings) as state:
+    with open_state(settings) as state:
         return [kept.run_id for kept in state.history()]
 
 
@@ -440,7 +447,7 @@ def test_a_check_is_recorded_with_its_sums_and_no_text(
 
     monkeypatch.setattr(drift_runs, "log_drift", log)
     source = _texts(tmp_path / "texts.txt", 300, "secret")
-    project.make_baseline(BaselineRequest("prod", source, model="first"), settings=settings)
+    make_baseline(BaselineRequest("prod", source, model="first"), settings=settings)
     found = _check(settings, source, track=True, keep_texts=True)
     named = _check(settings, source, track=True, tracking_uri="sqlite:///elsewhere.db")
     assert (found.run_id, found.problem, named.run_id) == ("run-1", "", "run-2")
@@ -456,7 +463,7 @@ def test_a_check_is_recorded_with_its_sums_and_no_text(
 def test_a_store_that_can_not_be_written_is_told_of_and_the_check_counts(
     settings: Settings, usual: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project.make_baseline(BaselineRequest("prod", usual), settings=settings)
+    make_baseline(BaselineRequest("prod", usual), settings=settings)
     # A kind of store that there isn't, without MLflow having to be loaded.
     wrong = _check(settings, usual, track=True, tracking_uri="ftp://host/runs")
     assert (wrong.run_id, wrong.report.severity) == ("", "ok")
@@ -469,22 +476,22 @@ def test_a_store_that_can_not_be_written_is_told_of_and_the_check_counts(
     moved = _check(settings, _npy(tmp_path / "moved.npy", draw(3, 150, shift=0.9)), track=True)
     assert (moved.problem, moved.report.breaks_policy) == ("the disk is full", True)
     assert _run_ids(settings) == ["", ""]
-    assert project.history(settings=settings) == [wrong.report, moved.report]
+    assert history(settings=settings) == [wrong.report, moved.report]
 
 
 def test_a_database_in_the_place_of_a_file_is_told_of(settings: Settings, usual: str) -> None:
-    project.make_baseline(BaselineRequest("prod", usual), settings=settings)
+    make_baseline(BaselineRequest("prod", usual), settings=settings)
     found = _check(settings, usual, track=True, tracking_uri=f"sqlite:///{usual}/runs.db")
     assert (found.run_id, found.report.severity) == ("", "ok")
     assert "usual.npy" in found.problem
-    assert project.history(settings=settings) == [found.report]
+    assert history(settings=settings) == [found.report]
 
 
 def test_a_history_that_can_not_be_written_is_refused(settings: Settings, usual: str, tmp_path: Path) -> None:
-    project.make_baseline(BaselineRequest("prod", usual), settings=settings)
-    (project.folder_of(settings) / project.STATE).write_bytes(b"no database " * 100)
+    make_baseline(BaselineRequest("prod", usual), settings=settings)
+    (folder_of(settings) / STATE).write_bytes(b"no database " * 100)
     with pytest.raises(UsageError, match=r"state\.db"):
         _check(settings, usual)
     blocked = replace(settings, mlruns_dir=tmp_path / "usual.npy")
     with pytest.raises(UsageError, match=r"usual\.npy"):
-        project.make_baseline(BaselineRequest("prod", usual), settings=blocked)
+        make_baseline(BaselineRequest("prod", usual), settings=blocked)

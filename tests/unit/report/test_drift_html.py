@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from dataclasses import replace
 from html import escape
-from html.parser import HTMLParser
 
 import drift_reports
 import pytest
+from html_page import HtmlPage, assert_asks_for_nothing
 
 from benchkit.errors import UsageError
 from benchkit.report import drift_words, words
@@ -20,7 +18,6 @@ from benchkit.report.charts.projection import illustration, projection
 from benchkit.report.drift_html import render_drift_html
 from benchkit.types.drift import DriftReport, ProjectedRegion, Projection, RegionPlace
 
-VOID = {"meta"}
 ALLOWED = {
     "html", "head", "meta", "title", "style", "body", "main", "section", "div", "span", "p", "h1", "h2", "ul", "li",
     "table", "thead", "tbody", "tr", "th", "td", "figure", "figcaption", "svg", "g", "path", "line", "rect", "circle",
@@ -35,39 +32,9 @@ PAGES = {
 }
 
 
-class Page(HTMLParser):
-    """The tags, attributes and texts of a page; fails where a tag is not closed by its own."""
-
-    def __init__(self, source: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.tags: set[str] = set()
-        self.attributes: list[tuple[str, str, str]] = []
-        self.texts: list[str] = []
-        self._open: list[str] = []
-        self.feed(source)
-        self.close()
-        assert self._open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
-        self.attributes += [(tag, key, value or "") for key, value in attrs]
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
-        self.attributes += [(tag, key, value or "") for key, value in attrs]
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append(data.strip())
-
-
 @pytest.mark.parametrize("reports", PAGES.values(), ids=PAGES)
 def test_a_page_is_well_formed_and_has_no_element_that_could_act(reports: list[DriftReport]) -> None:
-    page = Page(render_drift_html(reports))
+    page = HtmlPage(render_drift_html(reports))
     assert page.tags <= ALLOWED
     keys = {key for _, key, _ in page.attributes}
     assert not {key for key in keys if key.startswith("on") or key in ("src", "href", "style", "srcset", "action")}
@@ -79,17 +46,7 @@ def test_a_page_is_well_formed_and_has_no_element_that_could_act(reports: list[D
 
 @pytest.mark.parametrize("reports", PAGES.values(), ids=PAGES)
 def test_a_page_asks_for_nothing_from_elsewhere(reports: list[DriftReport]) -> None:
-    source = render_drift_html(reports)
-    style = re.search("<style>(.*?)</style>", source, flags=re.DOTALL)
-    assert style is not None
-    assert "url(" not in style[1]
-    assert "@import" not in style[1]
-    assert "<script" not in source
-    policy = re.search('<meta http-equiv="Content-Security-Policy" content="([^"]*)">', source)
-    assert policy is not None
-    digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
-    assert policy[1] == f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    assert source.index("Content-Security-Policy") < source.index("<style>")
+    assert_asks_for_nothing(render_drift_html(reports))
 
 
 @pytest.mark.parametrize("sign", ["<script>", '"', "'", "&", "\u202e", "\x1b", "\x00", "\ud800"])
@@ -101,7 +58,7 @@ def test_hostile_texts_are_escaped_wherever_they_stand(sign: str) -> None:
     source = render_drift_html([replace(made, window=window, checked_at=text)] * 2)
     assert text not in source
     source.encode()
-    page = Page(source)
+    page = HtmlPage(source)
     count = sum(found.count(words.plain(text)) for found in page.texts)
     # Title, heading, facts, headline, reason, advice, note, health, 3 statistics and units, region, segment, history.
     assert count >= 25
@@ -109,7 +66,7 @@ def test_hostile_texts_are_escaped_wherever_they_stand(sign: str) -> None:
 
 
 def test_hostile_texts_are_read_back_as_they_are() -> None:
-    page = Page(render_drift_html([drift_reports.hostile()]))
+    page = HtmlPage(render_drift_html([drift_reports.hostile()]))
     assert words.plain(drift_reports.HOSTILE_TEXT) in page.texts
     assert not any(sign in found for found in page.texts for sign in "\x1b\x9b\x00\x7f\u202e\u2066\ud800")
 
@@ -117,7 +74,7 @@ def test_hostile_texts_are_read_back_as_they_are() -> None:
 def test_the_verdict_comes_first_and_every_sentence_is_there() -> None:
     report = drift_reports.critical()
     source = render_drift_html(drift_reports.history())
-    texts = Page(source).texts
+    texts = HtmlPage(source).texts
     assert (
         source.index('class="take"') < source.index('class="warnings"') < source.index("<svg") < source.index("<table")
     )

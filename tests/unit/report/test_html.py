@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
-from html.parser import HTMLParser
 
 import pytest
 from comparisons import (
@@ -24,6 +21,7 @@ from comparisons import (
     small,
     three,
 )
+from html_page import HtmlPage, assert_asks_for_nothing
 
 from benchkit.report import verdict_words, warning_words, words
 from benchkit.report.charts.heat import HEAT
@@ -31,7 +29,6 @@ from benchkit.report.html import render_html
 from benchkit.types.comparison import Interval, Recommendation
 from benchkit.types.cost import Budget, ModelCost
 
-VOID = {"meta", "br", "line", "rect", "circle", "path"}
 ALLOWED = {
     "html", "head", "meta", "title", "style", "body", "main", "header", "section", "div", "span", "p", "h1", "h2", "ul",
     "li", "table", "thead", "tbody", "tr", "th", "td", "details", "summary", "figure", "figcaption", "pre",
@@ -55,37 +52,6 @@ def rendered(name: str) -> str:
     return render_html(PAGES[name])
 
 
-class Page(HTMLParser):
-    """The tags, attributes and texts of a page; fails where a tag is not closed by its own."""
-
-    def __init__(self, source: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.tags: set[str] = set()
-        self.attributes: list[tuple[str, str, str]] = []
-        self.texts: list[str] = []
-        self._open: list[str] = []
-        self.feed(source)
-        self.close()
-        assert self._open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
-        self.attributes += [(tag, key, value or "") for key, value in attrs]
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
-        self.attributes += [(tag, key, value or "") for key, value in attrs]
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in VOID:
-            assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append(data.strip())
-
-
 def without_pictures(source: str) -> str:
     """Return a page without its drawings, which have golden specifications of their own."""
     return re.sub('(<svg class="chart").*?(</svg>)', r"\1>\2", source, flags=re.DOTALL)
@@ -101,7 +67,7 @@ def test_the_page_with_costs_looks_as_it_did(check_golden: Callable[[str, str], 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_well_formed_and_has_no_element_that_could_act(name: str) -> None:
-    page = Page(rendered(name))
+    page = HtmlPage(rendered(name))
     assert page.tags <= ALLOWED
     keys = {key for _, key, _ in page.attributes}
     assert not {key for key in keys if key.startswith("on") or key in ("src", "href", "style", "srcset", "action")}
@@ -113,23 +79,12 @@ def test_a_page_is_well_formed_and_has_no_element_that_could_act(name: str) -> N
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_asks_for_nothing_from_elsewhere(name: str) -> None:
-    source = rendered(name)
-    style = re.search("<style>(.*?)</style>", source, flags=re.DOTALL)
-    assert style is not None
-    assert "url(" not in style[1]
-    assert "@import" not in style[1]
-    assert "<script" not in source
-    policy = re.search('<meta http-equiv="Content-Security-Policy" content="([^"]*)">', source)
-    assert policy is not None
-    digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
-    assert policy[1] == f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    # Before anything that the policy should hold back.
-    assert source.index("Content-Security-Policy") < source.index("<style>")
+    assert_asks_for_nothing(rendered(name))
 
 
 @pytest.mark.parametrize("name", ["hostile", "hostile costs"])
 def test_hostile_texts_are_read_back_as_they_are(name: str) -> None:
-    page = Page(rendered(name))
+    page = HtmlPage(rendered(name))
     for text in (*HOSTILE_NAMES, HOSTILE_TASK, HOSTILE_TEXT):
         assert any(words.plain(text) in found for found in page.texts), text
     assert not any(sign in found for found in page.texts for sign in "\x1b\x00\u202e")
@@ -163,12 +118,12 @@ def test_the_colours_of_the_table_are_those_of_the_picture() -> None:
 def test_the_verdict_comes_before_every_table_and_the_warnings_next() -> None:
     source = rendered("small")
     assert source.index('class="take"') < source.index('class="warnings"') < source.index("<table")
-    assert verdict_words.verdict_sentence(small()) in Page(source).texts
-    assert set(warning_words.warnings(small())) <= set(Page(source).texts)
+    assert verdict_words.verdict_sentence(small()) in HtmlPage(source).texts
+    assert set(warning_words.warnings(small())) <= set(HtmlPage(source).texts)
 
 
 def test_every_score_and_interval_is_in_the_map() -> None:
-    texts = Page(rendered("many")).texts
+    texts = HtmlPage(rendered("many")).texts
     for scored in grid(12, 41).cells:
         assert words.points(scored.result.main_score) in texts
         assert words.span(scored.interval) in texts
@@ -251,7 +206,7 @@ def test_negative_correlations_have_a_place_on_the_colour_scale() -> None:
 def test_every_figure_interval_and_ratio_of_cost_is_on_the_page() -> None:
     comparison = costed(three())
     assert comparison.cost is not None
-    texts = Page(render_html(comparison)).texts
+    texts = HtmlPage(render_html(comparison)).texts
     for model in comparison.cost.models:
         for found in model.figures:
             assert found.metric in texts
