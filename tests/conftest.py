@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -18,6 +19,10 @@ os.environ["BENCHKIT_COST"] = "off"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 # As the command does: threads that wait by spinning keep the cores from the other workers' tests.
 let_threads_sleep(os.environ)
+
+# A shell without job control lets what it starts with "&" ignore Ctrl-C; tests of Ctrl-C and their children need it.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The tests' own modules (fakes, own_data, servers) are imported by name.
 sys.path.insert(0, str(Path(__file__).parent))
