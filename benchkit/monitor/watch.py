@@ -130,7 +130,7 @@ class _Watch:
         self._dispatcher = Dispatcher(sinks, self._state.alerts)
         self._judged = baseline.judged(keep_texts=request.keep_texts)
         self._layout = lay_out(baseline.reference.frame.centroids, request.layout)
-        self._model = WatchModel(request, baseline, source.name)
+        self._model = WatchModel(request, baseline, source.name, stop)
         self._recorder = Recorder(state, self._key, request.tracking_uri or settings.tracking_uri, stop)
         self._ended = 0
         self._owes, self._tried, self._waits = False, 0.0, False
@@ -146,6 +146,8 @@ class _Watch:
         self._after_commit()
         try:
             self._follow(stop)
+        except LateError:  # stopped while an endpoint was asked: the next start reads again what isn't committed
+            self._state = self._committed
         except (ModelAway, SourceAbsent):
             raise
         except (ModelError, NotComparable, SourceError) as exc:
@@ -179,13 +181,11 @@ class _Watch:
     def _read(self, stop: threading.Event) -> bool:
         """Take the rows that are there; return whether the clock may now close windows: no row was left unread."""
         try:
-            for rows in self._batches(stop):
+            for rows in self._batches():
                 self._take(self._cutter.cut(rows), rows.end)
                 self._waits = False
                 if stop.is_set():
                     return False
-        except LateError:
-            return False  # what wasn't encoded is read again by the next start
         except (ModelAway, SourceAbsent) as exc:
             if self._request.once:
                 raise
@@ -200,11 +200,11 @@ class _Watch:
         self._waits = False
         return True
 
-    def _batches(self, stop: threading.Event) -> Iterator[Rows]:
+    def _batches(self) -> Iterator[Rows]:
         rows = self._source.read(self._state.position or None, batch_rows=self._request.batch_rows)
         for batch in rows:
             if len(batch) and not batch.vectors.shape[1]:
-                yield self._model.encoded(batch, stop)
+                yield self._model.encoded(batch)
             else:
                 yield batch
 

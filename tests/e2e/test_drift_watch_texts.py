@@ -202,3 +202,40 @@ def test_sigterm_while_an_endpoint_is_away_ends_soon_and_the_next_start_goes_on(
     assert "stopped after 1 windows" in again.err
     reports = [json.loads(line) for line in call_benchkit(["drift", "history", "--json"], project).out.splitlines()]
     assert [report["window"]["rows"] for report in reports] == [250]
+
+
+def test_sigterm_while_an_endpoint_is_asked_the_canaries_ends_soon_and_no_window_is_lost(
+    project: Path, server: OpenAIServer
+) -> None:
+    renew = ["drift", "baseline", "renew", "prod", "--from", "reference.txt", "--model", "openai:house"]
+    write_texts(project / "canaries.txt", 20)
+    assert call_benchkit([*renew, "--canary", "canaries.txt"], project).code == 0
+    asked = [option for option in WATCH if option != "--no-canary"]
+    left = {f"a says {number}" for number in range(300)}
+
+    def answer(texts: Sequence[str]) -> Vectors:
+        left.difference_update(texts)
+        if not left:  # the canaries come next: the window is full
+            server.fail(503, times=MANY)
+        return hashed(texts)
+
+    server.vectors = answer
+    with start_benchkit([*asked, "--poll", "0.05"], project) as running:
+        deadline = time.monotonic() + 60
+        while not server.failures:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        running.process.send_signal(signal.SIGTERM)
+        sent = time.monotonic()
+        ended = running.finish()
+        assert time.monotonic() - sent < 7
+    assert ended.returncode == 0, ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert "stopped after 0 windows" in ended.stderr
+    server.vectors = hashed
+    server.failures.clear()
+    again = call_benchkit([*asked, "--once"], project)
+    assert "stopped after 1 windows" in again.err
+    (report,) = [json.loads(line) for line in call_benchkit(["drift", "history", "--json"], project).out.splitlines()]
+    assert report["window"]["rows"] == 250
+    assert report["harm"]["n_canaries"] == 20
