@@ -17,6 +17,8 @@ os.environ["HF_DATASETS_OFFLINE"] = "1"
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["BENCHKIT_COST"] = "off"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+# Hundreds of tests start the command: each would compile it anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # As the command does: threads that wait by spinning keep the cores from the other workers' tests.
 let_threads_sleep(os.environ)
 

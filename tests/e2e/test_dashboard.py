@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import boards
@@ -19,6 +20,9 @@ import pytest
 from benchkit.report.json_form import render_json
 from tests.e2e.browser import END_S, REQUIRED, START_S, Dashboard, browsing, served, started, view
 from tests.e2e.cli import run_benchkit
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 PAGES = ("Verdict", "Compare", "Tasks", "Cost", "Drift", "History")
 SECRET = "hunter2"
@@ -44,6 +48,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def dashboard(project: Path) -> Iterator[Dashboard]:
     with served(project) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with browsing() as opened:
+        yield opened
 
 
 def handshake(port: int, host: str, origin: str | None = None) -> str:
@@ -177,9 +187,9 @@ def test_with_allow_remote_it_warns_and_still_checks_names(tmp_path: Path) -> No
         assert "there is no login unless OIDC is configured" in running.process.communicate(timeout=END_S)[1]
 
 
-def test_a_password_is_on_no_command_line_and_in_no_log(tmp_path: Path) -> None:
+def test_a_password_is_on_no_command_line_and_in_no_log(browser: Browser, tmp_path: Path) -> None:
     uri = f"http://me:{SECRET}@127.0.0.1:9/"
-    with served(tmp_path, "--tracking-uri", uri) as running, browsing() as browser:
+    with served(tmp_path, "--tracking-uri", uri) as running:
         (child,) = running.children()
         assert SECRET not in " ".join(child.cmdline())
         with view(browser, running) as seen:
@@ -216,8 +226,8 @@ def test_check_fails_where_a_page_has_to_say_that_something_is_damaged(tmp_path:
     assert "Traceback" not in run.stderr
 
 
-def test_without_data_every_page_says_how_to_get_some(tmp_path: Path) -> None:
-    with served(tmp_path) as running, browsing() as browser, view(browser, running) as seen:
+def test_without_data_every_page_says_how_to_get_some(browser: Browser, tmp_path: Path) -> None:
+    with served(tmp_path) as running, view(browser, running) as seen:
         seen.open()
         for page in PAGES:
             seen.go_to(page)
@@ -226,16 +236,16 @@ def test_without_data_every_page_says_how_to_get_some(tmp_path: Path) -> None:
         assert not list((tmp_path / "mlruns").glob("*")), "looking makes nothing"
 
 
-def test_every_page_is_reached_by_a_click_and_asks_nobody_else(dashboard: Dashboard) -> None:
-    with browsing() as browser, view(browser, dashboard) as seen:
+def test_every_page_is_reached_by_a_click_and_asks_nobody_else(browser: Browser, dashboard: Dashboard) -> None:
+    with view(browser, dashboard) as seen:
         seen.open()
         for page in (*PAGES[1:], PAGES[0]):
             seen.go_to(page)
             assert seen.page.locator("h1, h2").count() >= 1, page
 
 
-def test_a_choice_is_in_the_address_and_goes_along_to_the_next_page(dashboard: Dashboard) -> None:
-    with browsing() as browser, view(browser, dashboard) as seen:
+def test_a_choice_is_in_the_address_and_goes_along_to_the_next_page(browser: Browser, dashboard: Dashboard) -> None:
+    with view(browser, dashboard) as seen:
         seen.open("compare?span=30d&suite=gone&p95_ms=12.5")
         assert seen.page.get_by_role("combobox", name="Suite").input_value() == "gone"
         seen.go_to("Tasks")
@@ -243,8 +253,8 @@ def test_a_choice_is_in_the_address_and_goes_along_to_the_next_page(dashboard: D
         assert "p95_ms=12.5" in seen.page.url
 
 
-def test_the_rows_of_a_chart_are_made_when_they_are_opened(dashboard: Dashboard) -> None:
-    with browsing() as browser, view(browser, dashboard) as seen:
+def test_the_rows_of_a_chart_are_made_when_they_are_opened(browser: Browser, dashboard: Dashboard) -> None:
+    with view(browser, dashboard) as seen:
         seen.open("compare")
         rows = seen.page.locator('[data-testid="stExpander"]', has_text="Data").first
         assert rows.locator('[data-testid="stDataFrame"]').count() == 0
@@ -256,9 +266,9 @@ def test_the_rows_of_a_chart_are_made_when_they_are_opened(dashboard: Dashboard)
     assert "minilm,62.78,60.5,65.06,1536.0," in text
 
 
-def test_a_hostile_address_does_no_harm(dashboard: Dashboard) -> None:
+def test_a_hostile_address_does_no_harm(browser: Browser, dashboard: Dashboard) -> None:
     script = quote("<script>alert(1)</script>")
-    with browsing() as browser, view(browser, dashboard) as seen:
+    with view(browser, dashboard) as seen:
         for page in ("", *(name.lower() for name in PAGES[1:])):
             seen.open(f"{page}?comparison=../../etc/passwd&suite={script}&window=../../etc/passwd&model=%00&x=1")
             text = seen.text()
@@ -267,16 +277,17 @@ def test_a_hostile_address_does_no_harm(dashboard: Dashboard) -> None:
             assert seen.page.locator("script", has_text="alert").count() == 0
 
 
-def test_names_out_of_data_are_texts(tmp_path: Path) -> None:
+def test_names_out_of_data_are_texts(browser: Browser, tmp_path: Path) -> None:
     keep(tmp_path, comparisons.hostile())
-    with served(tmp_path) as running, browsing() as browser, view(browser, running) as seen:
-        for page in PAGES:
-            seen.open("" if page == "Verdict" else page.lower())
+    with served(tmp_path) as running, view(browser, running) as seen:
+        seen.open()
+        for page in (*PAGES[1:], PAGES[0]):
+            seen.go_to(page)
             main = seen.page.locator('[data-testid="stMain"]')
             assert main.locator('a[href^="javascript"], script, img, .katex').count() == 0
 
 
-def test_a_sentence_of_data_is_shown_letter_by_letter(tmp_path: Path) -> None:
+def test_a_sentence_of_data_is_shown_letter_by_letter(browser: Browser, dashboard: Dashboard) -> None:
     pieces = (
         "https://evil.example www.evil.example",
         ":streamlit: :material/home: :red[hi] $a$",
@@ -284,8 +295,7 @@ def test_a_sentence_of_data_is_shown_letter_by_letter(tmp_path: Path) -> None:
         "<b>x</b> [x](javascript:alert(1)) `c` |",
         "![i](http://e.example/i.png) # h &amp;",
     )
-    keep(tmp_path, comparisons.small())
-    with served(tmp_path) as running, browsing() as browser, view(browser, running) as seen:
+    with view(browser, dashboard) as seen:
         # The sentence on what isn't understood in an address shows it.
         seen.open("?" + "&".join(f"{quote(piece, safe='')}=1" for piece in pieces))
         alerts = seen.page.locator('[data-testid="stAlert"]')

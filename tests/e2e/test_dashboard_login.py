@@ -59,7 +59,7 @@ def browser() -> Iterator[Browser]:
 @contextmanager
 def window(browser: Browser) -> Iterator[Page]:
     """Open a window of its own, with its own cookies."""
-    context = browser.new_context()
+    context = browser.new_context(reduced_motion="reduce")
     context.set_default_timeout(SEEN_S * 1000)
     try:
         yield context.new_page()

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import comparisons
 import numpy as np
@@ -29,6 +29,9 @@ from benchkit.types.cost import CostSamples, Sample
 from benchkit.types.result import CellResult, ItemScores
 from benchkit.types.tags import ItemTags, KeptTags
 from tests.e2e.browser import Dashboard, View, browsing, served, view
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 TASK = "XQuADRetrieval"
 SIZES = ((390, 844), (1280, 800), (1920, 1080))
@@ -78,6 +81,12 @@ def dashboard(folder: Path) -> Iterator[Dashboard]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with browsing() as opened:
+        yield opened
+
+
 def result(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     return found
@@ -102,8 +111,8 @@ def choose(seen: View, label: str, name: str) -> None:
 # ---------------------------------------------------------------- tasks
 
 
-def test_a_click_on_the_map_opens_its_task_and_its_model(dashboard: Dashboard) -> None:
-    with browsing() as browser, view(browser, dashboard) as seen:
+def test_a_click_on_the_map_opens_its_task_and_its_model(browser: Browser, dashboard: Dashboard) -> None:
+    with view(browser, dashboard) as seen:
         seen.open("tasks")
         chart = seen.page.locator('[data-testid="stVegaLiteChart"]').first
         cell = chart.locator('path[aria-label^="tfidf on STSBenchmark"]')
@@ -115,8 +124,8 @@ def test_a_click_on_the_map_opens_its_task_and_its_model(dashboard: Dashboard) -
         assert seen.page.get_by_role("combobox", name="Task", exact=True).input_value() == TASK
 
 
-def test_two_answers_to_a_picked_item_stand_side_by_side(dashboard: Dashboard) -> None:
-    with browsing() as browser, view(browser, dashboard) as seen:
+def test_two_answers_to_a_picked_item_stand_side_by_side(browser: Browser, dashboard: Dashboard) -> None:
+    with view(browser, dashboard) as seen:
         seen.open(f"tasks?task={TASK}&model=minilm&against=tfidf")
         item = seen.page.locator(".st-key-tasks-item")
         assert "Item q9" in item.inner_text(), "on which the two differ most"
@@ -137,8 +146,10 @@ def test_two_answers_to_a_picked_item_stand_side_by_side(dashboard: Dashboard) -
         assert "tfidf: 0.000" in right
 
 
-def test_scores_of_a_task_are_downloaded_as_the_report_has_them(dashboard: Dashboard, folder: Path) -> None:
-    with browsing() as browser, view(browser, dashboard) as seen:
+def test_scores_of_a_task_are_downloaded_as_the_report_has_them(
+    browser: Browser, dashboard: Dashboard, folder: Path
+) -> None:
+    with view(browser, dashboard) as seen:
         seen.open(f"tasks?task={TASK}")
         download = seen.page.locator('.st-key-tasks-scores-csv [data-testid="stDownloadButton"] button')
         found = {row["model"]: row for row in rows(seen.download(download))}
@@ -161,7 +172,7 @@ def sliced(folder: Path, tag: str) -> dict[tuple[str, str], float]:
     return {place: 100 * sum(scores) / len(scores) for place, scores in found.items()}
 
 
-def test_a_task_is_cut_by_a_tag_and_a_mark_says_the_score_of_its_items(tmp_path: Path) -> None:
+def test_a_task_is_cut_by_a_tag_and_a_mark_says_the_score_of_its_items(browser: Browser, tmp_path: Path) -> None:
     items = tuple(f"q{number}" for number in range(9))
     values = {"minilm": [0.0, 1.0, 0.2131, 0.5, 1.0, 0.0, 0.3869, 1.0, 0.0], "tfidf": [0.0, 0.5, 1.0] * 3}
     folder = kept(tmp_path, comparisons.small(), values=values, names_of_items=items)
@@ -171,7 +182,7 @@ def test_a_task_is_cut_by_a_tag_and_a_mark_says_the_score_of_its_items(tmp_path:
     expected = sliced(folder, "topic")
     assert len({round(points, 1) for points in expected.values()}) == len(expected), "none is taken for another"
 
-    with served(tmp_path) as running, browsing() as browser, view(browser, running) as seen:
+    with served(tmp_path) as running, view(browser, running) as seen:
         seen.open(f"tasks?task={TASK}&model=tfidf&against=minilm")
         control = seen.page.locator(".st-key-tasks-slices-by")
         assert control.get_by_role("radio", name="by split and subset").is_checked()
@@ -197,8 +208,8 @@ def test_a_task_is_cut_by_a_tag_and_a_mark_says_the_score_of_its_items(tmp_path:
 # ---------------------------------------------------------------- cost
 
 
-def test_the_slider_of_documents_changes_the_sizes_and_the_address(dashboard: Dashboard) -> None:
-    with browsing() as browser, view(browser, dashboard) as seen:
+def test_the_slider_of_documents_changes_the_sizes_and_the_address(browser: Browser, dashboard: Dashboard) -> None:
+    with view(browser, dashboard) as seen:
         seen.open("cost")
         charts = seen.page.locator('[data-testid="stVegaLiteChart"]')
         charts.nth(1).wait_for()
@@ -213,8 +224,10 @@ def test_the_slider_of_documents_changes_the_sizes_and_the_address(dashboard: Da
         assert "costs=index" in seen.page.url
 
 
-def test_timed_calls_and_figures_are_downloaded_as_they_were_kept(dashboard: Dashboard, folder: Path) -> None:
-    with browsing() as browser, view(browser, dashboard) as seen:
+def test_timed_calls_and_figures_are_downloaded_as_they_were_kept(
+    browser: Browser, dashboard: Dashboard, folder: Path
+) -> None:
+    with view(browser, dashboard) as seen:
         seen.open("cost")
         calls = rows(seen.download(button(seen, "All 180 timed calls")))
         figures = rows(seen.download(button(seen, "All figures")))
@@ -224,13 +237,14 @@ def test_timed_calls_and_figures_are_downloaded_as_they_were_kept(dashboard: Das
     assert [(row["model"], row["metric"], float(row["value"])) for row in figures] == expected
 
 
-def test_no_page_makes_anything_of_hostile_names(tmp_path: Path) -> None:
+def test_no_page_makes_anything_of_hostile_names(browser: Browser, tmp_path: Path) -> None:
     hostile = comparisons.hostile_costs()
     long = replace(hostile, warnings=("x" * 10**6,))
     project = kept(tmp_path, long, values={}).parents[2]
-    with served(project) as running, browsing() as browser, view(browser, running) as seen:
-        for page in ("tasks", "cost"):
-            seen.open(page)
+    with served(project) as running, view(browser, running) as seen:
+        seen.open("tasks")
+        for page in ("Tasks", "Cost"):
+            seen.go_to(page)
             main = seen.page.locator('[data-testid="stMain"]')
             assert main.locator('a[href^="javascript"], script, img, .katex').count() == 0
             assert len(seen.text()) < 200_000
@@ -245,24 +259,30 @@ def _lightness(seen: View) -> float:
     return sum(map(int, re.findall(r"\d+", colour)[:3])) / (3 * 255)
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+# Sizes in which a page is opened and then made wider or narrower, as a window is and a phone that is turned.
+@pytest.mark.parametrize(
+    ("dark", "sizes"), [(False, SIZES), (True, (SIZES[1], SIZES[2], SIZES[0]))], ids=["light", "dark"]
+)
 def test_pages_fit_the_window_and_their_charts_are_drawn(
-    dashboard: Dashboard, size: tuple[int, int], dark: bool
+    browser: Browser, dashboard: Dashboard, sizes: tuple[tuple[int, int], ...], dark: bool
 ) -> None:
-    with browsing() as browser, view(browser, dashboard, size=size, dark=dark) as seen:
+    theme = DARK if dark else LIGHT
+    with view(browser, dashboard, size=sizes[0], dark=dark) as seen:
         for page, n_charts in (("tasks", 2), ("cost?costs=throughput", 3), ("cost?costs=index", 1)):
-            seen.open(page)
-            drawn = seen.page.locator('[data-testid="stVegaLiteChart"] svg.marks')
-            drawn.nth(n_charts - 1).wait_for()
-            assert drawn.count() == n_charts
-            assert seen.page.evaluate("document.documentElement.scrollWidth") <= size[0]
-            texts = drawn.first.locator(".mark-text text").evaluate_all("found => found.map(one => one.textContent)")
-            assert "68.0" in texts or page != "tasks"
-            ink = drawn.nth(n_charts - 1).locator(".mark-text text").first.get_attribute("fill")
-            theme = DARK if dark else LIGHT
-            assert ink in (theme.ink, theme.faint)
-            assert (_lightness(seen) < 0.5) == dark, "the ground is of the theme that the texts are of"
-            if folder := os.environ.get("BENCHKIT_SCREENSHOTS"):
-                name = f"{page}-{size[0]}x{size[1]}-{'dark' if dark else 'light'}.png"
-                seen.page.screenshot(path=Path(folder) / name)
+            for size in sizes:
+                seen.resize(size)
+                if size == sizes[0]:
+                    seen.open(page)
+                drawn = seen.page.locator('[data-testid="stVegaLiteChart"] svg.marks')
+                drawn.nth(n_charts - 1).wait_for()
+                assert drawn.count() == n_charts
+                # What sticks out of a page is scrolled to within it: the document itself is never wider.
+                assert seen.page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= size[0]
+                texts = drawn.first.locator(".mark-text text").evaluate_all("all => all.map(one => one.textContent)")
+                assert "68.0" in texts or page != "tasks"
+                ink = drawn.nth(n_charts - 1).locator(".mark-text text").first.get_attribute("fill")
+                assert ink in (theme.ink, theme.faint)
+                assert (_lightness(seen) < 0.5) == dark, "the ground is of the theme that the texts are of"
+                if folder := os.environ.get("BENCHKIT_SCREENSHOTS"):
+                    name = f"{page}-{size[0]}x{size[1]}-{'dark' if dark else 'light'}.png"
+                    seen.page.screenshot(path=Path(folder) / name)

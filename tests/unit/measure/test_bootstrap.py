@@ -243,10 +243,14 @@ def test_mean_needs_tasks_with_equally_many_draws(draws):
 
 # Coverage: the share of 95 % intervals that hold the truth
 
+# Each round has new items. Its resamples, nearly all of the work, are drawn for so many seeds and used again: what a
+# seed alone does to the share was too little to be seen beside the chance of 800 rounds for each of 30 seeds.
+SEEDS = 100
+
 
 def coverage(truth: float, simulate: Callable[[np.random.Generator, int], Interval], n_rounds: int) -> float:
     rng = np.random.default_rng(2024)
-    intervals = [simulate(rng, seed) for seed in range(n_rounds)]
+    intervals = [simulate(rng, round_ % SEEDS) for round_ in range(n_rounds)]
     return float(np.mean([found.low <= truth <= found.high for found in intervals]))
 
 

@@ -404,10 +404,12 @@ def test_two_processes_that_promote_at_once_leave_one_champion_and_no_half_state
     promote: Promote, tracking_uri: str, tmp_path: Path
 ) -> None:
     promote("minilm", gate=None)
-    spawn = multiprocessing.get_context("spawn")
-    together, answers = spawn.Barrier(2), spawn.Queue()
+    # Both are forked from one that has imported MLflow.
+    server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload(["mlflow.store.tracking.sqlalchemy_store"])
+    together, answers = server.Barrier(2), server.Queue()
     processes = [
-        spawn.Process(target=_in_a_process, args=(tracking_uri, tmp_path, name, together, answers))
+        server.Process(target=_in_a_process, args=(tracking_uri, tmp_path, name, together, answers))
         for name in ("bge", "e5")
     ]
     for process in processes:
