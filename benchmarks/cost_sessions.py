@@ -31,10 +31,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchkit.api.request import Prepared, Request, prepare
-from benchkit.cost.interleave import Child, Interleaver
+from benchkit.cost.interleave import Child, Interleaver, StoppingRule
 from benchkit.cost.plan import PLANS, CostPlan
 from benchkit.cost.process import ModelProcess
-from benchkit.cost.summary import summarise
+from benchkit.cost.summary import Conditions, summarise
 from benchkit.measure.machine import hardware_facts
 from benchkit.models.hub import packaged_minilm
 from benchkit.tasks.texts import query_source
@@ -162,16 +162,10 @@ def _half(
                 child.encode(queries, row, row + 1)
         for beside in made.values():
             beside.children, beside.half = list(children), half
-            beside.query_rounds(
-                queries,
-                among=children,
-                least=plan.rounds // 2,
-                most=plan.most_rounds // 2,
-                decides="cpu_s",
-                # As a session does: the mean of two halves is known better than each of them.
-                tolerance=math.expm1(math.sqrt(2) * math.log1p(options.tolerance)),
-                first=plan.rounds // 2 * half,
-            )
+            # As a session does: the mean of two halves is known better than each of them.
+            tolerance = math.expm1(math.sqrt(2) * math.log1p(options.tolerance))
+            until = StoppingRule(plan.rounds // 2, plan.most_rounds // 2, "cpu_s", tolerance)
+            beside.query_rounds(queries, until, among=children, first=plan.rounds // 2 * half)
             if beside.failures:
                 raise SystemExit("; ".join(beside.failures.values()))
         return [child.started for child in children if child.started is not None]
@@ -206,16 +200,9 @@ def busy_loops(n: int) -> Iterator[None]:
 def _verdicts(samples: CostSamples, rounds: int, metas: Sequence[ModelMeta], options: Any, seed: int) -> Verdicts:
     report = summarise(
         samples,
-        level=options.level,
-        device="cpu",
+        Conditions(options.level, "cpu", {}, "", 0.0, seed, options.tolerance),
         models=metas,
         baseline=BASE,
-        price=None,
-        hardware={},
-        measured_at="",
-        seconds=0.0,
-        seed=seed,
-        tolerance=options.tolerance,
     )
     slower = {ratio.metric: ratio for ratio in report.ratios if ratio.candidate == SLOWER}
     return Verdicts(rounds, {ratio.metric: ratio for ratio in report.control}, slower)

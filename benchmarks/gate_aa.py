@@ -28,7 +28,7 @@ from typing import Any
 from benchkit.api.baseline import score
 from benchkit.api.request import Prepared, Request, prepare
 from benchkit.cli.main import main as benchkit
-from benchkit.cost.measure import MeasuredCosts, measure_costs
+from benchkit.cost.measure import CostRequest, MeasuredCosts, measure_costs
 from benchkit.gate.cost import CostSession, judge_cost, needs_confirmation
 from benchkit.store.scored_file import write_scored
 from benchkit.types.cost import CostSamples, Sample
@@ -162,19 +162,9 @@ def _cost_session(prepared: Prepared, seed: int, *, is_second: bool) -> CostSess
 
 
 def session(prepared: Prepared, *, seed: int, is_second: bool = False) -> MeasuredCosts:
-    return measure_costs(
-        [(model.spec, model.meta) for model in prepared.models],
-        prepared.tasks,
-        level="quick",
-        device=prepared.device,
-        offline=True,
-        cache_dir=prepared.settings.cache_dir,
-        baseline=BASELINE,
-        seed=seed,
-        refresh=True,
-        reversed_start=is_second,
-        split_identical=True,
-    )
+    models = [(model.spec, model.meta) for model in prepared.models]
+    request = CostRequest(models, BASELINE, level="quick", seed=seed, reversed_start=is_second, split_identical=True)
+    return measure_costs(request, prepared.tasks, replace(prepared.context, offline=True), refresh=True)
 
 
 if __name__ == "__main__":

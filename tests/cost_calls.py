@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 
 import numpy as np
 from comparisons import model as make_model
 
-from benchkit.cost.summary import summarise
+from benchkit.cost.summary import Conditions, summarise
 from benchkit.types.cost import (
     CostReport,
     CostSamples,
@@ -19,6 +20,7 @@ from benchkit.types.cost import (
 )
 from benchkit.types.model import ModelMeta
 
+CONDITIONS = {field.name for field in fields(Conditions)}
 LENGTHS: tuple[LengthClass, ...] = ("short", "medium", "long")
 
 
@@ -66,19 +68,11 @@ def report(
     models: Sequence[ModelMeta] | None = None,
     **options: object,
 ) -> CostReport:
-    settings = {
-        "level": "quick",
-        "device": "cpu",
-        "baseline": None,
-        "price": None,
-        "hardware": {"cpu": "x"},
-        "measured_at": "2026-01-02T03:04:05+00:00",
-        "seconds": 12.0,
-        "seed": 1,
-    } | options
+    conditions = Conditions("quick", "cpu", {"cpu": "x"}, "2026-01-02T03:04:05+00:00", seconds=12.0, seed=1)
+    conditions = replace(conditions, **{name: options.pop(name) for name in CONDITIONS & options.keys()})
     made = CostSamples(tuple(order), tuple(samples), tuple(processes), failures or {})
     metas = [make_model(name) for name in order] if models is None else models
-    return summarise(made, models=metas, **settings)  # type: ignore[arg-type]
+    return summarise(made, conditions, models=metas, **{"baseline": None, **options})  # type: ignore[arg-type]
 
 
 def cost(samples: Sequence[Sample] = (), **options: object) -> ModelCost:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from benchkit.cost.design import MeasuredModel
 from benchkit.cost.process import ProcessFailed, Timing
 from benchkit.types.cost import ProcessFacts, TextSource
 from benchkit.types.model import ModelMeta, ModelSpec
@@ -131,3 +132,15 @@ def meta_of(label: str, *, fingerprint: str | None = None, dimension: int | None
         memory_bytes=None if dimension is None else mib * 2**20,
         similarity="cosine",
     )
+
+
+def local(label: str, mib: int = 10) -> MeasuredModel:
+    return MeasuredModel(spec_of(label), meta_of(label, mib=mib))
+
+
+def endpoint(label: str) -> MeasuredModel:
+    return MeasuredModel(spec_of(label, loader="openai"), meta_of(label))
+
+
+def lexical(label: str) -> MeasuredModel:
+    return MeasuredModel(spec_of(label, loader="tfidf"), meta_of(label, dimension=None))

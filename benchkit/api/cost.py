@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from benchkit.api.record import read_json
 from benchkit.api.request import Prepared, Request, prepare
+from benchkit.cost.load import LoadPlan as LoadPlan
 from benchkit.cost.load import measure_load
-from benchkit.cost.measure import MeasuredCosts, measure_costs
+from benchkit.cost.measure import CostRequest, MeasuredCosts, measure_costs
 from benchkit.cost.summary import check_comparable
 from benchkit.errors import UsageError
 from benchkit.measure.machine import hardware_facts
@@ -22,29 +23,12 @@ from benchkit.report.json_form import cost_from_dict
 from benchkit.tasks.texts import query_source
 from benchkit.types.cost import CostLevel, CostReport
 from benchkit.types.load import LoadReport
-from benchkit.types.model import ModelSpec, OpenContext
+from benchkit.types.model import ModelSpec
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _LOAD_TEXTS = 512  # distinct queries of a load run; they are sent in turn
-
-
-@dataclass(frozen=True, slots=True)
-class LoadPlan:
-    """The load to put on a model.
-
-    Attributes:
-        rates: Requests per second; None takes the utilisations.
-        utilisations: Shares of the capacity that is measured first.
-        slo_ms: Longest latency that counts as served in time.
-        seconds: Length of the run at each rate.
-    """
-
-    rates: tuple[float, ...] | None = None
-    utilisations: tuple[float, ...] = (0.3, 0.5, 0.7)
-    slo_ms: float | None = None
-    seconds: float = 10.0
 
 
 @dataclass(frozen=True)
@@ -66,18 +50,14 @@ def measure(
     Args:
         refresh: Measure again.
     """
+    models = [(model.spec, model.meta) for model in prepared.models]
     return measure_costs(
-        [(model.spec, model.meta) for model in prepared.models],
+        CostRequest(models, prepared.baseline, level=prepared.cost or "quick", seed=prepared.seed),
         prepared.tasks,
-        level=prepared.cost or "quick",
-        device=prepared.device,
-        offline=prepared.offline,
-        cache_dir=prepared.settings.cache_dir,
-        baseline=prepared.baseline,
-        seed=prepared.seed,
+        prepared.context,
         price=prepared.suite.price,
-        on_stage=on_stage,
         refresh=refresh,
+        on_stage=on_stage,
     )
 
 
@@ -104,19 +84,15 @@ def measure_loads(
         UsageError: a model that is fitted on a corpus, and serves no vectors by itself.
     """
     source = query_source(prepared.tasks, _LOAD_TEXTS, prepared.seed)
-    context = OpenContext(device=prepared.device, offline=prepared.offline, cache_dir=prepared.settings.cache_dir)
     if lexical := [model.meta.name for model in prepared.models if model.meta.dimension is None]:
         raise UsageError(f"--load: {', '.join(lexical)} is fitted on a corpus and serves no vectors by itself")
     for model in prepared.models:
         report = measure_load(
             model.spec,
             model.meta,
-            context,
+            prepared.context,
             source,
-            rates=plan.rates,
-            utilisations=plan.utilisations,
-            slo_ms=plan.slo_ms,
-            seconds_per_rate=plan.seconds,
+            plan,
             seed=prepared.seed,
             on_stage=on_stage,
         )

@@ -54,7 +54,6 @@ from benchkit.runner.progress import Progress, Silent
 from benchkit.runner.run import PlannedModel, Runner, reason_of
 from benchkit.runner.spaces import RANKING_TYPES, sample_vectors
 from benchkit.types.gate import Explanation, Policy, ProbeFacts, RuleResult, Scored, SpaceReport
-from benchkit.types.model import OpenContext
 from benchkit.types.result import CellResult
 
 if TYPE_CHECKING:
@@ -129,8 +128,7 @@ def _pair(prepared: Prepared, stored: Scored | None) -> Pair:
         return Pair(candidate, prepared.models[1])
     try:
         spec = with_label(_spec(prepared, stored.asked_as), candidate.spec.label)
-        context = OpenContext(device=prepared.device, offline=prepared.offline, cache_dir=prepared.settings.cache_dir)
-        planned = PlannedModel(spec, open_model(spec, context))
+        planned = PlannedModel(spec, open_model(spec, prepared.context))
     except BenchkitError as exc:
         return Pair(candidate, None, f"the baseline's model {stored.asked_as!r} can't be opened here: {exc}")
     if planned.meta.fingerprint != stored.model.fingerprint:
@@ -219,22 +217,23 @@ def _cost_rules(
 
 
 def _cost_session(prepared: Prepared, pair: Pair, progress: Progress, *, is_second: bool) -> CostSession:
-    from benchkit.cost.measure import measure_costs
+    from benchkit.cost.measure import CostRequest, measure_costs
 
     assert pair.baseline is not None
     models = [(planned.spec, planned.meta) for planned in (pair.candidate, pair.baseline)]
-    measured = measure_costs(
+    request = CostRequest(
         models,
-        prepared.tasks,
+        pair.baseline.spec.label,
         level="full" if prepared.settings.cost == "full" else "quick",
-        device=prepared.device,
-        offline=prepared.offline,
-        cache_dir=prepared.settings.cache_dir,
-        baseline=pair.baseline.spec.label,
         seed=prepared.seed + is_second,
-        on_stage=progress.stage,
-        refresh=True,  # in this job and on this machine, whatever was measured before
         reversed_start=is_second,
+    )
+    measured = measure_costs(
+        request,
+        prepared.tasks,
+        prepared.context,
+        refresh=True,  # in this job and on this machine, whatever was measured before
+        on_stage=progress.stage,
     )
     return CostSession(measured.report, measured.samples)
 

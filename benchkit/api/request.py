@@ -85,6 +85,10 @@ class Prepared:
     notes: tuple[str, ...] = ()
 
     @property
+    def context(self) -> OpenContext:
+        return OpenContext(device=self.device, offline=self.offline, cache_dir=self.settings.cache_dir)
+
+    @property
     def suite_info(self) -> SuiteInfo:
         return SuiteInfo(
             name=self.suite.name,

@@ -95,18 +95,13 @@ def _costs(prepared: Prepared, cells: Sequence[CellResult], progress: Progress) 
     models = [(model.spec, model.meta) for model in prepared.models if model.spec.label in alive]
     if not models:
         return None
-    from benchkit.cost.measure import measure_costs
+    from benchkit.cost.measure import CostRequest, measure_costs
 
     try:
         return measure_costs(
-            models,
+            CostRequest(models, prepared.baseline, level=level, seed=prepared.seed),
             prepared.tasks,
-            level=level,
-            device=prepared.device,
-            offline=prepared.offline,
-            cache_dir=prepared.settings.cache_dir,
-            baseline=prepared.baseline,
-            seed=prepared.seed,
+            prepared.context,
             price=prepared.suite.price,
             on_stage=progress.stage,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from benchkit.measure.latency import Estimate, median, variation
 from benchkit.types.cost import CostFigure
@@ -56,10 +57,16 @@ FIGURES: tuple[Figure, ...] = (
 )
 
 WALL, CPU = "latency/query", "latency/query_cpu"  # what is paired, query by query
-CLOCKS: Mapping[str, str] = {WALL: "wall_s", CPU: "cpu_s"}  # where a sample holds its time
+Clock = Literal["cpu_s", "wall_s"]  # where a sample holds its time
+CLOCKS: Mapping[str, Clock] = {WALL: "wall_s", CPU: "cpu_s"}
 _BY_NAME: Mapping[str, Figure] = {figure.metric: figure for figure in FIGURES}
 # What varies in a metric's name, for looking up what it is.
 _VARIES = ((r"/\d+/", "/{n}/"), (r"_\d+[mk]?_", "_{n}_"), ("/(?:short|medium|long)/", "/{length}/"))
+
+
+def deciding_metric(device: str) -> str:
+    """Return the ratio that decides: CPU time, blind to other programs, except on a GPU, whose work is not in it."""
+    return CPU if device == "cpu" else WALL
 
 
 def describe(metric: str) -> Figure:

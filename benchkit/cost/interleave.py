@@ -16,14 +16,13 @@ import random
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from itertools import combinations
+from typing import TypeVar
 
+from benchkit.cost.figures import Clock
 from benchkit.cost.process import ModelProcess, ProcessFailed, Timing
 from benchkit.tasks.texts import counted_characters
 from benchkit.types.cost import SECOND_HALF, LengthClass, ProcessFacts, Sample, SampleKind, TextSource
-
-# Which clock decides a ratio: CPU time is blind to other programs, and says nothing of work on a GPU.
-Clock = Literal["cpu_s", "wall_s"]
 
 T = TypeVar("T")
 
@@ -76,6 +75,42 @@ class Child:
         return (self.pace_s or 0.0) * counted_characters(source.texts[start:stop])
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What each process of a round encodes in one call: source.texts[start:stop]."""
+
+    kind: SampleKind
+    source: TextSource
+    start: int
+    stop: int
+    length_class: LengthClass | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoppingRule:
+    """When rounds are enough: after the most, and from the least on as soon as all ratios are known to the tolerance.
+
+    Attributes:
+        clock: Of these ratios.
+    """
+
+    least: int
+    most: int
+    clock: Clock
+    tolerance: float
+
+    def is_met_after(self, rounds: int, samples: Sequence[Sample]) -> bool:
+        """Tell whether these samples of so many rounds are enough; looks at them every 16 rounds."""
+        if rounds >= self.most:
+            return True
+        if rounds < self.least or (rounds - self.least) % _ROUNDS_BETWEEN_LOOKS:
+            return False
+        times: dict[tuple[str, int], dict[int, float]] = {}
+        for sample in samples:
+            times.setdefault((sample.model, sample.copy), {})[sample.round] = getattr(sample, self.clock)
+        return all(is_decided(a, b, tolerance=self.tolerance) for a, b in combinations(times.values(), 2))
+
+
 class Interleaver:
     """Makes rounds of calls and keeps their samples.
 
@@ -94,61 +129,47 @@ class Interleaver:
         self._rng = rng
         self._round = 0
 
-    def step(
-        self,
-        kind: SampleKind,
-        source: TextSource,
-        start: int,
-        stop: int,
-        *,
-        among: Sequence[Child],
-        within_s: float = math.inf,
-        length_class: LengthClass | None = None,
-    ) -> list[Child]:
-        """Let each process among these encode source.texts[start:stop] once; return those that would take too long."""
+    def make_round(self, step: Step, *, among: Sequence[Child], within_s: float = math.inf) -> list[Child]:
+        """Let each process among these make the step once; return those that would take too long."""
+        texts = step.source, step.start, step.stop
         order = [child for child in among if child in self.children]
         number = self._round + self.half * SECOND_HALF
         self._rng.shuffle(order)
         too_slow = []
         for child in order:
-            if child.foreseen_s(source, start, stop) > within_s:
+            if child.foreseen_s(*texts) > within_s:
                 too_slow.append(child)
                 continue
-            timing = self.attempt(child, lambda one: one.encode(source, start, stop))
+            timing = self.attempt(child, lambda one: one.encode(*texts))
             if timing is not None:
-                self.samples.append(_sample(child, kind, number, start, stop, timing, length_class))
+                self.samples.append(_sample(child, step, number, timing))
         self._round += 1
         return too_slow
 
     def query_rounds(
         self,
         queries: TextSource,
+        until: StoppingRule,
         *,
         among: Sequence[Child],
-        least: int,
-        most: int,
-        decides: Clock,
-        tolerance: float,
         first: int = 0,
         is_over: Callable[[], bool] = lambda: False,
     ) -> int:
         """Time single queries, one after the other, and return the number of rounds.
 
         Args:
-            least, most: Rounds; from the least on, more are made only as long as a ratio isn't known to the tolerance.
             first: Place of the first query; after the last one they begin again.
             is_over: Tells whether the time is up.
         """
         since = len(self.samples)
-        for number in range(most):
+        for number in range(until.most):
             if is_over() or not any(child in self.children for child in among):
                 return number
-            looks = number >= least and (number - least) % _ROUNDS_BETWEEN_LOOKS == 0
-            if looks and self.is_settled(since=since, clock=decides, tolerance=tolerance):
+            if until.is_met_after(number, self.samples[since:]):
                 return number
             row = (first + number) % len(queries.texts)
-            self.step("query", queries, row, row + 1, among=among)
-        return most
+            self.make_round(Step("query", queries, row, row + 1), among=among)
+        return until.most
 
     def attempt(self, child: Child, action: Callable[[Child], T]) -> T | None:
         """Do something with a process; one that fails drops out, and None is returned."""
@@ -165,15 +186,6 @@ class Interleaver:
         for child in list(among):
             if child in self.children:
                 self.attempt(child, action)
-
-    def is_settled(self, *, since: int, clock: Clock, tolerance: float) -> bool:
-        """Tell whether the samples since a position say well enough of each two processes how they compare."""
-        times: dict[tuple[str, int], dict[int, float]] = {}
-        for sample in self.samples[since:]:
-            times.setdefault((sample.model, sample.copy), {})[sample.round] = getattr(sample, clock)
-        keys = list(times)
-        pairs = ((a, b) for number, a in enumerate(keys) for b in keys[number + 1 :])
-        return all(is_decided(times[a], times[b], tolerance=tolerance) for a, b in pairs)
 
 
 def is_decided(a: Mapping[int, float], b: Mapping[int, float], *, tolerance: float) -> bool:
@@ -194,20 +206,18 @@ def is_decided(a: Mapping[int, float], b: Mapping[int, float], *, tolerance: flo
     return half_width <= math.log1p(tolerance) or abs(statistics.fmean(logs)) - half_width > math.log(_CLEARLY)
 
 
-def _sample(
-    child: Child, kind: SampleKind, number: int, start: int, stop: int, timing: Timing, length_class: LengthClass | None
-) -> Sample:
+def _sample(child: Child, step: Step, number: int, timing: Timing) -> Sample:
     return Sample(
         model=child.label,
         copy=child.copy,
-        kind=kind,
+        kind=step.kind,
         round=number,
-        item=start,
-        texts=stop - start,
+        item=step.start,
+        texts=step.stop - step.start,
         tokens=timing.tokens,
         padded_tokens=timing.padded_tokens,
         wall_s=timing.wall_s,
         cpu_s=timing.cpu_s,
-        length_class=length_class,
+        length_class=step.length_class,
         energy_j=timing.energy_j,
     )

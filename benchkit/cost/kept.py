@@ -16,8 +16,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from benchkit.cost.design import Design
 from benchkit.cost.phases import Notice
-from benchkit.cost.plan import CostPlan
 from benchkit.cost.session import SessionRecord
 from benchkit.embeddings.fingerprint import digest_json
 from benchkit.embeddings.whole import write_whole
@@ -57,40 +57,29 @@ DECIDING_VARIABLES = (
 _SAMPLE_FIELDS = tuple(field.name for field in fields(Sample))
 
 
-def cost_key(
-    *,
-    plan: CostPlan,
-    models: Sequence[Mapping[str, object]],
-    reference: int | None,
-    sources: Sequence[str],
-    device: str,
-    hardware: Mapping[str, str],
-    seed: int,
-    tolerance: float,
-    environ: Mapping[str, str],
-) -> str:
+def cost_key(design: Design, *, tasks: Sequence[str], hardware: Mapping[str, str], environ: Mapping[str, str]) -> str:
     """Return the name under which a session is kept (32 hex digits).
 
     Args:
-        models: What identifies each model, in the order of the comparison.
-        reference: Place of the model that is measured twice.
-        sources: Digests of the tasks, of which one gives the texts.
+        tasks: Their digests; one of them gives the texts.
     """
-    return digest_json(
+    key = digest_json(
         {
             "format": FORMAT,
-            "plan": asdict(plan),
-            "models": [dict(model) for model in models],
-            "reference": reference,
-            "tasks": list(sources),
-            "device": device,
+            "plan": asdict(design.plan),
+            "models": [model.identity for model in design.models],
+            "reference": design.reference_place,
+            "tasks": list(tasks),
+            "device": design.device,
             "hardware": dict(hardware),
             "environment": {name: environ[name] for name in DECIDING_VARIABLES if name in environ},
             "libraries": {name: _version(name) for name in DECIDING_LIBRARIES},
-            "seed": seed,
-            "tolerance": tolerance,
+            "seed": design.seed,
+            "tolerance": design.tolerance,
         }
     )
+    # An addition, so that the keys of what was kept before stay as they are.
+    return digest_json({"session": key, "start": "reversed"}) if design.reversed_start else key
 
 
 def _version(name: str) -> str:

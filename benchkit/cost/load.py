@@ -11,13 +11,15 @@ Bounded: seconds and requests of each rate, the time of each request (cost/load_
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
+from numpy.typing import NDArray
 
+from benchkit.cost.design import REMOTE_LOADER
 from benchkit.cost.load_run import Target, run_load
 from benchkit.cost.process import ModelProcess
 from benchkit.errors import BenchkitError, UsageError
@@ -28,7 +30,7 @@ from benchkit.models.openai import OpenAIEncoder, OpenAIHandle
 from benchkit.models.openai_client import REAL_TIME, Client
 from benchkit.plugins import open_model
 from benchkit.types.cost import TextSource
-from benchkit.types.load import LoadPoint, LoadReport, Server
+from benchkit.types.load import LoadPoint, LoadReport, LoadRun, Server
 from benchkit.types.model import ModelMeta, ModelSpec, OpenContext
 
 CONNECTIONS = 64  # of an endpoint under load: Little's law, 64 requests/s of a second each
@@ -40,10 +42,27 @@ WARM_S = 5.0
 WARM_BATCH = 32
 DEADLINE = 2.0  # of a rate, in lengths of its schedule: 20 s after 10
 REQUEST_S = 20.0  # of an endpoint's answer
-_ENDPOINT_LOADER = "openai"
 
 
 # ---------------------------------------------------------------- what is asked
+
+
+@dataclass(frozen=True, slots=True)
+class LoadPlan:
+    """The load to put on a model.
+
+    Attributes:
+        rates: Requests per second. The capacity of an endpoint isn't measured then: it is asked no more than was said.
+            None takes the utilisations.
+        utilisations: Shares of the capacity, which a closed loop measures first.
+        slo_ms: Longest latency that counts as served in time.
+        seconds: Length of the schedule of each rate, cut to 2000 requests; nothing is sent after twice this time.
+    """
+
+    rates: tuple[float, ...] | None = None
+    utilisations: tuple[float, ...] = (0.3, 0.5, 0.7)
+    slo_ms: float | None = None
+    seconds: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +84,10 @@ class _Service:
     threads: int | None = None
     engine: str | None = None
     notes: tuple[str, ...] = ()
+
+    def run(self, due: NDArray[np.float64], *, workers: int, deadline_s: float) -> LoadRun:
+        """Send a request at each of these times (`run_load`)."""
+        return run_load(self.target, due, self.n_texts, workers=workers, deadline_s=deadline_s, is_alive=self.is_alive)
 
 
 @contextmanager
@@ -114,7 +137,7 @@ def _endpoint(spec: ModelSpec, context: OpenContext, source: TextSource) -> Iter
     """
     handle = open_model(spec, context)
     if not isinstance(handle, OpenAIHandle):
-        raise TypeError(f"the loader {_ENDPOINT_LOADER!r} returned {type(handle).__name__}")
+        raise TypeError(f"the loader {REMOTE_LOADER!r} returned {type(handle).__name__}")
     asked = handle.client.endpoint
     if asked.requests_per_minute is not None:
         raise UsageError(
@@ -154,11 +177,8 @@ def measure_load(
     meta: ModelMeta,
     context: OpenContext,
     source: TextSource,
+    plan: LoadPlan,
     *,
-    rates: Sequence[float] | None = None,
-    utilisations: Sequence[float] = (0.3, 0.5, 0.7),
-    slo_ms: float | None = None,
-    seconds_per_rate: float = 10.0,
     seed: int = 42,
     on_stage: Callable[[str], None] = lambda _: None,
 ) -> LoadReport:
@@ -166,10 +186,6 @@ def measure_load(
 
     Args:
         source: Texts that requests take in turn, one each.
-        rates: Requests per second. The capacity of an endpoint isn't measured then: it is asked no more than was said.
-        utilisations: Without rates, shares of the capacity, which a closed loop measures first.
-        slo_ms: Longest latency that counts as served in time.
-        seconds_per_rate: Length of the schedule of a rate, cut to 2000 requests; nothing is sent after twice this time.
         seed: The same arrivals, faster or slower, for every rate and model.
 
     Returns:
@@ -179,18 +195,18 @@ def measure_load(
     Raises:
         UsageError: a rate or share that can't be, or a rate without a request in its time.
     """
-    _check(rates, utilisations, seconds_per_rate, slo_ms)
-    is_endpoint = resolve_loader(spec) == _ENDPOINT_LOADER
+    _check(plan)
+    is_endpoint = resolve_loader(spec) == REMOTE_LOADER
     session = _Session(
         LoadReport(
             model=meta.name,
             server="endpoint" if is_endpoint else "worker",
             device=context.device,
             connections=CONNECTIONS if is_endpoint else 1,
-            slo_ms=slo_ms,
+            slo_ms=plan.slo_ms,
             hardware=hardware_facts(context.device),
             measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            seconds_per_rate=seconds_per_rate,
+            seconds_per_rate=plan.seconds,
             seed=seed,
         ),
         on_stage,
@@ -198,7 +214,7 @@ def measure_load(
     on_stage(f"{meta.name}: starting it for load")
     try:
         with _endpoint(spec, context, source) if is_endpoint else _local(spec, context, source) as service:
-            session.run(service, rates, utilisations)
+            session.run(service, plan)
     except BenchkitError as exc:  # the other models go on
         session.report = replace(session.report, failure=str(exc).removeprefix(f"{spec.label}: "))
     except KeyboardInterrupt:
@@ -213,14 +229,15 @@ class _Session:
         self.report = report
         self._on_stage = on_stage
 
-    def run(self, service: _Service, rates: Sequence[float] | None, utilisations: Sequence[float]) -> None:
+    def run(self, service: _Service, plan: LoadPlan) -> None:
         self.report = replace(self.report, notes=service.notes, threads=service.threads, engine=service.engine)
+        rates = plan.rates
         if rates is None or service.server == "worker":
             self._on_stage(f"{self.report.model}: measuring its capacity in a closed loop")
             self.report = replace(self.report, capacity_per_s=_capacity(service))
         if rates is None:
             assert self.report.capacity_per_s is not None
-            rates = [share * self.report.capacity_per_s for share in utilisations]
+            rates = tuple(share * self.report.capacity_per_s for share in plan.utilisations)
         for rate in sorted(set(rates)):
             point = self._point(service, rate)
             self.report = replace(self.report, points=(*self.report.points, point))
@@ -234,14 +251,7 @@ class _Session:
         wanted = max(round(rate * report.seconds_per_rate), 1)
         n = min(wanted, MOST_REQUESTS)
         due = poisson_schedule(rate, n, np.random.default_rng(report.seed))
-        run = run_load(
-            service.target,
-            due,
-            service.n_texts,
-            workers=service.workers,
-            deadline_s=DEADLINE * report.seconds_per_rate,
-            is_alive=service.is_alive,
-        )
+        run = service.run(due, workers=service.workers, deadline_s=DEADLINE * report.seconds_per_rate)
         point = summarise(run, model=report.model, slo_ms=report.slo_ms, capacity_per_s=report.capacity_per_s)
         if n == wanted:
             return point
@@ -249,14 +259,7 @@ class _Session:
 
 
 def _capacity(service: _Service) -> float:
-    run = run_load(
-        service.target,
-        np.zeros(CAPACITY_REQUESTS),
-        service.n_texts,
-        workers=service.loop_workers,
-        deadline_s=CAPACITY_S,
-        is_alive=service.is_alive,
-    )
+    run = service.run(np.zeros(CAPACITY_REQUESTS), workers=service.loop_workers, deadline_s=CAPACITY_S)
     n_sent, n_failed = int(np.isfinite(run.sent).sum()), len(run.failures)
     found = capacity(run)
     if found is None or n_failed > (1 - KEPT_UP_SHARE) * n_sent:
@@ -268,18 +271,17 @@ def _capacity(service: _Service) -> float:
     return found
 
 
-def _check(
-    rates: Sequence[float] | None, utilisations: Sequence[float], seconds_per_rate: float, slo_ms: float | None
-) -> None:
+def _check(plan: LoadPlan) -> None:
+    rates, utilisations, slo_ms, seconds = plan.rates, plan.utilisations, plan.slo_ms, plan.seconds
     if rates is not None and not (rates and all(0 < rate < float("inf") for rate in rates)):
         raise UsageError(f"rates should be finite numbers above 0, got {list(rates)}")
     if rates is None and not (utilisations and all(0 < share < float("inf") for share in utilisations)):
         raise UsageError(f"utilisations should be finite numbers above 0, got {list(utilisations)}")
     if slo_ms is not None and not 0 < slo_ms < float("inf"):
         raise UsageError(f"the longest latency should be a finite number of ms above 0, got {slo_ms}")
-    if not 0 < seconds_per_rate < float("inf"):
-        raise UsageError(f"the length of a rate should be a finite number of seconds above 0, got {seconds_per_rate}")
-    if rates is not None and (low := min(rates)) * seconds_per_rate < 1:
+    if not 0 < seconds < float("inf"):
+        raise UsageError(f"the length of a rate should be a finite number of seconds above 0, got {seconds}")
+    if rates is not None and (low := min(rates)) * seconds < 1:
         raise UsageError(
-            f"{low:g} requests/s is less than one request in {seconds_per_rate:g} s; give more seconds or a higher rate"
+            f"{low:g} requests/s is less than one request in {seconds:g} s; give more seconds or a higher rate"
         )

@@ -1,7 +1,9 @@
 """What the models of a comparison cost on this machine, measured now or taken from what was measured here before.
 
-    models ── one for each set of weights ──┬── kept under the same key ─────────┐
-    tasks ── texts (read only if measured) ─┴── run_session ── kept from now on ─┴── a copy for each label ── CostReport
+    models ── one for each set of weights ── Design ─┬── kept under the same key ─────────┐
+    tasks ── texts (read only if measured) ──────────┴── run_session ── kept from now on ─┴── SessionRecord
+
+    SessionRecord ── a copy for each label ── summarise ──> CostReport
 
 Variants of one model (other dimension or precision) share one measurement: they encode in fp32 with the same weights,
 and only vectors and index differ in size. Cutting and converting the vectors afterwards is not in any latency.
@@ -12,22 +14,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
+from benchkit.cost.design import Design, MeasuredModel, choose_reference
 from benchkit.cost.kept import KeptSessions, cost_key
 from benchkit.cost.phases import Notice, Sources
 from benchkit.cost.plan import PLANS, CostPlan
 from benchkit.cost.process import ModelProcess
-from benchkit.cost.session import (
-    MeasuredModel,
-    OpenProcess,
-    SessionRecord,
-    choose_reference,
-    now,
-    run_session,
-)
-from benchkit.cost.summary import summarise
-from benchkit.embeddings.fingerprint import digest_json
+from benchkit.cost.session import OpenProcess, SessionRecord, now, run_session
+from benchkit.cost.summary import Conditions, summarise
 from benchkit.errors import CellFailed
 from benchkit.measure.machine import free_memory_bytes, hardware_facts
 from benchkit.tasks.opened import OpenedTask
@@ -44,123 +38,124 @@ class MeasuredCosts:
     samples: CostSamples
 
 
+@dataclass(frozen=True, slots=True)
+class CostRequest:
+    """Which models are to be compared in their costs, and how well.
+
+    Attributes:
+        models: Each with a label of its own; `meta.name` is the label.
+        baseline: Label of the model that ratios are held against; it is measured twice.
+        tolerance: Rounds are added until ratios are known to this, as the plan of the level allows.
+        reversed_start: Exchange the halves, so that the first one starts its processes in reverse. Two sessions of
+            both kinds show what of a ratio is due to time, as the halves of each show what is due to the order.
+        split_identical: Measure models that are one and the same in processes of their own, to see by how much one
+            model differs from itself, instead of sharing one measurement.
+    """
+
+    models: Sequence[tuple[ModelSpec, ModelMeta]]
+    baseline: str | None
+    level: CostLevel
+    seed: int
+    tolerance: float = 0.05
+    reversed_start: bool = False
+    split_identical: bool = False
+
+
 def measure_costs(
-    models: Sequence[tuple[ModelSpec, ModelMeta]],
+    request: CostRequest,
     tasks: Sequence[OpenedTask],
+    context: OpenContext,
     *,
-    level: CostLevel,
-    device: str,
-    offline: bool,
-    cache_dir: Path,
-    baseline: str | None,
-    seed: int,
     price: Price | None = None,
-    tolerance: float = 0.05,
-    on_stage: Callable[[str], None] = lambda _: None,
     refresh: bool = False,
+    on_stage: Callable[[str], None] = lambda _: None,
     open_process: OpenProcess | None = None,
-    reversed_start: bool = False,
-    split_identical: bool = False,
 ) -> MeasuredCosts:
     """Measure what models cost, or take what was measured of them on this machine before.
 
     A model that fails is no error but a part of the report; so are texts that can't be read.
 
     Args:
-        models: Each with a label of its own; `meta.name` is the label.
-        baseline: Label of the model that ratios are held against; it is measured twice.
-        tolerance: Rounds are added until ratios are known to this, as the plan of the level allows.
         refresh: Measure again.
         open_process: Makes the process of a model; None starts real ones.
-        reversed_start: Exchange the halves, so that the first one starts its processes in reverse. Two sessions of
-            both kinds show what of a ratio is due to time, as the halves of each show what is due to the order.
-        split_identical: Measure models that are one and the same in processes of their own, to see by how much one
-            model differs from itself, instead of sharing one measurement.
 
     Raises:
         KeyboardInterrupt: no process is left.
     """
-    plan, hardware = PLANS[level], hardware_facts(device)
-    shared = _SharedModels(models, split_identical=split_identical)
-    reference = choose_reference(shared.measured, shared.leader(baseline))
-    kept = KeptSessions(cache_dir)
-    key = cost_key(
-        plan=plan,
-        models=[_identity(model.meta) for model in shared.measured],
-        reference=None if reference is None else shared.labels.index(reference),
-        sources=[task.source_digest for task in tasks],
-        device=device,
-        hardware=hardware,
-        seed=seed,
-        tolerance=tolerance,
-        environ=os.environ,
-    )
-    if reversed_start:  # an addition, so that the keys of what was kept before stay as they are
-        key = digest_json({"session": key, "start": "reversed"})
-    record = None if refresh else kept.get(key, shared.labels)
+    hardware = hardware_facts(context.device)
+    shared = _SharedModels(request)
+    design = shared.design(context.device)
+    kept = KeptSessions(context.cache_dir)
+    key = cost_key(design, tasks=[task.source_digest for task in tasks], hardware=hardware, environ=os.environ)
+    record = None if refresh else kept.get(key, design.labels)
     from_cache = record is not None
     if record is None:
-        record = _measured(
-            shared.measured,
-            tasks,
-            plan,
-            OpenContext(device=device, offline=offline, cache_dir=cache_dir),
-            open_process=open_process,
-            reference=reference,
-            seed=seed,
-            tolerance=tolerance,
-            on_stage=on_stage,
-            reversed_start=reversed_start,
-        )
-        record = _kept(kept, key, record)
-    samples = shared.for_each_label(record.samples, control=_control_label(shared, reference, baseline))
+        record = _kept(kept, key, _measured(design, tasks, context, open_process=open_process, on_stage=on_stage))
+    samples = shared.for_each_label(record.samples)
     report = summarise(
         samples,
-        level=level,
-        device=device,
-        models=[meta for _, meta in models],
-        baseline=baseline,
+        Conditions(
+            level=request.level,
+            device=context.device,
+            hardware=hardware,
+            measured_at=record.measured_at,
+            seconds=record.seconds,
+            seed=request.seed,
+            tolerance=request.tolerance,
+        ),
+        models=[meta for _, meta in request.models],
+        baseline=request.baseline,
         price=price,
-        hardware=hardware,
-        measured_at=record.measured_at,
-        seconds=record.seconds,
-        seed=seed,
-        tolerance=tolerance,
         warnings=[shared.renamed(notice).sentence for notice in record.notices],
-        endpoints=[
-            label for model in shared.measured if model.is_remote for label in shared.followers(model.spec.label)
-        ],
+        endpoints=shared.endpoints,
     )
-    costs = tuple(replace(cost, notes=(*cost.notes, *shared.notes(cost))) for cost in report.models)
-    return MeasuredCosts(replace(report, models=costs, from_cache=from_cache), samples)
+    return MeasuredCosts(replace(shared.with_notes(report), from_cache=from_cache), samples)
 
 
 class _SharedModels:
     """Labels that share one set of weights, and with it one measurement under the label of the first."""
 
-    def __init__(self, models: Sequence[tuple[ModelSpec, ModelMeta]], *, split_identical: bool = False) -> None:
+    def __init__(self, request: CostRequest) -> None:
+        self._request = request
         leaders: dict[tuple[object, ...], MeasuredModel] = {}
         self._leader_of: dict[str, str] = {}
-        self._variant_of = {spec.label: spec.variant for spec, _ in models}
-        for spec, meta in models:
-            one_model = (spec.label,) if split_identical else tuple(_identity(meta).values())
-            leader = leaders.setdefault(one_model, MeasuredModel(spec, meta))
-            self._leader_of[spec.label] = leader.spec.label
-        self.measured = tuple(leaders.values())
-        self.labels = tuple(model.spec.label for model in self.measured)
+        self._variant_of = {spec.label: spec.variant for spec, _ in request.models}
+        for spec, meta in request.models:
+            model = MeasuredModel(spec, meta)
+            one_model = (spec.label,) if request.split_identical else tuple(model.identity.values())
+            self._leader_of[spec.label] = leaders.setdefault(one_model, model).label
+        self._measured = tuple(leaders.values())
+        baseline_leader = None if request.baseline is None else self._leader_of.get(request.baseline)
+        self._reference = choose_reference(self._measured, baseline_leader)
+        is_baseline_twice = self._reference is not None and self._reference == baseline_leader
+        self._control = request.baseline if is_baseline_twice else self._reference
 
-    def leader(self, label: str | None) -> str | None:
-        """Return the label under which a model is measured."""
-        return None if label is None else self._leader_of.get(label)
+    def design(self, device: str) -> Design:
+        """Return the design of the session that measures each of them once, and the reference twice."""
+        asked = self._request
+        return Design(
+            models=self._measured,
+            reference=self._reference,
+            plan=PLANS[asked.level],
+            device=device,
+            seed=asked.seed,
+            tolerance=asked.tolerance,
+            reversed_start=asked.reversed_start,
+        )
+
+    @property
+    def endpoints(self) -> list[str]:
+        return [label for model in self._measured if model.is_remote for label in self.followers(model.label)]
 
     def followers(self, leader: str) -> tuple[str, ...]:
+        """Return the labels that are measured under this one, itself among them."""
         return tuple(label for label, name in self._leader_of.items() if name == leader)
 
-    def for_each_label(self, samples: CostSamples, *, control: str | None) -> CostSamples:
+    def for_each_label(self, samples: CostSamples) -> CostSamples:
         """Return the samples under every label that they hold for; those of the control under one only."""
 
         def labels(leader: str, copy: int) -> tuple[str, ...]:
-            return self.followers(leader) if copy == 0 or control is None else (control,)
+            return self.followers(leader) if copy == 0 or self._control is None else (self._control,)
 
         return CostSamples(
             order=tuple(self._leader_of),
@@ -174,8 +169,13 @@ class _SharedModels:
     def renamed(self, notice: Notice) -> Notice:
         return replace(notice, models=tuple(label for leader in notice.models for label in self.followers(leader)))
 
-    def notes(self, cost: ModelCost) -> tuple[str, ...]:
-        """Return what a reader of a model's figures should know of how they are shared."""
+    def with_notes(self, report: CostReport) -> CostReport:
+        """Add to each model what a reader of its figures should know of how they are shared."""
+        return replace(
+            report, models=tuple(replace(cost, notes=(*cost.notes, *self._notes(cost))) for cost in report.models)
+        )
+
+    def _notes(self, cost: ModelCost) -> tuple[str, ...]:
         if cost.status != "ok":
             return ()
         notes = []
@@ -187,47 +187,26 @@ class _SharedModels:
         return tuple(notes)
 
 
-def _identity(meta: ModelMeta) -> dict[str, object]:
-    return {"fingerprint": meta.fingerprint, "similarity": meta.similarity, "engine": meta.engine}
-
-
-def _control_label(shared: _SharedModels, reference: str | None, baseline: str | None) -> str | None:
-    return baseline if reference is not None and shared.leader(baseline) == reference else reference
-
-
 def _measured(
-    models: Sequence[MeasuredModel],
+    design: Design,
     tasks: Sequence[OpenedTask],
-    plan: CostPlan,
     context: OpenContext,
     *,
     open_process: OpenProcess | None,
-    reference: str | None,
-    seed: int,
-    tolerance: float,
     on_stage: Callable[[str], None],
-    reversed_start: bool,
 ) -> SessionRecord:
     on_stage("measuring costs: reading the suite's texts")
     try:
-        sources = read_sources(tasks, plan, seed)
+        sources = read_sources(tasks, design.plan, design.seed)
     except CellFailed as exc:
-        labels = tuple(model.spec.label for model in models)
-        samples = CostSamples(labels, (), (), dict.fromkeys(labels, str(exc)))
+        samples = CostSamples(design.labels, (), (), dict.fromkeys(design.labels, str(exc)))
         return SessionRecord(samples, (), now(), 0.0, is_complete=False)
     return run_session(
-        models,
+        design,
         sources,
-        plan,
         open_process=open_process or _real_process(context, sources),
-        reference=reference,
-        seed=seed,
-        free_bytes=free_memory_bytes(context.device),
-        tolerance=tolerance,
-        # A GPU's work is not in the CPU time of the process that waits for it.
-        decides="cpu_s" if context.device == "cpu" else "wall_s",
+        free_bytes=free_memory_bytes(design.device),
         on_stage=on_stage,
-        reversed_start=reversed_start,
     )
 
 

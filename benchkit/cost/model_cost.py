@@ -50,14 +50,12 @@ class ModelCosts:
     """The costs of the models of one session.
 
     Attributes:
-        documents: Size of the index that is told.
         endpoints: Labels of models that a server computes: CPU time, memory and energy of this machine aren't theirs.
     """
 
     samples: CostSamples
     calls: Calls
     price: Price | None
-    documents: int
     seed: int
     endpoints: frozenset[str]
 
@@ -111,8 +109,7 @@ class ModelCosts:
         yield from if_known("vector/dimension", meta.dimension)
         yield from if_known("vector/bytes", meta.bytes_per_vector)
         if meta.bytes_per_vector is not None:
-            size = self.documents * meta.bytes_per_vector / _MIB
-            yield figure(f"index/documents_{_short(self.documents)}_mib", size)
+            yield figure("index/documents_1m_mib", 1_000_000 * meta.bytes_per_vector / _MIB)
 
     def _price(self, model: str, throughput: _Throughput, *, is_local: bool) -> Iterator[CostFigure]:
         if self.price is None:
@@ -275,11 +272,3 @@ def _inverse(amount: float, duration: Estimate) -> Estimate | None:
 
 def _per_million(per_hour: float, tokens_per_s: Estimate | None) -> Estimate | None:
     return None if tokens_per_s is None else _inverse(1e6 * per_hour / 3600, tokens_per_s)
-
-
-def _short(n: int) -> str:
-    """Return 1000000 as "1m", 250000 as "250k"."""
-    for letter, size in (("m", 10**6), ("k", 10**3)):
-        if n >= size and n % size == 0:
-            return f"{n // size}{letter}"
-    return str(n)

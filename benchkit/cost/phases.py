@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from benchkit.cost.interleave import Child, Clock, Interleaver
-from benchkit.cost.plan import CostPlan
+from benchkit.cost.design import Design
+from benchkit.cost.interleave import Child, Interleaver, Step, StoppingRule
 from benchkit.types.cost import LengthClass, TextSource
 
 STAGE = "measuring costs"
@@ -89,28 +89,27 @@ class Phases:
 
     Args:
         halves: 2, or 1 where nothing is compared, so that the order of starting doesn't matter.
-        tolerance: Rounds are added until the ratios of both halves together are known to this, as the plan allows.
+        clock: Of the limits of time.
     """
 
     def __init__(
         self,
         beside: Interleaver,
         sources: Sources,
-        plan: CostPlan,
+        design: Design,
         *,
         halves: int,
-        decides: Clock,
-        tolerance: float,
         on_stage: Callable[[str], None],
         clock: Callable[[], float],
     ) -> None:
         self.halves = halves
         self._beside = beside
         self._sources = sources
-        self._plan = plan
-        self._decides = decides
+        self._plan = plan = design.plan
+        self._reference = design.reference_place  # endpoints are timed beside it
+        self._decides = design.decides
         # The mean of two halves is known better than each of them.
-        self._tolerance = math.expm1(math.sqrt(halves) * math.log1p(tolerance))
+        self._tolerance = math.expm1(math.sqrt(halves) * math.log1p(design.tolerance))
         self._on_stage = on_stage
         self._clock = clock
         self._half = 0
@@ -121,12 +120,8 @@ class Phases:
             _Limit(clock, seconds) for seconds in (plan.query_s, plan.sweep_s, plan.throughput_s, plan.remote_s)
         )
 
-    def measure(self, half: int, reference: int | None) -> None:
-        """Measure the processes that are there, for one half.
-
-        Args:
-            reference: Place of the model that is measured twice; endpoints are timed beside it.
-        """
+    def measure(self, half: int) -> None:
+        """Measure the processes that are there, for one half."""
         self._half = half
         local = [child for child in self._beside.children if not child.is_remote]
         remote = [child for child in self._beside.children if child.is_remote]
@@ -134,7 +129,7 @@ class Phases:
             self._single_queries(local)
             self._many_texts([child for child in self._alive(local) if child.copy == 0])
         if remote:
-            self._endpoints(remote, [child for child in local if child.place == reference and child.copy == 0])
+            self._endpoints(remote, [child for child in local if child.place == self._reference and child.copy == 0])
 
     def notices(self) -> Iterator[Notice]:
         """Yield what was left out, over both halves."""
@@ -168,11 +163,8 @@ class Phases:
         with self._queries.running(len(children)):
             done = self._beside.query_rounds(
                 self._sources.queries,
+                StoppingRule(len(least), len(most), self._decides, self._tolerance),
                 among=children,
-                least=len(least),
-                most=len(most),
-                decides=self._decides,
-                tolerance=self._tolerance,
                 first=self._rounds,
                 is_over=lambda: self._queries.left_s(self._share) <= 0,
             )
@@ -212,9 +204,8 @@ class Phases:
                 for start in self._starts(number, size):
                     self._sweep.planned += 1
                     left_s = self._sweep.left_s(self._share if number else 1.0)
-                    late = self._beside.step(
-                        "batch", documents, start, start + size, among=children, within_s=left_s / len(children)
-                    )
+                    step = Step("batch", documents, start, start + size)
+                    late = self._beside.make_round(step, among=children, within_s=left_s / len(children))
                     self._sweep.leave_out(late, str(size))
 
     def _starts(self, number: int, size: int) -> range:
@@ -228,15 +219,9 @@ class Phases:
         for number in numbers:
             for name, source in self._sources.classes.items():
                 limit.planned += 1
-                late = self._beside.step(
-                    "throughput",
-                    source,
-                    0,
-                    len(source.texts),
-                    among=children,
-                    within_s=limit.left_s(share if number else 1.0) / len(children),
-                    length_class=name,
-                )
+                left_s = limit.left_s(share if number else 1.0)
+                step = Step("throughput", source, 0, len(source.texts), length_class=name)
+                late = self._beside.make_round(step, among=children, within_s=left_s / len(children))
                 limit.leave_out(late, name)
 
     def _endpoints(self, remote: Sequence[Child], reference: Sequence[Child]) -> None:
@@ -247,11 +232,8 @@ class Phases:
         with self._remote.running(len(remote)):
             done = self._beside.query_rounds(
                 self._sources.queries,
+                StoppingRule(rounds, rounds, self._decides, self._tolerance),
                 among=[*remote, *reference],
-                least=rounds,
-                most=rounds,
-                decides=self._decides,
-                tolerance=self._tolerance,
                 is_over=lambda: self._remote.left_s(1.0) <= 0,
             )
             labels = tuple(child.label for child in self._alive(remote))

@@ -17,32 +17,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from benchkit.cost.interleave import Child, Clock, Interleaver
+from benchkit.cost.design import Design
+from benchkit.cost.interleave import Child, Interleaver
 from benchkit.cost.phases import STAGE, Notice, Phases, Sources
-from benchkit.cost.plan import CostPlan
 from benchkit.cost.process import ModelProcess
 from benchkit.cost.room import Group, need_bytes, plan_groups
-from benchkit.models.names import resolve_loader
 from benchkit.types.cost import CostSamples, ProcessFacts
-from benchkit.types.model import ModelMeta, ModelSpec
-
-REMOTE_LOADER = "openai"
-
-
-@dataclass(frozen=True, slots=True)
-class MeasuredModel:
-    """A model to measure."""
-
-    spec: ModelSpec
-    meta: ModelMeta
-
-    @property
-    def is_remote(self) -> bool:
-        return resolve_loader(self.spec) == REMOTE_LOADER
-
-    @property
-    def is_dense(self) -> bool:
-        return self.meta.dimension is not None and not self.is_remote
+from benchkit.types.model import ModelSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,59 +45,30 @@ OpenProcess = Callable[[ModelSpec, int], ModelProcess]
 
 
 def run_session(
-    models: Sequence[MeasuredModel],
+    design: Design,
     sources: Sources,
-    plan: CostPlan,
     *,
     open_process: OpenProcess,
-    reference: str | None,
-    seed: int,
     free_bytes: int,
-    tolerance: float,
-    decides: Clock,
     on_stage: Callable[[str], None] = lambda _: None,
     clock: Callable[[], float] = time.monotonic,
-    reversed_start: bool = False,
 ) -> SessionRecord:
     """Measure models beside each other; all processes are gone when this returns or raises.
 
     Args:
         open_process: Makes the process of a model, not started; the number is 1 for the control.
-        reference: Label of the model that gets the control (`choose_reference`).
         free_bytes: Memory for all processes together.
-        tolerance: Rounds are added until a ratio is known to this, as the plan allows.
-        decides: The clock of these ratios.
         on_stage: Hears a few words at the start of each phase.
         clock: Of the phases' limits.
-        reversed_start: Exchange the halves: the processes of the first one start in reverse, those of the second in
-            order.
     """
-    rng = random.Random(seed)
-    session = _Session(models, sources, plan, open_process, tolerance, decides, on_stage, clock, rng, reversed_start)
+    session = _Session(design, sources, open_process, on_stage, clock)
     started, measured_at = clock(), now()
     try:
-        session.run(reference, free_bytes)
+        session.run(free_bytes)
     finally:
         session.close()
     seconds = clock() - started
     return SessionRecord(session.collected(), tuple(session.notices), measured_at, seconds, not session.failed)
-
-
-def choose_reference(models: Sequence[MeasuredModel], baseline: str | None) -> str | None:
-    """Return the model that is measured twice: the baseline, else the smallest that computes vectors on this machine.
-
-    A lexical model is taken only where there is no other (it is over so soon that its own noise says nothing of the
-    others'), an endpoint never: its noise is the network's, and calls cost money.
-    """
-    dense = [model for model in models if model.is_dense]
-    local = dense or [model for model in models if not model.is_remote]
-    if any(model.spec.label == baseline for model in local):
-        return baseline
-    return min(local, key=_size).spec.label if local else None
-
-
-def _size(model: MeasuredModel) -> float:
-    return model.meta.memory_bytes or 4 * (model.meta.parameters or 0) or float("inf")
 
 
 def now() -> str:
@@ -126,16 +78,11 @@ def now() -> str:
 
 @dataclass(slots=True)
 class _Session:
-    models: Sequence[MeasuredModel]
+    design: Design
     sources: Sources
-    plan: CostPlan
     open_process: OpenProcess
-    tolerance: float
-    decides: Clock
     on_stage: Callable[[str], None]
     clock: Callable[[], float]
-    rng: random.Random
-    reversed_start: bool
     notices: list[Notice] = field(default_factory=list)
     facts: list[ProcessFacts] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
@@ -143,20 +90,18 @@ class _Session:
     beside: Interleaver = field(init=False)
 
     def __post_init__(self) -> None:
-        self.beside = Interleaver(self.rng)
+        self.beside = Interleaver(random.Random(self.design.seed))
 
-    def run(self, reference: str | None, free_bytes: int) -> None:
-        labels = [model.spec.label for model in self.models]
-        needs = [need_bytes(model.meta, is_remote=model.is_remote) for model in self.models]
-        place = None if reference is None else labels.index(reference)
-        groups = plan_groups(needs, reference=place, free_bytes=free_bytes)
-        self._tell_of_groups(groups, labels, wants_control=reference is not None)
+    def run(self, free_bytes: int) -> None:
+        needs = [need_bytes(model.meta, is_remote=model.is_remote) for model in self.design.models]
+        groups = plan_groups(needs, reference=self.design.reference_place, free_bytes=free_bytes)
+        self._tell_of_groups(groups)
         for group in groups:
-            self._run_group(group, place)
+            self._run_group(group)
 
     def collected(self) -> CostSamples:
         return CostSamples(
-            order=tuple(model.spec.label for model in self.models),
+            order=self.design.labels,
             samples=tuple(self.beside.samples),
             processes=tuple(sorted(self.facts, key=self._position)),
             failures=dict(self.failures),
@@ -169,33 +114,25 @@ class _Session:
 
     # ------------------------------------------------------------ groups and halves
 
-    def _run_group(self, group: Group, reference: int | None) -> None:
-        processes = self._processes(group, reference)
-        n_local = sum(not self.models[place].is_remote for place, _ in processes)
-        phases = Phases(
-            self.beside,
-            self.sources,
-            self.plan,
-            halves=2 if n_local > 1 else 1,
-            decides=self.decides,
-            tolerance=self.tolerance,
-            on_stage=self.on_stage,
-            clock=self.clock,
-        )
+    def _run_group(self, group: Group) -> None:
+        processes = self._processes(group)
+        n_local = sum(not self.design.models[place].is_remote for place, _ in processes)
+        halves = 2 if n_local > 1 else 1
+        phases = Phases(self.beside, self.sources, self.design, halves=halves, on_stage=self.on_stage, clock=self.clock)
         for half in range(phases.halves):
             self.beside.half = half
             self._start(processes, half)
-            phases.measure(half, reference)
+            phases.measure(half)
             self._end()
         self.notices += phases.notices()
 
-    @staticmethod
-    def _processes(group: Group, reference: int | None) -> list[tuple[int, int]]:
+    def _processes(self, group: Group) -> list[tuple[int, int]]:
         """Return the processes of a group, by place and copy, in the order in which they start.
 
         The reference comes first and the control last: two processes of one model then show all that the order of
         starting can do between any two (measure/halves.py).
         """
+        reference = self.design.reference_place
         first = [place for place in group.members if place == reference]
         others = [place for place in group.members if place != reference]
         control = [(place, 1) for place in first if group.has_control]
@@ -205,15 +142,15 @@ class _Session:
         wanted = [
             (place, copy)
             for place, copy in processes
-            if not self.failed & {(place, 0), (place, copy)} and not (half and self.models[place].is_remote)
+            if not self.failed & {(place, 0), (place, copy)} and not (half and self.design.models[place].is_remote)
         ]
-        if bool(half) != self.reversed_start:
+        if bool(half) != self.design.reversed_start:
             wanted.reverse()
         again = " new" if half else ""
         order = " in the opposite order" if half and len(wanted) > 1 else ""
         self.on_stage(f"{STAGE}: starting {len(wanted)}{again} process{'' if len(wanted) == 1 else 'es'}{order}")
         for place, copy in wanted:
-            model = self.models[place]
+            model = self.design.models[place]
             child = Child(self.open_process(model.spec, copy), place, copy, model.is_remote)
             # Before its start, so that an interrupt during it finds the process.
             self.beside.children.append(child)
@@ -248,12 +185,11 @@ class _Session:
         return replace(facts, model=child.label, copy=child.copy, first_call_s=first)
 
     def _position(self, facts: ProcessFacts) -> tuple[int, int]:
-        labels = [model.spec.label for model in self.models]
-        return labels.index(facts.model), facts.copy
+        return self.design.labels.index(facts.model), facts.copy
 
-    def _tell_of_groups(self, groups: Sequence[Group], labels: Sequence[str], *, wants_control: bool) -> None:
+    def _tell_of_groups(self, groups: Sequence[Group]) -> None:
         together = [group for group in groups if group.has_control]
-        if wants_control and not together:
+        if self.design.reference is not None and not together:
             text = "the free memory does not hold a second process of a model, so the noise of the machine isn't known"
             self.notices.append(Notice(text))
         if len(together) > 1:
@@ -262,7 +198,7 @@ class _Session:
                 "two models of different groups have no ratio, but each has one with the model measured twice"
             )
             self.notices.append(Notice(text))
-        alone = tuple(labels[group.members[0]] for group in groups if len(groups) > 1 and not group.has_control)
-        if alone:
+        alone = [group.members[0] for group in groups if not group.has_control]
+        if alone and len(groups) > 1:
             text = "measured alone, for the free memory does not hold it beside the others; no ratio with any of them"
-            self.notices.append(Notice(text, alone))
+            self.notices.append(Notice(text, tuple(self.design.labels[place] for place in alone)))

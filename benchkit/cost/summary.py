@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 
-from benchkit.cost.figures import CLOCKS, CPU, WALL
+from benchkit.cost.figures import CLOCKS, CPU, WALL, deciding_metric
 from benchkit.cost.model_cost import Calls, ModelCosts, calls_by_process, metric_rng
 from benchkit.errors import UsageError
 from benchkit.measure.latency import MIN_SAMPLES, paired_ratio, steadiness, typical_ratio
@@ -25,25 +25,33 @@ from benchkit.types.model import ModelMeta
 _WORDS: Mapping[str, str] = {WALL: "wall times", CPU: "CPU times"}
 
 
-def deciding_metric(device: str) -> str:
-    """Return the ratio that decides: CPU time, blind to other programs, except on a GPU, whose work is not in it."""
-    return CPU if device == "cpu" else WALL
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """Where, when and how a session was measured; a report states all of it.
+
+    Attributes:
+        hardware: What decides a duration (measure/machine.py).
+        measured_at: ISO 8601, UTC.
+        seed: Of the bootstrap too.
+        tolerance: Ratios of 1 / (1 + tolerance) to 1 + tolerance count as the same.
+    """
+
+    level: CostLevel
+    device: str
+    hardware: Mapping[str, str]
+    measured_at: str
+    seconds: float
+    seed: int
+    tolerance: float = 0.05
 
 
 def summarise(
     samples: CostSamples,
+    conditions: Conditions,
     *,
-    level: CostLevel,
-    device: str,
     models: Sequence[ModelMeta],
     baseline: str | None,
-    price: Price | None,
-    hardware: Mapping[str, str],
-    measured_at: str,
-    seconds: float,
-    seed: int,
-    tolerance: float = 0.05,
-    documents: int = 1_000_000,
+    price: Price | None = None,
     warnings: Sequence[str] = (),
     endpoints: Collection[str] = (),
 ) -> CostReport:
@@ -52,29 +60,27 @@ def summarise(
     Args:
         models: Facts of the models, by label; the order is that of the samples.
         baseline: The model in the second place of its ratios.
-        seed: Of the bootstrap.
-        tolerance: Ratios of 1 / (1 + tolerance) to 1 + tolerance count as the same.
-        documents: Size of the index that is told.
         endpoints: Labels of models that a server computes: CPU time, memory and energy of this machine aren't theirs.
     """
+    seed, tolerance = conditions.seed, conditions.tolerance
     calls, served = calls_by_process(samples), frozenset(endpoints)
-    costs = ModelCosts(samples, calls, price, documents, seed, served)
+    costs = ModelCosts(samples, calls, price, seed, served)
     pairing = _Pairing(calls, seed, tolerance, served)
     metas = {meta.name: meta for meta in models}
-    metrics = (CPU, WALL) if deciding_metric(device) == CPU else (WALL, CPU)
+    metrics = (CPU, WALL) if deciding_metric(conditions.device) == CPU else (WALL, CPU)
     control = [found for metric in metrics for found in pairing.control(metric)]
     unsteady = {found.metric: steadiness(found, tolerance=tolerance) for found in control}
     ratios = [found for pair in _pairs(samples.order, baseline) for found in pairing.ratios(*pair, metrics)]
     return CostReport(
-        level=level,
-        device=device,
+        level=conditions.level,
+        device=conditions.device,
         models=tuple(costs.cost(model, metas.get(model)) for model in samples.order),
         ratios=tuple(replace(r, verdict="inconclusive") if unsteady.get(r.metric) else r for r in ratios),
         control=tuple(control),
         unstable=unsteady.get(metrics[0], ""),
-        hardware=dict(hardware),
-        measured_at=measured_at,
-        seconds=seconds,
+        hardware=dict(conditions.hardware),
+        measured_at=conditions.measured_at,
+        seconds=conditions.seconds,
         seed=seed,
         tolerance=tolerance,
         warnings=(*warnings, *_noise_warnings(ratios, unsteady, metrics)),

@@ -19,7 +19,7 @@ import pytest
 from openai_server import Failure, OpenAIServer, Vectors, hashed_vectors
 
 from benchkit.cost import load
-from benchkit.cost.load import measure_load
+from benchkit.cost.load import LoadPlan, measure_load
 from benchkit.models.openai import PROBE_TEXTS
 from benchkit.report.load import load_to_dict, sentence
 from benchkit.types.cost import TextSource
@@ -62,9 +62,11 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load, "CAPACITY_S", 0.5)
 
 
-def measured(spec: ModelSpec, context: OpenContext, **how: Any) -> LoadReport:
+def measured(
+    spec: ModelSpec, context: OpenContext, *, on_stage: Callable[[str], None] = lambda _: None, **how: Any
+) -> LoadReport:
     meta = ModelMeta(name=spec.label, id="x", revision=None, fingerprint="f", dimension=8)
-    return measure_load(spec, meta, context, SOURCE, **{"seconds_per_rate": 1.0, **how})
+    return measure_load(spec, meta, context, SOURCE, LoadPlan(**{"seconds": 1.0, **how}), on_stage=on_stage)
 
 
 def house(server: OpenAIServer, **options: Any) -> ModelSpec:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from cost_fakes import Behaviour, World, spec_of
 
-from benchkit.cost.interleave import Child, Interleaver, is_decided
+from benchkit.cost.interleave import Child, Interleaver, Step, StoppingRule, is_decided
 from benchkit.types.cost import SECOND_HALF, TextSource
 
 SOURCE = TextSource("t", "STS", None, ("x" * 10, "y" * 20, "z" * 100_000))
@@ -78,7 +78,7 @@ def test_a_process_that_is_gone_is_left_out_of_a_round() -> None:
     beside = Interleaver(random.Random(0))
     beside.children = [children[0]]
     beside.for_each(children, lambda child: child.process.start())
-    beside.step("query", SOURCE, 0, 1, among=children)
+    beside.make_round(Step("query", SOURCE, 0, 1), among=children)
     assert [sample.model for sample in beside.samples] == ["a"]
 
 
@@ -91,9 +91,7 @@ def test_rounds_of_the_second_half_have_numbers_of_their_own_and_go_on_with_the_
     queries = TextSource("t", "STS", None, ("x" * 10, "y" * 20, "z" * 30))
 
     def rounds(first: int) -> int:
-        return beside.query_rounds(
-            queries, among=[child], least=2, most=2, decides="cpu_s", tolerance=0.05, first=first
-        )
+        return beside.query_rounds(queries, StoppingRule(2, 2, "cpu_s", tolerance=0.05), among=[child], first=first)
 
     assert rounds(0) == 2
     beside.half = 1

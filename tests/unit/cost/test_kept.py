@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cost_fakes import meta_of, spec_of
 
 from benchkit.cost import kept as kept_module
+from benchkit.cost.design import Design, MeasuredModel
 from benchkit.cost.kept import KeptSessions, cost_key
 from benchkit.cost.phases import Notice
-from benchkit.cost.plan import PLANS
+from benchkit.cost.plan import PLANS, CostPlan
 from benchkit.cost.session import SessionRecord
 from benchkit.types.cost import CostSamples, ProcessFacts, Sample
 
@@ -34,21 +37,22 @@ RECORD = SessionRecord(
     "2026-11-21T00:00:00+00:00",
     12.75,
 )
-PARTS = {
-    "plan": PLANS["quick"],
-    "models": [{"fingerprint": "f", "similarity": "cosine", "engine": "torch"}],
-    "reference": 0,
-    "sources": ["digest"],
-    "device": "cpu",
+
+
+def model(fingerprint: str, label: str = "m", **facts: Any) -> MeasuredModel:
+    return MeasuredModel(spec_of(label), replace(meta_of(label, fingerprint=fingerprint), **facts))
+
+
+DESIGN = Design((model("f", engine="torch"),), "m", PLANS["quick"], "cpu", seed=42, tolerance=0.05)
+AROUND: dict[str, Any] = {
+    "tasks": ["digest"],
     "hardware": {"cpu": "one", "cores": "2"},
-    "seed": 42,
-    "tolerance": 0.05,
     "environ": {"OMP_NUM_THREADS": "2", "HOME": "/somewhere"},
 }
 
 
-def key(**changes: object) -> str:
-    return cost_key(**{**PARTS, **changes})  # type: ignore[arg-type]
+def key(design: Design = DESIGN, **around: object) -> str:
+    return cost_key(design, **{**AROUND, **around})
 
 
 def test_a_session_comes_back_exactly(tmp_path: Path) -> None:
@@ -133,30 +137,58 @@ def test_another_number_of_models_is_no_session(tmp_path: Path) -> None:
     assert kept.get("k", ("a",)) is None
 
 
+OTHER_DESIGNS: list[dict[str, Any]] = [
+    {"plan": PLANS["full"]},
+    {"models": (model("g", engine="torch"),)},
+    {"models": (model("f", engine="packed"),)},
+    {"models": (model("f", engine="torch", similarity="dot"),)},
+    {"models": (*DESIGN.models, model("f", "n", engine="torch"))},
+    {"reference": None},
+    {"device": "cuda"},
+    {"seed": 43},
+    {"tolerance": 0.1},
+    {"reversed_start": True},
+]
+
+
+@pytest.mark.parametrize("changes", OTHER_DESIGNS, ids=lambda changes: ",".join(changes))
+def test_what_is_measured_and_how_is_in_the_key(changes: dict[str, Any]) -> None:
+    assert key(replace(DESIGN, **changes)) != key()
+
+
+def test_every_part_of_a_design_is_in_the_key() -> None:
+    assert {name for changes in OTHER_DESIGNS for name in changes} == {field.name for field in fields(Design)}
+
+
 @pytest.mark.parametrize(
     "changes",
-    [
-        {"plan": PLANS["full"]},
-        {"models": [{"fingerprint": "g", "similarity": "cosine", "engine": "torch"}]},
-        {"models": [{"fingerprint": "f", "similarity": "cosine", "engine": "packed"}]},
-        {"models": PARTS["models"] * 2},  # type: ignore[operator]
-        {"reference": None},
-        {"sources": ["another"]},
-        {"device": "cuda"},
-        {"hardware": {"cpu": "another", "cores": "2"}},
-        {"seed": 43},
-        {"tolerance": 0.1},
-        {"environ": {"OMP_NUM_THREADS": "1"}},
-    ],
+    [{"tasks": ["another"]}, {"hardware": {"cpu": "another", "cores": "2"}}, {"environ": {"OMP_NUM_THREADS": "1"}}],
     ids=lambda changes: ",".join(changes),
 )
-def test_what_decides_a_figure_is_in_the_key(changes: dict[str, object]) -> None:
+def test_texts_machine_and_threads_are_in_the_key(changes: dict[str, object]) -> None:
     assert key(**changes) != key()
 
 
 def test_the_order_of_the_models_is_in_the_key() -> None:
-    models = [{"fingerprint": "f"}, {"fingerprint": "g"}]
-    assert key(models=models) != key(models=models[::-1])
+    models = (model("f", "a"), model("g", "b"))
+    assert key(replace(DESIGN, models=models, reference=None)) != key(
+        replace(DESIGN, models=models[::-1], reference=None)
+    )
+
+
+def test_labels_are_not_in_the_key() -> None:
+    assert key(replace(DESIGN, models=(model("f", "other", engine="torch"),), reference="other")) == key()
+
+
+def test_what_was_kept_by_earlier_versions_is_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The keys as 0.1 made them. Other keys are a new FORMAT: everybody measures everything again.
+    monkeypatch.setattr(kept_module, "_version", lambda name: "1")
+    plan = CostPlan("quick", 1, 2, 3, (1, 2), 4, 5, 6, 7, 8, 9, 10, 1.0, 2.0, 3.0, 4.0)
+    models = (model("f", "a", engine="torch"), model("g", "b", similarity="dot", engine=None))
+    design = Design(models, "b", plan, "cpu", seed=42, tolerance=0.05)
+    assert key(design, hardware={"cpu": "one"}) == "ab4cac2040a3f220a6c8899523b8d5ba"
+    reversed_start = replace(design, reversed_start=True)
+    assert key(reversed_start, hardware={"cpu": "one"}) == "65e147ce2523b524a3c0add260e051bf"
 
 
 def test_the_library_versions_are_in_the_key(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from benchkit.cost import load
-from benchkit.cost.load import measure_load
+from benchkit.cost.load import LoadPlan, measure_load
 from benchkit.cost.load_run import THREAD_NAME, run_load
 from benchkit.errors import BenchkitError, UsageError
 from benchkit.measure.open_loop import Floats, capacity, poisson_schedule, single_server_latencies, summarise
@@ -318,7 +318,7 @@ def test_garbage_is_not_collected_during_a_run() -> None:
         ({"utilisations": (0.5, -0.1)}, r"utilisations should be finite numbers above 0, got \[0.5, -0.1\]"),
         ({"slo_ms": 0.0}, "the longest latency should be a finite number of ms above 0, got 0.0"),
         ({"slo_ms": math.nan}, "should be a finite number of ms above 0, got nan"),
-        ({"seconds_per_rate": 0.0}, "the length of a rate should be a finite number of seconds above 0, got 0.0"),
+        ({"seconds": 0.0}, "the length of a rate should be a finite number of seconds above 0, got 0.0"),
         (
             {"rates": (10.0, 0.05)},
             "0.05 requests/s is less than one request in 10 s; give more seconds or a higher rate",
@@ -333,4 +333,4 @@ def test_load_that_cant_be_is_refused_before_a_model_is_started(
     meta = ModelMeta(name="m", id="m", revision=None, fingerprint="f", dimension=4)
     context = OpenContext(device="cpu", offline=True, cache_dir=Path("unused"))
     with pytest.raises(UsageError, match=message):
-        measure_load(spec, meta, context, TextSource("T", "STS", None, ("text",)), **how)
+        measure_load(spec, meta, context, TextSource("T", "STS", None, ("text",)), LoadPlan(**how))

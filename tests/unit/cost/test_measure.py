@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from cost_fakes import Behaviour, World, meta_of, spec_of
 from own_data import retrieval
 
 from benchkit.cost import measure as measure_module
-from benchkit.cost.measure import MeasuredCosts, measure_costs, read_sources
+from benchkit.cost.measure import CostRequest, MeasuredCosts, measure_costs, read_sources
 from benchkit.cost.plan import PLANS
 from benchkit.errors import CellFailed
 from benchkit.plugins import open_model
@@ -61,19 +62,17 @@ def measure(
     baseline: str | None = None,
     seed: int = 1,
     level: CostLevel = "quick",
-    **options: Any,
+    refresh: bool = False,
+    on_stage: Callable[[str], None] = lambda _: None,
+    **how: Any,
 ) -> MeasuredCosts:
     return measure_costs(
-        models,
+        CostRequest(models, baseline, level, seed, **how),
         tasks,
-        level=level,
-        device="cpu",
-        offline=True,
-        cache_dir=cache,
-        baseline=baseline,
-        seed=seed,
+        OpenContext("cpu", offline=True, cache_dir=cache),
+        refresh=refresh,
+        on_stage=on_stage,
         open_process=(world or World()).open_process,  # type: ignore[arg-type]
-        **options,
     )
 
 
@@ -283,16 +282,16 @@ def test_of_an_endpoint_only_what_it_shows_is_told(task: OpenedTask, tmp_path: P
 def test_real_processes_are_measured_and_found_again(task: OpenedTask, tmp_path: Path) -> None:
     context = OpenContext("cpu", True, tmp_path)
     specs = [ModelSpec(label=name, name=name) for name in ("tfidf", "bm25")]
-    options: dict[str, Any] = {"level": "quick", "device": "cpu", "offline": True, "cache_dir": tmp_path, "seed": 1}
     asked = [(spec, open_model(spec, context).meta) for spec in specs]
-    costs = measure_costs(asked, [task], baseline="bm25", **options)
+    request = CostRequest(asked, "bm25", "quick", seed=1)
+    costs = measure_costs(request, [task], context)
     assert [(cost.model, cost.status) for cost in costs.report.models] == [("tfidf", "ok"), ("bm25", "ok")]
     assert {ratio.metric for ratio in costs.report.control} == {"latency/query_cpu", "latency/query"}
     expected = doubled([("tfidf", 0), ("bm25", 0), ("bm25", 1)])
     assert [(p.model, p.copy) for p in costs.samples.processes] == expected
     assert all(p.peak_mib and p.first_call_s for p in costs.samples.processes)
     assert [sum(s.half == half for s in costs.samples.samples if s.kind != "query") for half in (0, 1)] == [56, 56]
-    warm = measure_costs(asked, [task], baseline="bm25", **options)
+    warm = measure_costs(request, [task], context)
     assert warm.report.from_cache
     assert warm.samples == costs.samples
 

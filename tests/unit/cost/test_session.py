@@ -17,13 +17,14 @@ from pathlib import Path
 import child_models
 import numpy as np
 import pytest
-from cost_fakes import Behaviour, World, meta_of, spec_of
+from cost_fakes import Behaviour, World, endpoint, local, meta_of
 
+from benchkit.cost.design import Design, MeasuredModel
 from benchkit.cost.phases import Sources
 from benchkit.cost.plan import PLANS, CostPlan
 from benchkit.cost.process import ModelProcess
-from benchkit.cost.session import MeasuredModel, SessionRecord, choose_reference, run_session
-from benchkit.cost.summary import summarise
+from benchkit.cost.session import SessionRecord, run_session
+from benchkit.cost.summary import Conditions, summarise
 from benchkit.types.cost import CostReport, Sample, TextSource
 from benchkit.types.model import ModelSpec, OpenContext
 
@@ -48,18 +49,6 @@ PLAN = replace(
 )
 
 
-def local(label: str, mib: int = 10) -> MeasuredModel:
-    return MeasuredModel(spec_of(label), meta_of(label, mib=mib))
-
-
-def endpoint(label: str) -> MeasuredModel:
-    return MeasuredModel(spec_of(label, loader="openai"), meta_of(label))
-
-
-def lexical(label: str) -> MeasuredModel:
-    return MeasuredModel(spec_of(label, loader="tfidf"), meta_of(label, dimension=None))
-
-
 def measure(
     world: World,
     models: list[MeasuredModel],
@@ -67,21 +56,16 @@ def measure(
     plan: CostPlan = PLAN,
     reference: str | None = "a",
     free_bytes: int = 100 * GIB,
+    device: str = "cpu",
     seed: int = 1,
     reversed_start: bool = False,
 ) -> SessionRecord:
     return run_session(
-        models,
+        Design(tuple(models), reference, plan, device, seed, tolerance=0.05, reversed_start=reversed_start),
         SOURCES,
-        plan,
         open_process=world.open_process,  # type: ignore[arg-type]
-        reference=reference,
-        seed=seed,
         free_bytes=free_bytes,
-        tolerance=0.05,
-        decides="cpu_s",
         clock=world.clock,
-        reversed_start=reversed_start,
     )
 
 
@@ -255,6 +239,13 @@ def test_rounds_are_added_until_the_ratio_is_known() -> None:
     )
     wild = measure(World({"b": Behaviour(noise=lambda n: 1.9 if n % 2 else 1.0)}), [local("a"), local("b")], plan=plan)
     assert [len(rounds(record)) for record in (calm, noisy, wild)] == [64, 96, 192]
+
+
+def test_on_a_gpu_the_wall_clock_tells_whether_the_ratio_is_known() -> None:
+    plan = replace(PLAN, rounds=64, most_rounds=192)
+    for device, n_rounds in (("cpu", 192), ("cuda", 64)):
+        world = World({"b": Behaviour(noise=lambda n: 1.9 if n % 2 else 1.0)})  # of CPU time alone
+        assert len(rounds(measure(world, [local("a"), local("b")], plan=plan, device=device))) == n_rounds
 
 
 def test_a_ratio_that_is_clear_needs_no_more_rounds() -> None:
@@ -452,33 +443,6 @@ def test_a_reference_that_failed_is_not_started_for_the_next_group() -> None:
     assert world.alive == []
 
 
-@pytest.mark.parametrize(
-    ("models", "baseline", "expected"),
-    [
-        ([local("big", 90), local("small", 5), lexical("bm25")], None, "small"),
-        ([local("big", 90), local("small", 5)], "big", "big"),
-        ([lexical("bm25"), endpoint("e")], None, "bm25"),
-        ([lexical("tfidf"), lexical("bm25")], "bm25", "bm25"),
-        ([local("a"), endpoint("e")], "e", "a"),
-        ([local("a"), lexical("bm25")], "bm25", "a"),
-        ([endpoint("e")], "e", None),
-    ],
-    ids=[
-        "smallest",
-        "baseline",
-        "lexical only",
-        "lexical baseline",
-        "baseline is remote",
-        "baseline is lexical",
-        "nothing local",
-    ],
-)
-def test_the_reference_is_the_baseline_or_the_smallest_local_model(
-    models: list[MeasuredModel], baseline: str | None, expected: str | None
-) -> None:
-    assert choose_reference(models, baseline) == expected
-
-
 # ------------------------------------------------------------ processes that are slower for having started first
 
 
@@ -488,18 +452,7 @@ def by_start(place: int) -> float:
 
 
 def costs_of(record: SessionRecord, seed: int) -> CostReport:
-    return summarise(
-        record.samples,
-        level="quick",
-        device="cpu",
-        models=[],
-        baseline="a",
-        price=None,
-        hardware={},
-        measured_at="",
-        seconds=1.0,
-        seed=seed,
-    )
+    return summarise(record.samples, Conditions("quick", "cpu", {}, "", 1.0, seed), models=[], baseline="a")
 
 
 def with_noise(seed: int, per_character_s: float) -> Behaviour:
@@ -548,16 +501,12 @@ def child(label: str, takes_s: float) -> MeasuredModel:
 def real_session(
     open_process: Callable[[ModelSpec, int], ModelProcess], on_stage: Callable[[str], None] = lambda _: None
 ) -> SessionRecord:
+    models, plan = (child("a", 0.001), child("b", 0.004)), replace(PLAN, rounds=24, most_rounds=24)
     return run_session(
-        [child("a", 0.001), child("b", 0.004)],
+        Design(models, "a", plan, "cpu", seed=1, tolerance=0.05),
         SOURCES,
-        replace(PLAN, rounds=24, most_rounds=24),
         open_process=open_process,
-        reference="a",
-        seed=1,
         free_bytes=100 * GIB,
-        tolerance=0.05,
-        decides="wall_s",
         on_stage=on_stage,
     )
 

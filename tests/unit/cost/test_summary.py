@@ -8,8 +8,8 @@ from dataclasses import fields, replace
 import pytest
 from cost_calls import LENGTHS, batch, documents, noisy, queries, report, session, value
 
-from benchkit.cost.figures import CPU, FIGURES, WALL, describe
-from benchkit.cost.summary import check_comparable, deciding_metric
+from benchkit.cost.figures import CPU, FIGURES, WALL, deciding_metric, describe
+from benchkit.cost.summary import check_comparable
 from benchkit.errors import UsageError
 from benchkit.types.cost import (
     SECOND_HALF,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchkit.cost.summary import summarise
+from benchkit.cost.summary import Conditions, summarise
 from benchkit.gate.cost import CostSession, _Bound, _decided, _doubt, judge_cost, needs_confirmation
 from benchkit.gate.cost_ratio import Beside, stored_session
 from benchkit.measure.halves import TWO_SIDED, Ratio, pooled
@@ -791,18 +791,7 @@ def test_the_report_of_a_real_session_is_understood() -> None:
     found = session(cand(factor=1.3))
     facts = tuple(replace(p, peak_mib=700.0 if p.model == "cand" else 500.0) for p in found.samples.processes)
     samples = replace(found.samples, processes=facts)
-    report = summarise(
-        samples,
-        level="quick",
-        device="cpu",
-        models=[],
-        baseline="base",
-        price=None,
-        hardware=MACHINE,
-        measured_at="",
-        seconds=1.0,
-        seed=1,
-    )
+    report = summarise(samples, Conditions("quick", "cpu", MACHINE, "", 1.0, seed=1), models=[], baseline="base")
     rules = (P50, P95, RATE, MEMORY, CostRule("load_time", max_ratio=1.5, max_value=10))
     results = judge(CostSession(report, samples), *rules)
     assert [result.verdict for result in results] == ["fail", "inconclusive", "fail", "fail", "pass"]

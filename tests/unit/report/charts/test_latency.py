@@ -11,7 +11,7 @@ from typing import Any
 import altair
 import pytest
 
-from benchkit.cost.summary import summarise
+from benchkit.cost.summary import Conditions, summarise
 from benchkit.measure.latency import percentile
 from benchkit.report.charts.base import Chart
 from benchkit.report.charts.latency import latency_by_length, latency_cdf, log_ticks, span_axis
@@ -57,10 +57,7 @@ def dots(chart: Chart) -> list[tuple[str, int, float]]:
 
 
 def report_of(samples: CostSamples) -> CostReport:
-    return summarise(
-        samples, level="full", device="cpu", models=(), baseline=None, price=None, hardware={}, measured_at="",
-        seconds=1.0, seed=0, tolerance=0.05,
-    )  # fmt: skip
+    return summarise(samples, Conditions("full", "cpu", {}, "", 1.0, seed=0), models=(), baseline=None)
 
 
 def test_the_specifications_are_as_they_were(check_spec: Callable[[str, Chart | None], None]) -> None:
