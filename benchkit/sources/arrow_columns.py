@@ -7,6 +7,7 @@ from typing import Any
 from benchkit.errors import SourceError
 from benchkit.sources.columns import find_columns, no_vectors
 from benchkit.sources.raw import RawRows
+from benchkit.sources.vectors import is_list
 from benchkit.sources.words import listed
 from benchkit.types.drift import ColumnNames
 
@@ -15,10 +16,18 @@ _MODEL, _FINGERPRINT, _SAMPLING = b"benchkit.model", b"benchkit.fingerprint", b"
 _LEAST_SAMPLING = 1e-9  # of a log that anybody would read
 
 
+def arrow_errors() -> tuple[type[Exception], ...]:
+    """Return what Arrow raises for a file that it can't read; for a forged length, that there is no such memory."""
+    import pyarrow as pa
+
+    return (pa.ArrowException, OSError, ValueError, MemoryError)
+
+
 def choose_columns(schema: Any, wanted: ColumnNames, place: str) -> dict[str, str]:
     """Return role -> column of an Arrow schema.
 
     Raises:
+        ValueError: a name is no UTF-8.
         SourceError: a named column isn't there or is there twice, there are several of vectors and none has a usual
             name, or there are neither vectors nor texts.
     """
@@ -69,5 +78,6 @@ def _holds_vectors(kind: Any) -> bool:
     import pyarrow as pa
 
     kind = getattr(kind, "storage_type", kind)
-    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-    return bool(is_list) and bool(pa.types.is_floating(kind.value_type) or pa.types.is_int8(kind.value_type))
+    return (is_list(kind) or pa.types.is_fixed_size_list(kind)) and bool(
+        pa.types.is_floating(kind.value_type) or pa.types.is_int8(kind.value_type)
+    )

@@ -19,7 +19,7 @@ from benchkit.errors import SourceError
 from benchkit.sources.columns import USUAL_NAMES, find_columns
 from benchkit.sources.raw import RawRows
 from benchkit.sources.vectors import MAX_DIMENSION, NUMBER_TYPES
-from benchkit.sources.words import listed, shown
+from benchkit.sources.words import listed, reason, shown
 from benchkit.types.drift import ColumnNames
 
 # Of a column beside the vectors, and of vectors stored column by column: these are read whole.
@@ -136,7 +136,7 @@ def as_column(values: NDArray[np.generic], place: str) -> Any:
     try:
         return pa.array(np.ascontiguousarray(_arrow_times(values) if _is_time(values) else values))
     except (pa.ArrowException, ValueError, TypeError) as exc:
-        raise SourceError(f"{place}: {exc}") from exc
+        raise SourceError(f"{place}: {reason(exc)}") from exc
 
 
 def _is_time(values: NDArray[np.generic]) -> TypeGuard[NDArray[np.datetime64]]:

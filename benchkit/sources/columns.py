@@ -35,12 +35,14 @@ def find_columns(present: Sequence[str], wanted: ColumnNames, place: str) -> dic
     for column in present:
         by_folded.setdefault(column.casefold(), column)
     found: dict[str, str] = {}
+    there = frozenset(present)
     for role in ROLES:
         name = getattr(wanted, role)
         if name is not None:
             found[role] = _named(name, role, present, place)
         else:
-            usual = (by_folded.get(name) for name in USUAL_NAMES[role])
+            # As it's written first: of "Embedding" and "embedding" not the one that happens to stand before the other.
+            usual = (name if name in there else by_folded.get(name) for name in USUAL_NAMES[role])
             match = next((column for column in usual if column is not None), None)
             if match is not None:
                 found[role] = match

@@ -147,7 +147,7 @@ class FileSource:
         self, entry: FileEntry, file: BinaryIO, mark: Mark, position: Position, batch_rows: int
     ) -> Iterator[tuple[Rows, Position]]:
         place, is_growing = self._place(entry.name), entry.format in _GROWING
-        digest = "" if is_growing else identify(self.folder, entry)
+        digest = mark.digest if is_growing else identify(self.folder, entry)
         reader = self._reader(entry, file, mark, position)
         for raw, is_last in _with_last(reader.batches(batch_rows)):
             dimension = position.dimension if mark.row else None
@@ -159,8 +159,11 @@ class FileSource:
                 before=position.dimension,
                 known=self.known,
             )
-            self._check_unchanged(entry, digest, is_last=is_last)
+            self._check_unchanged(entry, "" if is_growing else digest, is_last=is_last)
             if is_growing:
+                # Lines may be added meanwhile, but those that were read stay.
+                if mark.byte and identify(self.folder, entry, mark.byte) != digest:
+                    raise SourceError(f"{place}: was replaced while it was read")
                 digest = identify(self.folder, entry, raw.byte)
             mark = Mark(entry.name, mark.row + len(rows), entry.size, entry.stamp, digest, raw.line, raw.byte)
             position = position.at(mark, rows.vectors.shape[1], is_growing=is_growing)

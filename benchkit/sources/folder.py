@@ -16,6 +16,7 @@ import re
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
 
@@ -223,7 +224,9 @@ class RemoteFolder:
             return None
 
     def open(self, name: str) -> BinaryIO:
-        return cast(BinaryIO, self._system.open(f"{self._root}/{name}", "rb"))
+        file = self._system.open(f"{self._root}/{name}", "rb")
+        # fsspec's memory gives everybody the same file, which stands where the last one left it.
+        return BytesIO(file.getvalue()) if isinstance(file, BytesIO) else cast(BinaryIO, file)
 
     def _listed(self) -> list[FileEntry]:
         if self._is_glob:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchkit.errors import SourceError
-from benchkit.sources.times import times_of_array, times_of_values
+from benchkit.sources.times import python_values, times_of_array, times_of_values
 from benchkit.sources.vectors import Stored, check_dimension, vectors_of_array, vectors_of_values
 from benchkit.sources.words import shown
 from benchkit.types.drift import Rows
@@ -203,8 +203,4 @@ def _scores(column: Any, place: str, first_row: int) -> NDArray[np.float64] | No
 def _values(column: Any, place: str) -> Sequence[Any]:
     if isinstance(column, list | tuple):
         return column
-    try:
-        values: Sequence[Any] = column.to_pylist()
-    except UnicodeDecodeError as exc:
-        raise SourceError(f"{place}: text that isn't UTF-8") from exc
-    return values
+    return python_values(column, place)

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from benchkit.errors import SourceError
-from benchkit.sources.arrow_columns import choose_columns, raw_of_batch
+from benchkit.sources.arrow_columns import arrow_errors, choose_columns, raw_of_batch
 from benchkit.sources.raw import RawRows, Unfinished
+from benchkit.sources.words import reason
 from benchkit.types.drift import ColumnNames
 
 _FILE_MAGIC = b"ARROW1"
@@ -29,6 +30,7 @@ class ArrowReader:
         import pyarrow as pa
 
         self._place, self._skip, self._file, self._columns = place, skip_rows, file, columns
+        self._size = size
         file.seek(0)
         self._is_file = file.read(len(_FILE_MAGIC)) == _FILE_MAGIC
         if self._is_file:
@@ -38,14 +40,12 @@ class ArrowReader:
         file.seek(0)
         try:
             schema = pa.ipc.open_file(file).schema if self._is_file else pa.ipc.open_stream(file).schema
-        except (pa.ArrowException, OSError, ValueError) as exc:
-            raise SourceError(f"{place}: no readable Arrow file or stream: {exc}") from exc
-        self._found = choose_columns(schema, columns, place)
+            self._found = choose_columns(schema, columns, place)
+        except arrow_errors() as exc:
+            raise SourceError(f"{place}: no readable Arrow file or stream: {reason(exc)}") from exc
         self._indices = sorted({schema.get_field_index(name) for name in self._found.values()})
 
     def batches(self, batch_rows: int) -> Iterator[RawRows]:
-        import pyarrow as pa
-
         skip = self._skip
         try:
             for batch in self._record_batches():
@@ -53,9 +53,9 @@ class ArrowReader:
                 for start in range(skip, batch.num_rows, batch_rows):
                     yield raw_of_batch(batch.slice(start, batch_rows), self._found)
                 skip = max(0, skip - batch.num_rows)
-        except (pa.ArrowException, OSError, ValueError) as exc:
+        except arrow_errors() as exc:
             kind = SourceError if self._is_file else Unfinished
-            raise kind(f"{self._place}: a record batch can't be read: {exc}") from exc
+            raise kind(f"{self._place}: a record batch can't be read: {reason(exc)}") from exc
 
     def _record_batches(self) -> Iterator[Any]:
         import pyarrow as pa
@@ -64,6 +64,9 @@ class ArrowReader:
         self._file.seek(0)
         if not self._is_file:
             yield from pa.ipc.open_stream(self._file, options=options)
+            left = self._size - self._file.tell()
+            if left > 0:
+                raise SourceError(f"{self._place}: the stream ends {left} bytes before its file; one in a file is read")
             return
         reader = pa.ipc.open_file(self._file, options=options)
         for number in range(reader.num_record_batches):

@@ -19,7 +19,7 @@ from benchkit.errors import SourceError
 from benchkit.sources.columns import find_columns
 from benchkit.sources.keyed import KeyedRows
 from benchkit.sources.raw import RawRows, Unfinished
-from benchkit.sources.words import shown
+from benchkit.sources.words import reason
 from benchkit.types.drift import ColumnNames
 
 # A vector of 65,536 numbers takes 1.5 MB; a longer line is a bomb or no file of lines.
@@ -83,7 +83,7 @@ class LineReader:
         except EOFError as exc:
             raise Unfinished(f"{self._place}: half-written or truncated: the packed data ends too early") from exc
         except (OSError, zlib.error) as exc:
-            raise SourceError(f"{self._place}: line {self._line + 1} can't be read: {exc}") from exc
+            raise SourceError(f"{self._place}: line {self._line + 1} can't be read: {reason(exc)}") from exc
         if rows:
             yield self._raw(rows)
 
@@ -127,7 +127,7 @@ class LineReader:
         except (ValueError, RecursionError) as exc:
             if not is_whole:
                 return _LATER
-            what = "not UTF-8" if isinstance(exc, UnicodeDecodeError) else f"no JSON ({shown(str(exc))})"
+            what = "not UTF-8" if isinstance(exc, UnicodeDecodeError) else f"no JSON ({reason(exc)})"
             raise SourceError(f"{self._place}: line {self._line + 1}: {what}") from exc
 
     def _object(self, text: str) -> dict[str, Any]:

@@ -8,8 +8,10 @@ real vectors hardly shrink at all.
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import BinaryIO, cast
@@ -20,13 +22,25 @@ from benchkit.errors import SourceError
 from benchkit.sources.blocks import Claim, as_column, check_vectors, choose_arrays, raw_blocks, read_whole
 from benchkit.sources.columns import find_columns
 from benchkit.sources.raw import RawRows, Unfinished
-from benchkit.sources.words import shown
+from benchkit.sources.words import listed, reason, shown
 from benchkit.types.drift import ColumnNames
 
 _MAX_RATIO = 100
 # Below this a bomb does no harm.
 _RATIO_MATTERS_BYTES = 64 << 20
 _MAX_MEMBERS = 1000
+_VERSIONS = ((1, 0), (2, 0), (3, 0))
+# A header is a Python literal, and NumPy looks into it before it asks what it holds.
+_BROKEN_HEADER = (
+    ValueError,
+    EOFError,
+    SyntaxError,
+    RecursionError,
+    MemoryError,
+    TypeError,
+    LookupError,
+    tokenize.TokenError,
+)
 _BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)
 
 
@@ -64,6 +78,9 @@ class NpzReader:
         self._place, self._skip = place, skip_rows
         self._archive = _open_archive(file, size, place)
         infos = {info.filename.removesuffix(".npy"): info for info in self._archive.infolist()}
+        if len(infos) < len(self._archive.infolist()):
+            doubled = Counter(info.filename.removesuffix(".npy") for info in self._archive.infolist()).most_common(1)
+            raise SourceError(f"{place}: the array {listed([doubled[0][0]])} is there twice")
         if not 1 <= len(infos) <= _MAX_MEMBERS:
             raise SourceError(f"{place}: {len(infos)} arrays; allowed: 1 to {_MAX_MEMBERS}")
         self._infos = infos
@@ -79,7 +96,7 @@ class NpzReader:
                 read_header(member, vectors.name, self._place)
                 yield from raw_blocks(member, vectors, side, self._place, skip_rows=self._skip, rows=batch_rows)
         except _BROKEN_ZIP as exc:
-            raise SourceError(f"{self._place}: '{shown(vectors.name)}' is damaged: {exc}") from exc
+            raise SourceError(f"{self._place}: '{shown(vectors.name)}' is damaged: {reason(exc)}") from exc
 
     def _open(self, name: str) -> BinaryIO:
         return cast(BinaryIO, self._archive.open(self._infos[name]))
@@ -89,7 +106,7 @@ class NpzReader:
             with self._open(name) as member:
                 return read_header(member, name, f"{self._place}: '{shown(name)}'")
         except _BROKEN_ZIP as exc:
-            raise SourceError(f"{self._place}: '{shown(name)}' is damaged: {exc}") from exc
+            raise SourceError(f"{self._place}: '{shown(name)}' is damaged: {reason(exc)}") from exc
 
     def _check(self, claim: Claim) -> None:
         info, place = self._infos[claim.name], f"{self._place}: '{shown(claim.name)}'"
@@ -116,10 +133,12 @@ def read_header(file: BinaryIO, name: str, place: str) -> Claim:
     """
     try:
         version = np.lib.format.read_magic(file)
+        if version not in _VERSIONS:
+            raise ValueError(f"version {version[0]}.{version[1]} of the format is not known")
         reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, is_fortran, dtype = reader(file)
-    except (ValueError, EOFError, SyntaxError, RecursionError, MemoryError) as exc:
-        raise SourceError(f"{place}: no NumPy array: {shown(str(exc))}") from exc
+    except _BROKEN_HEADER as exc:
+        raise SourceError(f"{place}: no NumPy array: {reason(exc)}") from exc
     if dtype.hasobject:
         raise SourceError(f"{place}: holds pickled objects, which are not loaded; save numbers (float16, float32, ...)")
     return Claim(name=name, shape=shape, dtype=dtype, is_fortran=is_fortran and len(shape) > 1)
@@ -128,10 +147,10 @@ def read_header(file: BinaryIO, name: str, place: str) -> Claim:
 def _open_archive(file: BinaryIO, size: int, place: str) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(file)
-    except (zipfile.BadZipFile, OSError, ValueError) as exc:
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as exc:
         file.seek(0)
         kind = Unfinished if file.read(4) in (b"PK\x03\x04", b"") else SourceError
-        raise kind(f"{place}: no whole .npz archive ({size} bytes): {shown(str(exc))}") from exc
+        raise kind(f"{place}: no whole .npz archive ({size} bytes): {reason(exc)}") from exc
 
 
 def _check_length(claim: Claim, n_bytes: int, place: str) -> None:

@@ -11,18 +11,19 @@ without nulls ("not null" in the schema, for both the list and its items) two th
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from io import BufferedReader
 from typing import Any, BinaryIO
 
 from benchkit.errors import SourceError
-from benchkit.sources.arrow_columns import choose_columns, raw_of_batch
+from benchkit.sources.arrow_columns import arrow_errors, choose_columns, raw_of_batch
 from benchkit.sources.raw import RawRows, Unfinished
 from benchkit.sources.vectors import MAX_DIMENSION
+from benchkit.sources.words import reason
 from benchkit.types.drift import ColumnNames
 
 _BUFFER_BYTES = 1 << 20
-_BATCH_BYTES = 24 << 20  # vectors of one batch
+_BATCH_BYTES = 24 << 20  # of one batch, all columns of the file counted
 # What is summed takes blocks of 512 rows and fills up the last one: an odd rest costs as much as a whole block.
 _ROWS_AT_ONCE = 512
 _MAGIC = b"PAR1"
@@ -42,7 +43,6 @@ class ParquetReader:
     """
 
     def __init__(self, file: BinaryIO, size: int, *, columns: ColumnNames, place: str, skip_rows: int = 0) -> None:
-        import pyarrow as pa
         import pyarrow.parquet as pq
 
         _check_ends(file, size, place)
@@ -50,95 +50,101 @@ class ParquetReader:
         try:
             opened = _without_python(file)
             self._file = pq.ParquetFile(opened, pre_buffer=False, buffer_size=_BUFFER_BYTES)
-            schema = self._file.schema_arrow
-            self._found = choose_columns(schema, columns, place)
-            if self._lacks_vectors(schema):
-                self._file = pq.ParquetFile(
-                    opened, metadata=_as_lists(file, size), pre_buffer=False, buffer_size=_BUFFER_BYTES
-                )
-        except (pa.ArrowException, OSError, ValueError) as exc:
-            raise SourceError(f"{place}: no readable Parquet footer: {exc}") from exc
-        self._check_claims(size)
+            self._found = choose_columns(self._file.schema_arrow, columns, place)
+        except arrow_errors() as exc:
+            raise SourceError(f"{place}: no readable Parquet footer: {reason(exc)}") from exc
+        groups = range(self._file.num_row_groups)
+        if sum(self._file.metadata.row_group(group).num_rows for group in groups) != self._file.metadata.num_rows:
+            rows = self._file.metadata.num_rows
+            raise SourceError(f"{place}: the footer claims {rows} rows, its row groups hold others")
+        self._opened, self._python_file, self._size, self._is_as_lists = opened, file, size, False
 
     def batches(self, batch_rows: int) -> Iterator[RawRows]:
-        import pyarrow as pa
-
         start = 0
         for group in range(self._file.num_row_groups):
             rows = self._file.metadata.row_group(group).num_rows
             if start + rows > self._skip:
                 try:
                     yield from self._batches_of(group, max(0, self._skip - start), batch_rows)
-                except (pa.ArrowException, OSError) as exc:
-                    raise SourceError(f"{self._place}: row group {group} can't be read: {exc}") from exc
+                except arrow_errors() as exc:
+                    raise SourceError(f"{self._place}: row group {group} can't be read: {reason(exc)}") from exc
             start += rows
 
     def _batches_of(self, group: int, skip: int, batch_rows: int) -> Iterator[RawRows]:
-        names = list(dict.fromkeys(self._found.values()))
-        rows = min(batch_rows, max(1, _BATCH_BYTES // self._bytes_of_a_row(group)))
-        rows -= rows % _ROWS_AT_ONCE if rows > _ROWS_AT_ONCE else 0
-        batches = self._file.iter_batches(rows, row_groups=[group], columns=names, use_threads=False)
-        for batch in batches:
-            if skip >= batch.num_rows:
-                skip -= batch.num_rows
-                continue
-            yield raw_of_batch(batch.slice(skip), self._found)
-            skip = 0
+        """Yield the rows of a row group that are left.
 
-    def _bytes_of_a_row(self, group: int) -> int:
-        metadata, vector = self._file.metadata.row_group(group), self._found.get("vector")
-        chunks = (metadata.column(place) for place in range(metadata.num_columns))
-        sizes = [
-            int(chunk.total_uncompressed_size) for chunk in chunks if chunk.path_in_schema.partition(".")[0] == vector
-        ]
-        return max(1, sum(sizes) // max(1, int(metadata.num_rows)))
-
-    def _lacks_vectors(self, schema: Any) -> bool:
-        """Return whether vectors are missing in a column of lists of one length, which Arrow then can't read as such.
-
-        It says "Expected all lists to be of size=8": https://github.com/apache/arrow/issues/35692.
+        Vectors may be missing in a column of lists of one length, which Arrow then can't read as such: "Expected all
+        lists to be of size=8", https://github.com/apache/arrow/issues/35692. From there on they are read as lists.
         """
-        import pyarrow as pa
+        done = skip
+        try:
+            for batch in self._read(group, skip, batch_rows):
+                done += batch.num_rows
+                yield raw_of_batch(batch, self._found)
+        except arrow_errors():
+            if self._is_as_lists or not self._are_of_one_length():
+                raise
+            self._read_as_lists()
+            yield from (raw_of_batch(batch, self._found) for batch in self._read(group, done, batch_rows))
 
-        vector = self._found.get("vector")
-        if vector is None:
-            return False
-        kind = schema.field(vector).type
-        kind = getattr(kind, "storage_type", kind)
-        if not pa.types.is_fixed_size_list(kind):
-            return False
-        groups = (self._file.metadata.row_group(group) for group in range(self._file.metadata.num_row_groups))
-        # A vector that is missing has one entry, whatever the length.
-        return any(chunk.num_values != group.num_rows * kind.list_size for group, chunk in _chunks(groups, vector))
+    def _read(self, group: int, skip: int, batch_rows: int) -> Iterator[Any]:
+        """Yield the record batches of a row group behind its first `skip` rows.
 
-    def _check_claims(self, size: int) -> None:
-        """Raise where the footer promises what isn't there, before anything is allocated for it."""
-        metadata = self._file.metadata
-        groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
-        if sum(group.num_rows for group in groups) != metadata.num_rows:
-            raise SourceError(f"{self._place}: the footer claims {metadata.num_rows} rows, its row groups hold others")
-        names = set(self._found.values())
-        for number, group in enumerate(groups):
-            for chunk in (group.column(place) for place in range(group.num_columns)):
-                if chunk.path_in_schema.partition(".")[0] in names:
-                    self._check_chunk(chunk, number, group.num_rows, size)
-
-    def _check_chunk(self, chunk: Any, group: int, rows: int, size: int) -> None:
-        starts = [at for at in (chunk.data_page_offset, chunk.dictionary_page_offset) if at]
-        end = min(starts) + chunk.total_compressed_size if starts else 0
-        if end > size or not rows <= chunk.num_values <= max(rows, 1) * MAX_DIMENSION:
+        Raises:
+            SourceError: it holds more or fewer rows than the footer says, or can't hold what that says.
+        """
+        names = list(dict.fromkeys(self._found.values()))
+        of_group = self._file.metadata.row_group(group)
+        rows = min(batch_rows, max(1, _BATCH_BYTES * of_group.num_rows // max(1, of_group.total_byte_size)))
+        rows -= rows % _ROWS_AT_ONCE if rows > _ROWS_AT_ONCE else 0
+        seen = 0
+        for batch in self._file.iter_batches(rows, row_groups=[group], columns=names, use_threads=False):
+            if not seen:
+                self._check_claims(group)
+            before, seen = max(0, skip - seen), seen + batch.num_rows
+            if before < batch.num_rows:
+                yield batch.slice(before)
+        if seen != of_group.num_rows:
             raise SourceError(
-                f"{self._place}: row group {group} claims {rows} rows and {chunk.num_values} values up to byte {end}, "
-                f"which can't be: the file has {size} bytes"
+                f"{self._place}: row group {group} claims {of_group.num_rows} rows and holds {seen}: damaged or forged"
             )
 
+    def _are_of_one_length(self) -> bool:
+        import pyarrow as pa
 
-def _chunks(groups: Iterable[Any], column: str) -> Iterator[tuple[Any, Any]]:
-    """Yield row groups and their chunks of a column."""
-    for group in groups:
-        for chunk in (group.column(place) for place in range(group.num_columns)):
-            if chunk.path_in_schema.partition(".")[0] == column:
-                yield group, chunk
+        if "vector" not in self._found:
+            return False
+        kind = self._file.schema_arrow.field(self._found["vector"]).type
+        return bool(pa.types.is_fixed_size_list(getattr(kind, "storage_type", kind)))
+
+    def _read_as_lists(self) -> None:
+        import pyarrow.parquet as pq
+
+        metadata = _as_lists(self._python_file, self._size)
+        self._file = pq.ParquetFile(self._opened, metadata=metadata, pre_buffer=False, buffer_size=_BUFFER_BYTES)
+        self._is_as_lists = True
+
+    def _check_claims(self, group: int) -> None:
+        """Raise where the footer promises what isn't there.
+
+        Only once Arrow has begun to read these columns, which refuses what is damaged in their part of the footer:
+        looked at before, such a part ends the process ("terminate called after throwing ... ParquetException").
+        """
+        metadata, names = self._file.metadata, self._found.values()
+        paths = (metadata.schema.column(place).path for place in range(metadata.num_columns))
+        for place, path in enumerate(paths):
+            if any(path == name or path.startswith(f"{name}.") for name in names):
+                of_group = metadata.row_group(group)
+                self._check_chunk(of_group.column(place), group, of_group.num_rows)
+
+    def _check_chunk(self, chunk: Any, group: int, rows: int) -> None:
+        starts = [at for at in (chunk.data_page_offset, chunk.dictionary_page_offset) if at]
+        end = min(starts) + chunk.total_compressed_size if starts else 0
+        if end > self._size or not rows <= chunk.num_values <= max(rows, 1) * MAX_DIMENSION:
+            raise SourceError(
+                f"{self._place}: row group {group} claims {rows} rows and {chunk.num_values} values up to byte {end}, "
+                f"which can't be: the file has {self._size} bytes"
+            )
 
 
 def _as_lists(file: BinaryIO, size: int) -> Any:

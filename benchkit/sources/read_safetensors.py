@@ -8,6 +8,7 @@ Source: the format's description in the safetensors project (header length, head
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
@@ -16,7 +17,7 @@ import numpy as np
 from benchkit.errors import SourceError
 from benchkit.sources.blocks import Claim, as_column, choose_arrays, raw_blocks, read_whole
 from benchkit.sources.raw import RawRows, Unfinished
-from benchkit.sources.words import shown
+from benchkit.sources.words import listed, reason, shown
 from benchkit.types.drift import ColumnNames
 
 _LENGTH_BYTES = 8
@@ -49,10 +50,12 @@ class SafetensorsReader:
         self._file, self._place, self._skip = file, place, skip_rows
         header, self._data = _read_header(file, size, place)
         self._starts: dict[str, int] = {}
+        self._spans: list[tuple[int, int]] = []
         claims = {}
         for name, entry in header.items():
             if name != "__metadata__":
                 claims[name] = self._claim(name, entry, size)
+        self._check_spans(size)
         self._chosen = choose_arrays({name: claim for name, claim in claims.items() if claim}, columns, place)
 
     def batches(self, batch_rows: int) -> Iterator[RawRows]:
@@ -64,10 +67,11 @@ class SafetensorsReader:
     def _claim(self, name: str, entry: Any, size: int) -> Claim | None:
         place = f"{self._place}: '{shown(name)}'"
         try:
-            kind, (begin, end) = entry["dtype"], map(int, entry["data_offsets"])
-            claim_shape = tuple(int(length) for length in entry["shape"])
+            kind, (begin, end) = entry["dtype"], _whole(entry["data_offsets"])
+            claim_shape = _whole(entry["shape"])
         except (KeyError, TypeError, ValueError) as exc:
             raise SourceError(f"{place}: the header of the tensor is damaged") from exc
+        self._spans.append((begin, end))
         if kind not in (*_TYPES, "BF16"):
             return None  # float8 and the like hold no vectors
         claim = Claim(name, claim_shape, "bfloat16" if kind == "BF16" else np.dtype(_TYPES[kind]))
@@ -81,10 +85,50 @@ class SafetensorsReader:
         self._starts[name] = self._data + begin
         return claim
 
+    def _check_spans(self, size: int) -> None:
+        """Raise unless every byte behind the header belongs to one tensor, which is the format's own rule.
+
+        Names or bytes that got lost in between would shift the numbers of the others.
+        """
+        at = 0
+        for begin, end in sorted(self._spans):
+            if begin != at:
+                raise SourceError(
+                    f"{self._place}: the tensors claim bytes up to {at} and then from {begin} on; none may be shared "
+                    "or left out: damaged or forged"
+                )
+            at = end
+        if self._data + at != size:
+            raise SourceError(f"{self._place}: the tensors end {size - self._data - at} bytes before the file does")
+
     def _side(self, claim: Claim) -> object:
         place = f"{self._place}: '{shown(claim.name)}'"
         self._file.seek(self._starts[claim.name])
         return as_column(read_whole(self._file, claim, place), place)
+
+
+def _whole(values: Any) -> tuple[int, ...]:
+    """Return whole numbers as they stand in the header.
+
+    Raises:
+        TypeError: something else does, which int() might take for one.
+    """
+    if not isinstance(values, list) or any(type(value) is not int for value in values):
+        raise TypeError(values)
+    return tuple(values)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object.
+
+    Raises:
+        ValueError: a name is there twice; the last one would be taken.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        doubled = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        raise ValueError(f"{listed([doubled])} is there twice")
+    return found
 
 
 def _read_header(file: BinaryIO, size: int, place: str) -> tuple[dict[str, Any], int]:
@@ -95,9 +139,9 @@ def _read_header(file: BinaryIO, size: int, place: str) -> tuple[dict[str, Any],
     if _LENGTH_BYTES + length > size:
         raise Unfinished(f"{place}: the header claims {length} bytes, the file has {size}: half-written or truncated")
     try:
-        header = json.loads(file.read(length))
+        header = json.loads(file.read(length), object_pairs_hook=_once)
     except (ValueError, RecursionError) as exc:
-        raise SourceError(f"{place}: the safetensors header is no JSON: {shown(str(exc))}") from exc
+        raise SourceError(f"{place}: the safetensors header can't be read: {reason(exc)}") from exc
     if not isinstance(header, dict):
         raise SourceError(f"{place}: the safetensors header is no JSON object")
     return header, _LENGTH_BYTES + length

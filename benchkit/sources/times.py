@@ -11,7 +11,7 @@ Numbers that are all written as 20261101 are refused: as seconds they would be a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -19,11 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchkit.errors import SourceError
-from benchkit.sources.words import shown
+from benchkit.sources.words import reason, shown
 
 _NO_TIME = np.iinfo(np.int64).min  # NaT's bits
 _US = 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# The years 1 to 9999: a report couldn't say a later one, which is a wrong unit anyway.
+_FIRST, _LAST = (
+    (moment.replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1) for moment in (datetime.min, datetime.max)
+)
 # Units of a second in Arrow's timestamps, and what a number is multiplied or divided by to have microseconds.
 _UNITS = {"s": (_US, 1), "ms": (1000, 1), "us": (1, 1), "ns": (1, 1000)}
 _BY_MAGNITUDE = ((10**11 - 1, "s"), (10**14 - 1, "ms"), (10**17 - 1, "us"), (float("inf"), "ns"))
@@ -42,7 +46,7 @@ def times_of_array(array: Any, place: str, first_row: int) -> NDArray[np.datetim
         array = array.cast(pa.timestamp("ms"))
     if pa.types.is_timestamp(array.type):
         return _of_timestamps(array, place, first_row)
-    return times_of_values(array.to_pylist(), place, first_row)
+    return times_of_values(python_values(array, place), place, first_row)
 
 
 def times_of_values(values: Sequence[Any], place: str, first_row: int) -> NDArray[np.datetime64]:
@@ -56,7 +60,10 @@ def times_of_values(values: Sequence[Any], place: str, first_row: int) -> NDArra
         if value is None or value == "" or value != value:  # NaN is how a table of floats says that nothing is there
             continue
         try:
-            found[row] = _microseconds(value)
+            exact = _microseconds(value)
+            if not _FIRST <= exact <= _LAST:
+                raise OverflowError(value)
+            found[row] = exact
         except (ValueError, OverflowError, TypeError) as exc:
             raise SourceError(f"{place}: row {first_row + row}: {shown(repr(value))} is no time; {_ALLOWED}") from exc
     day = _written_day(values)
@@ -66,6 +73,21 @@ def times_of_values(values: Sequence[Any], place: str, first_row: int) -> NDArra
             f"seconds of the year 1970; {_ALLOWED}"
         )
     return found.view("datetime64[us]")
+
+
+def python_values(array: Any, place: str) -> list[Any]:
+    """Return an Arrow array as Python values.
+
+    Raises:
+        SourceError: one of them is none: text that isn't UTF-8, a day of the year 100,000.
+    """
+    try:
+        values: list[Any] = array.to_pylist()
+    except UnicodeDecodeError as exc:
+        raise SourceError(f"{place}: text that isn't UTF-8") from exc
+    except (ValueError, ArithmeticError) as exc:
+        raise SourceError(f"{place}: a {shown(str(array.type))} that can't be read: {reason(exc)}") from exc
+    return values
 
 
 def microseconds(moment: datetime) -> int:
@@ -82,16 +104,19 @@ def microseconds(moment: datetime) -> int:
 def _of_timestamps(array: Any, place: str, first_row: int) -> NDArray[np.datetime64]:
     import pyarrow as pa
 
-    # A zone changes only how Arrow shows a timestamp: the numbers are UTC, or local time of nobody knows where.
-    numbers = array.cast(pa.int64()) if array.type.tz is None else array.view(pa.int64())
+    # A zone changes only how Arrow shows a timestamp: the numbers are UTC, or local time of nobody knows where. It
+    # isn't looked at: it may be no UTF-8.
+    numbers = array.view(pa.int64())
     missing = np.asarray(array.is_null())
     raw = numbers.fill_null(0).to_numpy(zero_copy_only=False)
     times, per = _UNITS[array.type.unit]
-    beyond = np.abs(raw.astype(np.float64)) * times / per > 2.0**62
+    overflows = np.abs(raw.astype(np.float64)) * times / per > 2.0**62
+    found: NDArray[np.int64] = np.where(overflows, 0, raw) * times // per
+    beyond = overflows | (found < _FIRST) | (found > _LAST)
     if beyond.any():
         row = int(beyond.argmax())
-        raise SourceError(f"{place}: row {first_row + row}: {array[row].value} {array.type.unit} since 1970 is no time")
-    found: NDArray[np.int64] = raw * times // per
+        said = f"{array[row].value} {array.type.unit} since 1970"
+        raise SourceError(f"{place}: row {first_row + row}: {said} is no time; {_ALLOWED}")
     found[missing] = _NO_TIME
     return found.view("datetime64[us]")
 
@@ -134,7 +159,4 @@ def _microseconds(value: object) -> int:
 def _of_number(value: int | float) -> int:
     unit = next(unit for limit, unit in _BY_MAGNITUDE if abs(value) <= limit)
     times, per = _UNITS[unit]
-    exact = value * times // per if isinstance(value, int) else round(value * times / per)
-    if abs(exact) >= 2**62:
-        raise OverflowError(value)
-    return exact
+    return value * times // per if isinstance(value, int) else round(value * times / per)

@@ -1,6 +1,7 @@
 """A column of vectors as one array (n, d), without a copy wherever the memory already lies like that.
 
-    fixed_size_list · fixed_shape_tensor · FixedSizeBinary · list · large_list · text "[0.1, 0.2]" · JSON arrays
+    fixed_size_list · fixed_shape_tensor · FixedSizeBinary · list · large_list · list_view · text "[0.1, 0.2]"
+    · JSON arrays
         ──> (n, d) float16, float32, float64 or int8
 
 A missing vector is a row of NaN, so that the health check counts it; a missing number in a vector is NaN as well. int8
@@ -19,12 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchkit.errors import SourceError
+from benchkit.sources.times import python_values
 from benchkit.sources.words import shown
 
 # More than any model has, and what bounds the memory that a forged header can ask for.
 MAX_DIMENSION = 65_536
 NUMBER_TYPES = ("float16", "float32", "float64", "int8")
-ALLOWED = "list, large_list or fixed_size_list of half, float, double or int8, fixed_shape_tensor, FixedSizeBinary"
+ALLOWED = (
+    "list, large_list, list_view or fixed_size_list of half, float, double or int8, fixed_shape_tensor, FixedSizeBinary"
+)
 _BY_WIDTH = {1: "<i1", 2: "<f2", 4: "<f4", 8: "<f8"}
 
 
@@ -59,10 +63,10 @@ def vectors_of_array(
         if dimension is None and known is not None and array.type.byte_width == known.dimension * known.item_bytes:
             dimension = known.dimension
         return _of_bytes(array, dimension, place)
-    if pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
+    if is_list(array.type):
         return _of_lists(array, dimension, place, first_row)
     if pa.types.is_string(array.type) or pa.types.is_large_string(array.type) or pa.types.is_string_view(array.type):
-        return vectors_of_values(_parsed(array.to_pylist(), place, first_row), dimension, place, first_row)
+        return vectors_of_values(_parsed(python_values(array, place), place, first_row), dimension, place, first_row)
     if pa.types.is_null(array.type):
         return _missing(len(array), dimension, place, first_row)
     raise SourceError(f"{place}: found {shown(str(array.type))}, which holds no vectors; allowed: {ALLOWED}")
@@ -88,6 +92,14 @@ def vectors_of_values(values: Sequence[Any], dimension: int | None, place: str, 
         if value is not None:
             found[row] = _checked(value, expected, place, first_row + row)
     return found
+
+
+def is_list(kind: Any) -> bool:
+    """Return whether an Arrow type is one of lists of any length."""
+    import pyarrow as pa
+
+    kinds = (pa.ListType, pa.LargeListType, pa.ListViewType, pa.LargeListViewType)
+    return isinstance(kind, kinds) and not pa.types.is_map(kind)
 
 
 def check_dimension(found: int, expected: int | None, place: str, row: int | None = None) -> int:

@@ -9,6 +9,8 @@ _MAX_SHOWN = 80
 _MAX_LISTED = 12
 # A path or URL is a source's name, and cut it would be another's.
 _MAX_PATH = 1000
+# What a library says of a file may quote the file: all of a name, or whatever bytes are in its place.
+_MAX_REASON = 500
 # Greedy up to the last "@": a password may hold one, and a "/" too, where somebody forgot to quote it.
 _PASSWORD = re.compile(r"(://[^/@:]*:)(.*)@")
 
@@ -22,6 +24,15 @@ def shown(value: object, *, most: int = _MAX_SHOWN) -> str:
     text = value if isinstance(value, str) else repr(value)
     text = text[: most - 1] + "…" if len(text) > most else text
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+
+
+def reason(error: BaseException) -> str:
+    r"""Return what a library says of foreign data, for a message.
+
+    >>> reason(ValueError("no JSON: '\x1b[2J'\n"))
+    "no JSON: '\\x1b[2J'"
+    """
+    return shown(str(error).strip() or type(error).__name__, most=_MAX_REASON)
 
 
 def shown_place(spec: str) -> str:

@@ -523,6 +523,34 @@ def test_a_store_is_followed_like_a_folder(store: Any, tmp_path: Path) -> None:
     assert "memory://bucket/logs: 2.parquet: was replaced after it had been read" in refused(source, after)
 
 
+@pytest.mark.parametrize("place", ["disk", "store"])
+def test_lines_that_grow_while_they_are_read_were_not_replaced(store: Any, tmp_path: Path, place: str) -> None:
+    first = "".join(json.dumps({"embedding": [row, 1.0]}) + "\n" for row in range(9))
+    later = json.dumps({"embedding": [9.0, 1.0]}) + "\n"
+
+    def write(text: str) -> None:
+        (tmp_path / "x.jsonl").write_text(text)
+        store.pipe("/bucket/x.jsonl", text.encode())
+
+    write(first)
+    source = open_source(str(tmp_path) if place == "disk" else "memory://bucket")
+    found = []
+    for rows in source.read(batch_rows=4):
+        found += rows.vectors[:, 0].tolist()
+        write(first + later)
+    end = rows.end
+    found += [value for rows in source.read(end) for value in rows.vectors[:, 0].tolist()]
+    assert found == list(range(10))
+    batches = source.read(batch_rows=4)
+    next(batches)
+    write((first + later).replace("[0, ", "[7, "))
+    with pytest.raises(SourceError, match=r"x\.jsonl: was replaced while it was read"):
+        list(batches)
+    write(first[:40])
+    with pytest.raises(SourceError, match="is shorter now"):
+        list(source.read(end))
+
+
 def test_one_file_and_a_glob_of_a_store_are_read(store: Any, tmp_path: Path) -> None:
     put(store, "a/1.parquet", 0, 2, tmp_path)
     put(store, "b/1.parquet", 2, 2, tmp_path)

@@ -85,7 +85,9 @@ def test_a_missing_or_empty_time_is_none() -> None:
 )
 def test_a_numbers_unit_is_told_by_its_magnitude(value: int, unit: int) -> None:
     assert one(value) == value * unit
-    assert one(-value) == -value * unit
+    # Before the year 1 there is none.
+    earlier = -min(value, 60_000_000_000_000_000 // unit)
+    assert one(earlier) == earlier * unit
 
 
 @given(st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1)))
@@ -102,6 +104,19 @@ def test_what_is_no_time_is_refused_with_its_row(value: Any) -> None:
 def test_an_arrow_timestamp_beyond_all_years_is_refused() -> None:
     with pytest.raises(SourceError, match="x: row 1: 4611686018427387904 s since 1970 is no time"):
         times_of_array(pa.array([0, 2**62], pa.timestamp("s")), "x", 0)
+
+
+def test_times_that_no_report_could_say_are_refused() -> None:
+    first, last = -62_135_596_800_000_000, 253_402_300_799_999_999
+    found = times_of_array(pa.array([first, last, None], pa.timestamp("us")), "x", 0)
+    assert [str(time) for time in found] == ["0001-01-01T00:00:00.000000", "9999-12-31T23:59:59.999999", "NaT"]
+    for beyond in (first - 1, last + 1):
+        with pytest.raises(SourceError, match=f"x: row 1: {beyond} us since 1970 is no time; allowed"):
+            times_of_array(pa.array([0, beyond], pa.timestamp("us")), "x", 0)
+    with pytest.raises(SourceError, match="row 0: '0001-01-01T00:00:00\\+01:00' is no time"):
+        times_of_values(["0001-01-01T00:00:00+01:00"], "x", 0)
+    with pytest.raises(SourceError, match="row 0: 300000000000000000000 is no time"):
+        times_of_values([300_000_000_000_000_000_000], "x", 0)
 
 
 def test_a_column_of_another_type_is_refused() -> None:
