@@ -12,6 +12,7 @@ from typing import Any
 from benchkit.suite.gate_schema import BOUNDS, RATIO_HINTS, CostEntry
 from benchkit.suite.problems import Place, Problem, show_place, suggestion
 from benchkit.suite.schema import COLUMNS
+from benchkit.tasks.custom import metric_problem
 
 # Words in the name of an option whose value belongs into the environment.
 _SECRET_OPTIONS = ("api_key", "apikey", "key", "token", "password", "secret")
@@ -50,6 +51,9 @@ def _only_for_own_data(entry: Mapping[str, Any], place: Place) -> Iterator[Probl
     for key in ("columns", "language"):
         if entry.get(key):
             yield Problem((*place, key), "goes only with own data; give its 'type' too")
+    if entry.get("metric"):
+        message = "goes only with own data; a task of MTEB keeps the main metric that MTEB gives it"
+        yield Problem((*place, "metric"), message)
 
 
 def _own_data(entry: Mapping[str, Any], place: Place) -> Iterator[Problem]:
@@ -59,8 +63,13 @@ def _own_data(entry: Mapping[str, Any], place: Place) -> Iterator[Problem]:
     for key in ("splits", "subsets"):
         if entry.get(key):
             yield Problem((*place, key), "goes only with an MTEB task; own data has one split and no subsets")
-    if isinstance(entry.get("columns"), dict) and entry["type"] in COLUMNS:
-        yield from _columns(entry["columns"], entry["type"], (*place, "columns"))
+    kind, columns, metric = entry["type"], entry.get("columns"), entry.get("metric")
+    if not isinstance(kind, str) or kind not in COLUMNS:
+        return  # the schema tells of it
+    if isinstance(columns, dict):
+        yield from _columns(columns, kind, (*place, "columns"))
+    if isinstance(metric, str) and metric and (problem := metric_problem(kind, metric)):
+        yield Problem((*place, "metric"), problem)
 
 
 def _columns(columns: Mapping[str, Any], task_type: str, place: Place) -> Iterator[Problem]:

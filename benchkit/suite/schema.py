@@ -119,7 +119,9 @@ class TaskEntry(Written):
     """One task: an MTEB task by its name, or own data with `type` and `data`."""
 
     model_config = ConfigDict(
-        json_schema_extra={"dependentRequired": {"type": ["data"], "columns": ["type"], "language": ["type"]}}
+        json_schema_extra={
+            "dependentRequired": {"type": ["data"], "columns": ["type"], "language": ["type"], "metric": ["type"]}
+        }
     )
 
     name: Name = Field(description="MTEB's name of the task, or a name for own data; unique in the suite.")
@@ -139,7 +141,9 @@ class TaskEntry(Written):
     subsets: list[Text] | None = Field(
         default=None, min_length=1, description="Subsets of an MTEB task; all unless given."
     )
-    metric: Text | None = Field(default=None, description="Main metric, where it isn't MTEB's for this type.")
+    metric: Text | None = Field(
+        default=None, description="Main metric of own data, where it isn't MTEB's for this type."
+    )
     language: str | None = Field(
         default=None,
         pattern=r"^[a-z]{3}-[A-Z][a-z]{3}$",

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchkit.errors import SuiteError, nearest
-from benchkit.tasks.own.labelled import read_labelled
+from benchkit.tasks.own.labelled import LabelledData, read_labelled
 from benchkit.tasks.own.pairs import PairData, read_pairs
 from benchkit.tasks.own.retrieval import RetrievalData, read_retrieval
 from benchkit.tasks.tag_columns import OwnTags
@@ -118,16 +118,11 @@ def _abstract_task(task_type: str) -> type[AbsTask]:
 
 def _metadata(spec: TaskSpec, revision: str) -> Any:
     from mteb import TaskMetadata
-    from mteb.languages import check_language_code
 
-    try:
-        check_language_code(spec.language)
-    except ValueError as exc:
-        raise SuiteError(
-            f"task {spec.name!r}: language: {spec.language!r} is no ISO 639-3 code with a script, such as eng-Latn"
-        ) from exc
+    check_language(spec)
     assert spec.type is not None
-    _check_metric(spec, METRICS[spec.type])
+    if spec.metric is not None and (problem := metric_problem(spec.type, spec.metric)):
+        raise SuiteError(f"task {spec.name!r}: metric: {problem}")
     return TaskMetadata(
         name=spec.name,
         description=spec.description or f"Own {spec.type} data",
@@ -140,14 +135,50 @@ def _metadata(spec: TaskSpec, revision: str) -> Any:
     )
 
 
-def _check_metric(spec: TaskSpec, known: tuple[str, ...]) -> None:
-    if spec.metric is None or spec.metric in known:
+def check_language(spec: TaskSpec) -> None:
+    """Refuse a language that MTEB doesn't know.
+
+    Raises:
+        SuiteError: it is no ISO 639-3 code with a script.
+    """
+    from mteb.languages import check_language_code
+
+    try:
+        check_language_code(spec.language)
+    except ValueError as exc:
+        raise SuiteError(
+            f"task {spec.name!r}: language: {spec.language!r} is no ISO 639-3 code with a script, such as eng-Latn"
+        ) from exc
+
+
+def check_two_labels(spec: TaskSpec, rows: LabelledData) -> None:
+    """Refuse average precision where it isn't defined: MTEB then gives no number.
+
+    Raises:
+        SuiteError: the metric is `ap`, and there are other than two labels, or only one in the test part.
+    """
+    if spec.type != "Classification" or spec.metric != "ap":
         return
-    near = nearest(spec.metric, known)
+    tested, known = set(rows.labels), {*rows.labels, *rows.train_labels}
+    if len(known) != 2 or len(tested) != 2:
+        raise SuiteError(
+            f"task {spec.name!r}: metric: ap needs two labels, both in the test part; there are {len(known)}, and "
+            f"{len(tested)} in the test part"
+        )
+
+
+def metric_problem(task_type: str, metric: str) -> str:
+    """Say that MTEB computes no such metric for a type of task, "" where it does.
+
+    >>> metric_problem("Clustering", "v_measures")
+    "MTEB has no 'v_measures' for Clustering (did you mean 'v_measure'?); it has v_measure, ami"
+    """
+    known = METRICS[task_type]
+    if metric in known:
+        return ""
+    near = nearest(metric, known)
     hint = f" (did you mean {near!r}?)" if near else ""
-    raise SuiteError(
-        f"task {spec.name!r}: metric: MTEB has no {spec.metric!r} for {spec.type}{hint}; it has {', '.join(known)}"
-    )
+    return f"MTEB has no {metric!r} for {task_type}{hint}; it has {', '.join(known)}"
 
 
 def _loader(dataset: Any) -> Callable[..., None]:
@@ -182,6 +213,7 @@ def _read_label_task(spec: TaskSpec, data: Path) -> _Read:
     multilabel = spec.type == "MultilabelClassification"
     clustering = spec.type == "Clustering"
     rows = read_labelled(data, spec.columns, multilabel=multilabel, train=not clustering, seed=spec.limits.seed)
+    check_two_labels(spec, rows)
     tags = _numbered(len(rows.texts), rows.tags)
     if clustering:
         dataset = DatasetDict({SPLIT: Dataset.from_dict({"sentences": rows.texts, "labels": rows.labels})})

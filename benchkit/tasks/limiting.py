@@ -7,7 +7,7 @@ draw depends on the ids and the seed alone, not on the order of the files.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,9 @@ from benchkit.tasks.parts import parts_of
 from benchkit.tasks.rankings import groups
 from benchkit.types.task import TaskLimits
 
-# Of these a part with one label alone is no task: every order, and every single cluster, is right.
-_NEED_LABELS = frozenset({"PairClassification", "Clustering"})
+# Of these a part with one label alone is no task: every order, and every single cluster, is right; and lists of labels
+# are scored by a column for each label, of which MTEB needs two.
+NEED_LABELS = frozenset({"PairClassification", "Clustering", "MultilabelClassification"})
 
 
 def limit_data(task: Any, limits: TaskLimits) -> str:
@@ -40,8 +41,8 @@ def limit_data(task: Any, limits: TaskLimits) -> str:
                 holder[split], kept = _limit_retrieval(before, limits, task.metadata.main_score)
             else:
                 holder[split], kept = _limit_rows(before, limits)
-                if kept and task.metadata.type in _NEED_LABELS:
-                    _check_labels(holder[split][task.label_column_name][:], kept)
+                if kept and task.metadata.type in NEED_LABELS:
+                    check_labels(holder[split][task.label_column_name][:], kept, task.metadata.type)
             if kept:
                 said.append(kept)
     return "; ".join(sorted(set(said)))
@@ -65,11 +66,21 @@ def _limit_rows(rows: Any, limits: TaskLimits) -> tuple[Any, str]:
     return rows.select(kept), f"{len(kept)} of {len(rows)} items"
 
 
-def _check_labels(labels: list[Any], kept: str) -> None:
-    # Lists are levels of labels, or the sets of MTEB's older clustering.
-    if not isinstance(labels[0], list) and len(set(labels)) == 1:
+def check_labels(labels: Sequence[Any], kept: str, task_type: str) -> None:
+    """Refuse a part of the data that has one label.
+
+    Raises:
+        CellFailed: every model would score alike, or MTEB would stop.
+    """
+    if task_type == "MultilabelClassification":
+        labels = [part for several in labels for part in several]
+    # Other lists are levels of labels, or the sets of MTEB's older clustering.
+    elif isinstance(labels[0], list):
+        return
+    if len(set(labels)) < 2:
+        only = repr(labels[0]) if labels else "none"
         raise CellFailed(
-            f"the limits leave {kept}, all with the label {labels[0]!r}, on which every model scores alike; "
+            f"the limits leave {kept}, all with the label {only}, on which every model scores alike; "
             "raise limits.items or take another limits.seed"
         )
 

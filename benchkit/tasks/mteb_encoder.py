@@ -148,10 +148,13 @@ class LexicalSearch(_MtebModel):
         super().__init__(model.meta.name, model.meta.similarity)
         self._model = model
         self._ids: list[str] = []
+        self._rank: NDArray[np.int64] = np.empty(0, np.int64)
         self._documents: Any = None
 
     def index(self, corpus: Any, **_: Any) -> None:
         self._ids = list(corpus["id"][:])
+        self._rank = np.empty(len(self._ids), np.int64)
+        self._rank[sorted(range(len(self._ids)), key=self._ids.__getitem__)] = np.arange(len(self._ids))
         self._documents = self._model.encode_sparse(document_texts(corpus), role="document")
 
     def search(
@@ -165,10 +168,20 @@ class LexicalSearch(_MtebModel):
             rows = np.arange(len(scores))
             if top_ranked is not None:
                 rows = np.array([row_of[document] for document in top_ranked.get(query, [])], dtype=np.intp)
-            # Stable, so that equal scores keep the order of the corpus on every machine.
-            best = rows[np.argsort(-scores[rows], kind="stable")[:top_k]]
+            best = rows[_largest(scores[rows], self._rank[rows], top_k)]
             results[query] = {self._ids[row]: float(scores[row]) for row in best}
         return results
+
+
+def _largest(scores: NDArray[np.floating], ranks: NDArray[np.int64], most: int) -> NDArray[np.intp]:
+    """Return the places of the largest scores, the largest first.
+
+    Of equal ones the larger rank comes first, as in trec_eval and in the search with vectors: many documents score 0,
+    and the order of a file must not decide which of them are found.
+    """
+    least = np.partition(scores, -most)[-most] if len(scores) > most else -np.inf
+    places = np.flatnonzero(scores >= least)
+    return places[np.lexsort((ranks[places], scores[places]))[::-1][:most]]
 
 
 def document_texts(corpus: Any) -> list[str]:

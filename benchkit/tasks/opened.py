@@ -230,10 +230,24 @@ def _on_mirror(task_class: type[AbsTask], spec: TaskSpec, revision: str) -> type
 def _local_revision(data: Path) -> str:
     if not data.exists():
         raise SuiteError(f"{data}: no such file or folder")
-    files = [data] if data.is_file() else [path for path in data.rglob("*") if path.is_file()]
+    if data.is_file():
+        return digest_files([data], data.parent)
+    files = list(_files_of(data)) if data.is_dir() else []
     if not files:
         raise SuiteError(f"{data}: the folder is empty")
-    return digest_files(files, data.parent if data.is_file() else data)
+    return digest_files(files, data)
+
+
+def _files_of(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """Yield every file of a folder, also behind links to folders: what is read from there decides a score as well."""
+    real = folder.resolve()
+    if real in above:
+        return  # a link to a folder that this one is in would lead round and round
+    for path in folder.iterdir():
+        if path.is_dir():
+            yield from _files_of(path, (*above, real))
+        elif path.is_file():
+            yield path
 
 
 def _filtered(task: Any, spec: TaskSpec) -> Any:

@@ -21,6 +21,43 @@ _BRACKETS = {"[": "]", "{": "}", "(": ")"}
 _QUOTES = ("'", '"')
 _WHOLE_NUMBER = re.compile(r"(-?\d+)\.0+")
 _SHOWN = 3
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+_BYTES_SHOWN = 20
+# What stands between the columns of a file, by its kind, and the signs that other programs write there.
+_SEPARATORS = {".csv": ("commas", ";\t|"), ".tsv": ("tabs", ",;|")}
+
+
+def undecodable(content: bytes, start: int) -> str:
+    """Say where the first byte is that isn't UTF-8, and what it may be.
+
+    >>> undecodable(b"text\\nna\\xefve", 7)
+    "line 2 holds b'na\\\\xefve'"
+    """
+    if content.startswith(_UTF_16):
+        return "it looks like UTF-16"
+    line = content.count(b"\n", 0, start) + 1
+    begin = max(content.rfind(b"\n", 0, start) + 1, start - _BYTES_SHOWN)
+    around = content[begin : start + _BYTES_SHOWN].split(b"\r")[0].split(b"\n")[0]
+    return f"line {line} holds {around!r}"
+
+
+def strange_header(header: Sequence[str], suffix: str) -> str:
+    """Say that the first line of a csv or tsv file can't be the names of its columns, "" where it can.
+
+    >>> strange_header(["text;label"], ".csv")
+    "the header is one column, 'text;label'; a csv file has commas between its columns; save it with commas"
+    """
+    if not header:
+        return "an empty line where the names of the columns should be"
+    if header[0].strip().casefold().startswith("sep="):
+        return f"{header[0]!r:.60} where the names of the columns should be; delete this line"
+    name, others = _SEPARATORS[suffix]
+    if len(header) == 1 and any(sign in header[0] for sign in others):
+        return (
+            f"the header is one column, {header[0]!r:.60}; a {suffix[1:]} file has {name} between its columns; "
+            f"save it with {name}"
+        )
+    return ""
 
 
 def is_written_list(text: str) -> bool:

@@ -125,7 +125,9 @@ def _evaluated(opened: OpenedTask, model: Encoder | CorpusFitted, variant: Varia
     # Some tasks read more of their data when they score.
     with threads or nothing(), _quiet(heard), opened.own_copies():
         if isinstance(model, CorpusFitted):
-            raw, n_texts = _evaluate_lexical(opened, task, model), 0
+            raw, about_words = _evaluate_lexical(opened, task, model)
+            n_texts = 0
+            heard.extend(about_words)
         else:
             raw, adapter = _evaluate_dense(opened, task, model, variant, threads)
             n_texts = adapter.n_texts
@@ -136,10 +138,32 @@ def _evaluated(opened: OpenedTask, model: Encoder | CorpusFitted, variant: Varia
 def _about_zeros(adapter: MtebEncoder) -> Iterator[str]:
     """Tell of texts without a direction: MTEB gives their cosine a value all the same."""
     if adapter.n_zero:
+        yield _zeros(adapter.n_zero, adapter.n_texts)
+
+
+def _about_no_words(task: Any) -> Iterator[str]:
+    """Tell of queries that share no word with what they are ranked against: their value is that of a sort by id."""
+    n_queries = n_by_id = 0
+    for split, subset, part in iter_parts(task):
+        found = task.results.get((split, subset), {})
+        n_queries += len(found)
+        for query, scores in found.items():
+            relevant = {name for name, grade in part["relevant_docs"].get(query, {}).items() if grade > 0}
+            # Where candidates are given and none is relevant, no order is better than another.
+            is_open = part.get("top_ranked") is None or not relevant.isdisjoint(scores)
+            n_by_id += is_open and not any(scores.values())
+    if n_by_id:
         yield (
-            f"{adapter.n_zero} of {adapter.n_texts} texts have a vector of zeros (no word that the model knows); a "
-            f"cosine with one is not defined, and the score takes MTEB's value for it: 0 in searches, 0.5 in pairs"
+            f"{n_by_id} of {n_queries} queries share no word with a document that they are ranked against; all of "
+            f"these score 0 there, and the order of their ids decides"
         )
+
+
+def _zeros(n_zero: int, n_texts: int) -> str:
+    return (
+        f"{n_zero} of {n_texts} texts have a vector of zeros (no word that the model knows); a "
+        f"cosine with one is not defined, and the score takes MTEB's value for it: 0 in searches, 0.5 in pairs"
+    )
 
 
 def _evaluate_dense(
@@ -157,10 +181,12 @@ def _evaluate_dense(
     return scores, adapter
 
 
-def _evaluate_lexical(opened: OpenedTask, task: Any, model: CorpusFitted) -> Any:
+def _evaluate_lexical(opened: OpenedTask, task: Any, model: CorpusFitted) -> tuple[Any, list[str]]:
+    """Return MTEB's scores, and what to tell of texts and queries in which the model knows no word."""
     if model.task_types is not None and opened.type not in model.task_types:
         raise CellFailed(f"{model.meta.name} does {', '.join(sorted(model.task_types))} only, not {opened.type}")
     merged: dict[str, list[Any]] = {}
+    n_zero = n_texts = 0
     # One subset at a time, since the model is fitted on the texts of each.
     for split, subset, part in iter_parts(task):
         model.fit(_texts_to_fit(task, subset, part))
@@ -170,7 +196,10 @@ def _evaluate_lexical(opened: OpenedTask, task: Any, model: CorpusFitted) -> Any
             adapter, split, [subset], encode_kwargs={"show_progress_bar": False}, prediction_folder=_FOLDER
         )
         merged.setdefault(split, []).extend({**values, "hf_subset": name} for name, values in scores.items())
-    return merged
+        n_zero, n_texts = n_zero + adapter.n_zero, n_texts + adapter.n_texts
+    if opened.type in _SEARCH_TYPES:
+        return merged, list(_about_no_words(task))
+    return merged, [_zeros(n_zero, n_texts)] if n_zero else []
 
 
 # The recording task never writes into it: a folder's presence is what makes MTEB hand its predictions over.

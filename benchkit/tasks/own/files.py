@@ -45,10 +45,12 @@ def read_rows(path: Path) -> list[Row]:
         raise SuiteError(f"{path}: a file of this kind can't be read; allowed: {', '.join(SUFFIXES)}")
     if path.suffix == ".parquet":
         return _read_parquet(path)
+    content = path.read_bytes()
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = content.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as exc:
-        raise SuiteError(f"{path}: not UTF-8 text (byte {exc.start}); save it as UTF-8") from exc
+        where = readings.undecodable(content, exc.start)
+        raise SuiteError(f"{path}: not UTF-8 text (byte {exc.start}); save it as UTF-8; {where}") from exc
     return _read_jsonl(path, text) if path.suffix == ".jsonl" else _read_separated(path, text)
 
 
@@ -101,23 +103,32 @@ def _read_separated(path: Path, text: str) -> list[Row]:
     csv.field_size_limit(2**31 - 1)
     lines = list(io.StringIO(text, newline=""))
     if path.suffix == ".tsv":
-        reader = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE, strict=True)
+        reader = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE, strict=True)
     else:
-        reader = csv.DictReader(lines, strict=True)
+        reader = csv.reader(lines, strict=True)
     rows: list[Row] = []
+    read = 0
     try:
-        for name in _doubled(reader.fieldnames or ()):
+        header = next(reader, [])
+        if lines and (strange := readings.strange_header(header, path.suffix)):
+            raise SuiteError(f"{path}:1: {strange}")
+        for name in _doubled(header):
             problems.add(f"{path}:1: the column {name!r} stands twice in the header")
-        for values in reader:
-            place = f"{path}:{reader.line_num}"
-            if None in values or None in values.values():
-                problems.add(f"{place}: expected {len(reader.fieldnames or ())} columns, as in the header")
+        read = reader.line_num
+        for fields in reader:
+            place, read = f"{path}:{reader.line_num}", reader.line_num
+            if not fields:
+                continue  # an empty line
+            if len(fields) != len(header):
+                problems.add(f"{place}: expected {len(header)} columns, as in the header, found {len(fields)}")
                 continue
+            values = dict(zip(header, fields, strict=True))
             if strange := _strange_quotes(path, values, lines[reader.line_num - 1]):
                 problems.add(f"{place}: {strange}")
             rows.append(Row(place, values))
     except csv.Error as exc:
-        problems.add(f"{path}:{reader.line_num}: not readable as {path.suffix[1:]} ({exc})")
+        # Where the row begins: after a quotation mark that isn't closed, the reader is at the end of the file.
+        problems.add(f"{path}:{read + 1}: not readable as {path.suffix[1:]} ({exc})")
     problems.raise_if_any()
     return rows
 
@@ -170,5 +181,7 @@ def file_of(data: Path, *stems: str) -> Path:
     found = find_file(data, *stems)
     if found is None:
         names = " or ".join(f"{stem}{{{','.join(SUFFIXES)}}}" for stem in stems)
-        raise SuiteError(f"{data}: no file {names} in this folder")
+        others = sorted({file.name for stem in stems for file in data.glob(f"{stem}*")})
+        hint = f"; {', '.join(others[:3])} can't be read" if others else ""
+        raise SuiteError(f"{data}: no file {names} in this folder{hint}")
     return found

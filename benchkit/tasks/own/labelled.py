@@ -18,7 +18,7 @@ from typing import Any
 from benchkit.errors import SuiteError
 from benchkit.tasks import readings
 from benchkit.tasks.own.files import file_of, find_file
-from benchkit.tasks.own.notes import text_notes
+from benchkit.tasks.own.notes import counted, text_notes
 from benchkit.tasks.own.problems import Problems
 from benchkit.tasks.own.table import Table
 
@@ -102,7 +102,11 @@ def _split(table: Table, texts: list[str], labels: list[Any], *, seed: int, note
             seen[key] = seen.get(key, 0) + 1
         if texts and all(is_train):
             raise SuiteError(f"{table.path}: every label stands on one row only; half of two rows or more is tested on")
-        notes = (*notes, f"no train part given: one half of {table.path.name} trains, the other tests (seed {seed})")
+        said = (
+            f"no train part given: of {table.path.name}, {counted(sum(is_train), 'row')} to train on and "
+            f"{len(texts) - sum(is_train)} to test on, every second one of each label in turn (seed {seed})"
+        )
+        notes = (*notes, said)
     return LabelledData(
         [text for text, chosen in zip(texts, is_train, strict=True) if chosen],
         [label for label, chosen in zip(labels, is_train, strict=True) if chosen],
@@ -125,6 +129,12 @@ def _check_classes(path: Path, data: LabelledData, *, multilabel: bool, train: b
         problems.add(f"{path}: a single class ({only!r}); at least two are needed")
     elif not (train or multilabel) and len(classes) == len(data.texts) > 0:
         problems.add(f"{path}: every label stands on one row only, so that there is nothing to group")
+    elif train and multilabel and len(classes) == 1:
+        # Their scorers take a column for each label of the test part, and refuse a single one.
+        only = next(iter(classes))
+        problems.add(f"{path}: the test part has the label {only!r} only; lists of labels are scored on two or more")
+    elif train and multilabel and data.texts and not classes:
+        problems.add(f"{path}: no row of the test part has a label")
     if train and data.train_texts and classes - trained:
         unknown = ", ".join(map(repr, sorted(classes - trained)[:5]))
         problems.add(f"{path}: classes of the test part that the train part lacks: {unknown}")

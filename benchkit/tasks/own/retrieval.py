@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchkit.errors import SuiteError
 from benchkit.tasks import readings
-from benchkit.tasks.own.files import file_of, find_file, read_rows
+from benchkit.tasks.own.files import file_of, find_file
 from benchkit.tasks.own.notes import few, text_notes
 from benchkit.tasks.own.problems import Problems
 from benchkit.tasks.own.table import Table
@@ -76,7 +76,7 @@ def read_retrieval(data: Path, *, reranking: bool) -> RetrievalData:
         notes.append(
             f"{len(left_out)} of {len(queries)} queries have no relevant document and are left out{few(left_out)}"
         )
-    notes += _candidate_notes(candidates, relevant)
+    notes += _candidate_notes(candidates, queries, relevant)
     if not relevant:
         problems.add(f"{data}: no query has a relevant document (a judgement above 0)")
     if candidates is not None and not problems.total and not _can_be_wrong(candidates, relevant):
@@ -132,19 +132,16 @@ def _read_candidates(
     if path is None:
         # Reranking without a first stage: each query's judged documents are its candidates.
         return {query: list(judged) for query, judged in qrels.items()}
+    table = Table(path, None, problems)
+    query_ids = table.identifiers("query-id", "query_id", unique=False)
+    lists = table.identifier_lists("corpus-ids", "corpus_ids")
     candidates: dict[str, list[str]] = {}
-    for row in read_rows(path):
-        query = str(row.values.get("query-id", row.values.get("query_id", "")))
-        documents = row.values.get("corpus-ids", row.values.get("corpus_ids"))
-        if not isinstance(documents, list):
-            problems.add(f"{row.place}: corpus-ids should be a list of document ids, got {documents!r:.60}")
-            continue
-        unknown = [str(document) for document in documents if str(document) not in corpus]
-        if unknown:
+    for row, query, documents in zip(table.rows, query_ids, lists, strict=False):
+        if unknown := [document for document in documents if document not in corpus]:
             problems.add(f"{row.place}: not in the corpus: {', '.join(unknown[:5])}")
-        if query in candidates:
+        if query and query in candidates:
             problems.add(f"{row.place}: the candidates of {query!r} stand already on an earlier row")
-        candidates[query] = list(dict.fromkeys(map(str, documents)))
+        candidates[query] = documents
     for query in qrels:
         if not candidates.get(query):
             problems.add(f"{path}: no candidates for the query {query!r}")
@@ -158,15 +155,22 @@ def _can_be_wrong(candidates: Mapping[str, Sequence[str]], relevant: Mapping[str
 
 
 def _candidate_notes(
-    candidates: Mapping[str, Sequence[str]] | None, relevant: Mapping[str, Mapping[str, int]]
+    candidates: Mapping[str, Sequence[str]] | None,
+    queries: Mapping[str, str],
+    relevant: Mapping[str, Mapping[str, int]],
 ) -> list[str]:
     if candidates is None:
         return []
+    notes = []
+    if unknown := sorted(set(candidates) - set(queries)):
+        notes.append(f"candidates of ids that are not among the queries are left out: {len(unknown)}{few(unknown)}")
     lost = [
         query
         for query, judged in relevant.items()
         if not any(judged.get(document, 0) > 0 for document in candidates.get(query, ()))
     ]
-    if not lost:
-        return []
-    return [f"{len(lost)} of {len(relevant)} queries have no relevant document among their candidates{few(lost)}"]
+    if lost:
+        notes.append(
+            f"{len(lost)} of {len(relevant)} queries have no relevant document among their candidates{few(lost)}"
+        )
+    return notes

@@ -122,7 +122,7 @@ class Table:
         seen: dict[str, str] = {}
         for row in self.rows:
             value = row.values.get(name)
-            if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+            if not _is_id(value):
                 self._problems.add(f"{row.place}: {name} should be an id (text or whole number), got {value!r:.60}")
                 value = ""
             key = self._storable(str(value), row, name)
@@ -130,6 +130,22 @@ class Table:
                 self._problems.add(f"{row.place}: the id {key!r} stands already at {seen[key]}")
             seen.setdefault(key, row.place)
             found.append(key)
+        return found
+
+    def identifier_lists(self, column: str, *fallbacks: str) -> list[list[str]]:
+        """Return a column of lists of ids; what stands twice in a list counts once."""
+        name = self._name(column, *fallbacks)
+        if name is None:
+            return []
+        found: list[list[str]] = []
+        for row in self.rows:
+            value = row.values.get(name)
+            if not isinstance(value, list):
+                self._problems.add(f"{row.place}: {name} should be a list of document ids, got {value!r:.60}")
+                value = []
+            if wrong := [each for each in value if not _is_id(each)]:
+                self._problems.add(f"{row.place}: {name} should hold ids (text or whole number), got {wrong[0]!r:.60}")
+            found.append(list(dict.fromkeys(str(each) for each in value if _is_id(each))))
         return found
 
     def numbers(self, column: str, *fallbacks: str, default: float | None = None) -> list[float]:
@@ -236,6 +252,10 @@ class Table:
 
 def _hides_labels(value: str) -> bool:
     return readings.is_written_list(value) or readings.is_in_brackets(value)
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str | int) and not isinstance(value, bool) and bool(str(value).strip())
 
 
 def _is_label(value: Any) -> bool:

@@ -63,6 +63,7 @@ GOOD: dict[str, Any] = {"name": "x", "tasks": [{"name": "STS12"}], "models": ["m
         {"tasks": [{"name": "a", "type": "Sts", "data": "x"}]},
         {"tasks": [{"name": "a", "type": "STS", "data": "x", "columns": {"sentence": "y"}}]},
         {"tasks": [{"name": "a", "language": "eng-Latn"}]},
+        {"tasks": [{"name": "a", "metric": "pearson"}]},
         {"tasks": [{"name": "a", "benchmark": "b"}]},
         {"tasks": [{"benchmark": "b", "types": ["sts"]}]},
         {"models": [3]},

@@ -259,6 +259,11 @@ def test_a_wrong_value_is_refused_with_its_place(tmp_path: Path, text: str, mess
          ("tasks[0].type: 'type' without 'data': name the file or folder of your data, or leave 'type' out for "
           "an MTEB task")),
         ("{name: a, language: zho-Hans}", "tasks[0].language: goes only with own data; give its 'type' too"),
+        ("{name: a, metric: pearson}",
+         "tasks[0].metric: goes only with own data; a task of MTEB keeps the main metric that MTEB gives it"),
+        ("{name: a, type: Clustering, data: f, metric: v_measures}",
+         ("tasks[0].metric: MTEB has no 'v_measures' for Clustering (did you mean 'v_measure'?); "
+          "it has v_measure, ami")),
         ("{name: a, columns: {text: t}}", "tasks[0].columns: goes only with own data; give its 'type' too"),
         ("{name: a, type: STS, data: f, splits: [test]}",
          "tasks[0].splits: goes only with an MTEB task; own data has one split and no subsets"),

@@ -156,3 +156,40 @@ def test_an_unknown_benchmark_is_refused_and_not_kept(tmp_path: Path) -> None:
     with pytest.raises(SuiteError, match=r"no MTEB benchmark named 'MTEB\(eng, v9\)'"):
         expand_benchmark("MTEB(eng, v9)", types=(), exclude=(), cache_dir=tmp_path)
     assert not known_folder(tmp_path).exists()
+
+
+def linked(root: Path) -> tuple[Path, Path]:
+    """Write a data set whose judgements are behind a link to a folder; return it and that folder."""
+    data, shared = own_data.retrieval(root / "search", 12), root / "shared"
+    (data / "qrels").rename(shared)
+    (data / "qrels").symlink_to(shared)
+    return data, shared
+
+
+def test_files_behind_a_link_to_a_folder_are_part_of_the_content(tmp_path: Path) -> None:
+    data, shared = linked(tmp_path)
+    spec = TaskSpec(name="s", type="Retrieval", data=data)
+    before = open_(spec, tmp_path / "cache")
+    own_data.tsv(shared / "test.tsv", ("query-id", "corpus-id", "score"), [(f"q{i}", f"d{i + 1}", 1) for i in range(6)])
+    after = open_(spec, tmp_path / "cache")
+    assert before.revision != after.revision
+    with pytest.raises(CellFailed, match="changed while the comparison ran"):
+        before.load()
+
+
+def test_a_link_counts_as_what_it_leads_to(tmp_path: Path) -> None:
+    data, _ = linked(tmp_path)
+    copy = tmp_path / "copy" / "search"
+    shutil.copytree(data, copy)  # follows links
+    revisions = {open_(TaskSpec(name="s", type="Retrieval", data=at), tmp_path / "c").revision for at in (data, copy)}
+    assert len(revisions) == 1
+
+
+def test_links_that_lead_round_and_round_are_followed_once(tmp_path: Path) -> None:
+    data = own_data.retrieval(tmp_path / "search", 12)
+    (data / "a").mkdir()
+    (data / "c").mkdir()
+    (data / "a" / "b").symlink_to(data / "c")
+    (data / "c" / "d").symlink_to(data / "a")
+    (data / "up").symlink_to(data)
+    assert open_(TaskSpec(name="s", type="Retrieval", data=data), tmp_path / "cache").revision

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fakes import HashingEncoder, MtebTwin
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
-from own_data import write_all
+from own_data import jsonl, tsv, write_all
 
 from benchkit.errors import CellFailed, SuiteError
 from benchkit.measure.item_values import item_values
@@ -18,6 +20,7 @@ from benchkit.measure.weighted import weighted_scores
 from benchkit.models.lexical import open_bm25, open_tfidf
 from benchkit.tasks import scoring
 from benchkit.tasks.custom import METRICS
+from benchkit.tasks.mteb_encoder import _largest
 from benchkit.tasks.opened import OpenedTask, open_task
 from benchkit.tasks.parts import iter_parts
 from benchkit.tasks.scoring import answer_items, score_task
@@ -283,3 +286,49 @@ def test_a_split_that_the_data_lack_fails_the_cell_with_the_splits_that_are_ther
 def test_perfect_items_are_not_among_the_worst(data: dict[str, Path], tmp_path: Path) -> None:
     worst = score_task(opened(data, "Retrieval", tmp_path), HashingEncoder(dimension=512), FLOAT).worst
     assert all(item.value < 1.0 for item in worst)
+
+
+@pytest.mark.parametrize("open_model", [open_tfidf, open_bm25])
+@pytest.mark.parametrize("metric", ["recall_at_1000", "ndcg_at_10"])
+def test_the_order_of_a_corpus_decides_no_lexical_score(open_model: object, metric: str, tmp_path: Path) -> None:
+    """1,200 documents score 0, of which 1,000 are found: by trec_eval's rule those with the larger ids."""
+    rows = [{"_id": f"d{n:04}", "text": f"word{n} common"} for n in range(1200)]
+    scores = []
+    for turn in (1, -1):
+        folder = tmp_path / f"turn {turn}"
+        jsonl(folder / "corpus.jsonl", rows[::turn])
+        jsonl(folder / "queries.jsonl", [{"_id": f"q{n}", "text": "nothing known"} for n in range(4)])
+        judged = [(f"q{n}", f"d{place:04}", 1) for n, place in enumerate((1199, 1198, 200, 199))]
+        tsv(folder / "qrels" / "test.tsv", ("query-id", "corpus-id", "score"), judged)
+        spec = TaskSpec(name="own", type="Retrieval", data=folder, metric=metric)
+        model = open_model(ModelSpec(label="m", name="m"), context(tmp_path)).load()  # type: ignore[operator]
+        scores.append(score_task(open_task(spec, cache_dir=tmp_path / "cache", offline=True), model, FLOAT))
+    # By hand: d0200 is the last of 1,000 and d0199 isn't found; in the first ten, d1199 and d1198 are first and second.
+    expected = 0.75 if metric == "recall_at_1000" else (1 + 1 / np.log2(3)) / 4
+    assert [score.main_score for score in scores] == pytest.approx([expected, expected], abs=1e-5)
+    (said,) = scores[0].warnings
+    assert said.startswith("4 of 4 queries share no word with a document that they are ranked against; all of these")
+
+
+def test_texts_without_a_known_word_are_told_of_a_lexical_model(tmp_path: Path) -> None:
+    rows = [{"text": f"{word} {n}x", "label": word} for word in ("cold", "warm") for n in range(8)]
+    jsonl(tmp_path / "own" / "train.jsonl", rows)
+    jsonl(tmp_path / "own" / "test.jsonl", [*rows, {"text": "unheard", "label": "cold"}])
+    task = opened({"Classification": tmp_path / "own"}, "Classification", tmp_path)
+    model = open_tfidf(ModelSpec(label="tfidf", name="tfidf"), context(tmp_path)).load()
+    assert [said[:39] for said in score_task(task, model, FLOAT).warnings] == [
+        "1 of 33 texts have a vector of zeros (n"
+    ]
+
+
+@given(
+    scores=st.lists(st.integers(0, 3), min_size=1, max_size=12).map(lambda values: np.array(values, dtype=np.float32)),
+    most=st.integers(1, 12),
+    data=st.data(),
+)
+def test_the_largest_are_those_of_a_sort_by_score_and_rank(
+    scores: NDArray[np.float32], most: int, data: st.DataObject
+) -> None:
+    ranks = np.array(data.draw(st.permutations(range(len(scores)))), dtype=np.int64)
+    slow = sorted(range(len(scores)), key=lambda place: (scores[place], ranks[place]), reverse=True)[:most]
+    assert _largest(scores, ranks, most).tolist() == slow

@@ -51,3 +51,27 @@ def test_words_that_programs_write_for_nothing_are_told(tmp_path: Path) -> None:
         "3 texts are 'NA' or 'None' or 'nan', taken as the word that stands there",
         "1 label is 'nan', taken as the word that stands there",
     )
+
+
+def test_what_trains_and_what_tests_is_counted_where_labels_are_rare(tmp_path: Path) -> None:
+    """Of a label on one row, that row trains: "half" would be wrong here."""
+    rows = "".join(f"text {n},label {n}\n" for n in range(8))
+    found = labelled(file(tmp_path, "x.csv", f"text,label\n{rows}again,label 0\n"), train=True)
+    assert (len(found.train_texts), len(found.texts)) == (8, 1)
+    (said,) = found.notes
+    assert said.startswith("no train part given: of x.csv, 8 rows to train on and 1 to test on, every second one of")
+
+
+@pytest.mark.parametrize(
+    ("tested", "said"),
+    [
+        (["a"], r"the test part has the label 'a' only; lists of labels are scored on two or more"),
+        ([], r"no row of the test part has a label"),
+    ],
+)
+def test_lists_of_labels_with_fewer_than_two_to_test_are_refused(tested: list[str], said: str, tmp_path: Path) -> None:
+    """MTEB would stop on them, and say something of shapes."""
+    trained = [{"text": f"{label} {n}", "label": [label], "split": "train"} for label in "ab" for n in range(2)]
+    rows = [*trained, *({"text": f"x {n}", "label": tested, "split": "test"} for n in range(3))]
+    with pytest.raises(SuiteError, match=rf"x\.jsonl: {said}"):
+        labelled(file(tmp_path, "x.jsonl", rows), multilabel=True, train=True)

@@ -70,3 +70,40 @@ def test_candidates_of_which_none_can_be_wrong_are_refused(tmp_path: Path) -> No
     assert retrieval(tmp_path, both + "r\ta\t0\n", reranking=True).candidates == {"q": ["a"], "r": ["b", "a"]}
     file(tmp_path, "top_ranked.jsonl", [{"query-id": name, "corpus-ids": ["a", "b"]} for name in "qr"])
     assert retrieval(tmp_path, both, reranking=True).candidates == {"q": ["a", "b"], "r": ["a", "b"]}
+
+
+BOTH = "query-id\tcorpus-id\tscore\nq\ta\t1\nr\tb\t1\n"
+
+
+def candidates(folder: Path, *more: Mapping[str, Any]) -> RetrievalData:
+    file(folder, "top_ranked.jsonl", [*({"query-id": name, "corpus-ids": ["a", "b"]} for name in "qr"), *more])
+    return retrieval(folder, BOTH, reranking=True)
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"qid": "q", "corpus-ids": ["a"]}, r"top_ranked\.jsonl:3: query-id should be an id .*, got None"),
+        ({"query-id": True, "corpus-ids": ["a"]}, r"top_ranked\.jsonl:3: query-id should be an id .*, got True"),
+        ({"query-id": "x", "corpus-ids": [1.0]}, r"top_ranked\.jsonl:3: corpus-ids should hold ids .*, got 1\.0"),
+        ({"query-id": "x", "corpus-ids": [None]}, r"top_ranked\.jsonl:3: corpus-ids should hold ids .*, got None"),
+    ],
+)
+def test_candidates_that_are_no_ids_are_refused(row: Mapping[str, Any], said: str, tmp_path: Path) -> None:
+    with pytest.raises(SuiteError, match=said):
+        candidates(tmp_path, row)
+
+
+def test_candidates_of_ids_that_are_no_queries_are_told(tmp_path: Path) -> None:
+    assert candidates(tmp_path).notes == ()
+    assert candidates(tmp_path, {"query-id": "R", "corpus-ids": ["a"]}).notes == (
+        "candidates of ids that are not among the queries are left out: 1 (R)",
+    )
+
+
+@pytest.mark.parametrize("name", [" ", "\t"])
+def test_an_id_of_spaces_alone_is_refused(name: str, tmp_path: Path) -> None:
+    retrieval(tmp_path)
+    file(tmp_path, "corpus.jsonl", [{"_id": "a", "text": "x"}, {"_id": name, "text": "y"}])
+    with pytest.raises(SuiteError, match=r"corpus\.jsonl:2: _id should be an id \(text or whole number\), got '"):
+        read_retrieval(tmp_path, reranking=False)
