@@ -28,7 +28,8 @@ from numpy.typing import NDArray
 from benchkit.drift.canary_set import NEIGHBOURS, Canaries, choose_canaries, make_canaries, search
 from benchkit.drift.canary_verdict import SAME_IDENTITY
 from benchkit.drift.noise import change_of
-from benchkit.drift.ranking import Places, Vectors, check_finite, row_cosines, shared_counts, shared_share
+from benchkit.drift.ranking import Places, Vectors, check_finite, row_cosines
+from benchkit.drift.ties import Found, same_first, shared_or_tied
 from benchkit.measure.bootstrap import draw_scores
 from benchkit.measure.cumulants import difference_cumulants
 from benchkit.measure.noninferiority import change_interval
@@ -62,8 +63,8 @@ class SearchChange:
     """What is left of the stored rankings in another search by the same canaries.
 
     Attributes:
-        overlap_at_10: Share of the nearest stored texts that are still found.
-        top1_agreement: Share of queries whose first hit stays.
+        overlap_at_10: Share of the nearest stored texts that are still found, or as near ones (drift/ties.py).
+        top1_agreement: Share of queries whose first hit stays, or gives way to one as near.
         pseudo_label_accuracy: Share of queries whose first hit is of their own cluster.
     """
 
@@ -95,7 +96,7 @@ def measure_harm(canaries: Canaries, now: Vectors, *, seed: int = 0) -> Harm:
     same_dimension = now.shape[1] == canaries.vectors.shape[1]
     cosines = row_cosines(canaries.vectors, now) if same_dimension else None
     enough = len(canaries.documents) >= FEWEST_FOUND and len(canaries.queries) >= FEWEST_SEARCHING
-    found = search(canaries, now, now, k=NEIGHBOURS) if enough else None
+    found = _found(canaries, now, now) if enough else None
     rebuilt = None if found is None else _change(canaries, found)
     live = search_change(canaries, now, canaries.vectors) if enough and same_dimension else None
     before = _same_cluster(canaries, canaries.neighbours[:, 0]) if enough else None
@@ -125,10 +126,11 @@ def _is_noise(canaries: Canaries, now: Vectors, cosines: NDArray[np.float64] | N
     return None if change is None else change.is_noise
 
 
-def _worst(canaries: Canaries, found: Places, cosines: NDArray[np.float64]) -> tuple[CanaryChange, ...]:
+def _worst(canaries: Canaries, found: Found, cosines: NDArray[np.float64]) -> tuple[CanaryChange, ...]:
     """Return the searching canaries that changed most: those that lost most neighbours, then the least alike."""
-    own, shares = canaries.queries, shared_counts(canaries.neighbours, found) / found.shape[1]
-    is_changed = (cosines[own] < SAME_IDENTITY) | (shares < 1) | (found[:, 0] != canaries.neighbours[:, 0])
+    own, stored = canaries.queries, _stored(canaries)
+    shares = shared_or_tied(stored, found) / found.places.shape[1]
+    is_changed = (cosines[own] < SAME_IDENTITY) | (shares < 1) | ~same_first(stored, found)
     order = [row for row in np.lexsort((own, cosines[own], shares)) if is_changed[row]]
     return tuple(
         CanaryChange(
@@ -136,7 +138,7 @@ def _worst(canaries: Canaries, found: Places, cosines: NDArray[np.float64]) -> t
             identity=float(cosines[own[row]]),
             overlap_at_10=float(shares[row]),
             nearest_before=_shown(canaries, canaries.neighbours[row, 0]),
-            nearest_now=_shown(canaries, found[row, 0]),
+            nearest_now=_shown(canaries, found.places[row, 0]),
         )
         for row in order[:WORST_SHOWN]
     )
@@ -156,15 +158,26 @@ def search_change(canaries: Canaries, queries: Vectors, documents: Vectors) -> S
     Raises:
         ValueError: the dimensions differ, or a number is NaN or infinite.
     """
-    return _change(canaries, search(canaries, queries, documents, k=NEIGHBOURS))
+    return _change(canaries, _found(canaries, queries, documents))
 
 
-def _change(canaries: Canaries, found: Places) -> SearchChange:
+def _change(canaries: Canaries, found: Found) -> SearchChange:
+    stored = _stored(canaries)
     return SearchChange(
-        overlap_at_10=shared_share(canaries.neighbours, found),
-        top1_agreement=float(np.mean(canaries.neighbours[:, 0] == found[:, 0])),
-        pseudo_label_accuracy=_same_cluster(canaries, found[:, 0]),
+        overlap_at_10=float(shared_or_tied(stored, found).sum() / found.places.size),
+        top1_agreement=float(np.mean(same_first(stored, found))),
+        pseudo_label_accuracy=_same_cluster(canaries, found.places[:, 0]),
     )
+
+
+def _found(canaries: Canaries, queries: Vectors, documents: Vectors) -> Found:
+    places = search(canaries, queries, documents, k=NEIGHBOURS)
+    return Found.of(places, queries[canaries.queries], documents, canaries.similarity)
+
+
+def _stored(canaries: Canaries) -> Found:
+    vectors = canaries.vectors
+    return Found.of(canaries.neighbours, vectors[canaries.queries], vectors, canaries.similarity)
 
 
 def _same_cluster(canaries: Canaries, first: Places) -> float:

@@ -4,11 +4,13 @@
                                               ├─ two halves of the texts, one to fit on, the other as the index, and
                                               │  the other way round:
                                               │    new queries on old vectors ─────────────── cross-space recall@10
+                                              │    new queries on old and new ones mixed ──── mixed recall@10
                                               │    rotation · linear map, new to old ──────── what each recovers
                                               └─ VersionReport: "drop-in", "adapt" or "re-embed", and why
 
 Recall@10 is always against a full re-embed: the share of the ten nearest documents, new queries among new documents,
-that another search finds too. CKA does not see a rotation, which makes an old index useless, so it decides nothing.
+that another search finds too, or as near ones (drift/ties.py). CKA does not see a rotation, which makes an old index
+useless, so it decides nothing.
 
 An adapter is a matrix that takes the vector of a new query into the old space, so that the old index serves on. It is
 fitted on one half of the texts and measured on the other only: on its own texts a rotation of 384 dimensions fits 300
@@ -37,9 +39,9 @@ from benchkit.drift.ranking import (
     best_hits,
     check_finite,
     row_cosines,
-    shared_share,
     unit_rows,
 )
+from benchkit.drift.ties import Found, shared_or_tied
 from benchkit.measure.space import linear_cka
 from benchkit.types.model import Similarity
 
@@ -74,6 +76,8 @@ class VersionReport:
         procrustes_residual: Share of the squared length of old vectors (about their mean) that a rotation and scaling
             of the new ones leaves over, on texts that it wasn't fitted on; about 1 or more is nothing explained.
         cross_recall_at_10: Of new queries on old vectors as they are; None where the dimensions differ.
+        mixed_recall_at_10: Of new queries on an index whose vectors are new ones by half, as it gets when new documents
+            are added; dot products also ask for like lengths. None where the dimensions differ.
         rotation_recall_at_10, linear_recall_at_10: Of new queries through an adapter.
         reason: A sentence with the figures and what they are held against.
     """
@@ -90,6 +94,7 @@ class VersionReport:
     overlap_at_10: float
     procrustes_residual: float
     cross_recall_at_10: float | None
+    mixed_recall_at_10: float | None
     rotation_recall_at_10: float
     linear_recall_at_10: float
     advice: VersionAdvice
@@ -116,8 +121,8 @@ def compare_versions(
         seed: Of the halves and of the queries, if there are more than 1,000 for a half.
 
     Raises:
-        ValueError: the texts or queries aren't matched, only one side has queries, there are fewer than 60 texts, or a
-            number is NaN or infinite.
+        ValueError: the texts or queries aren't matched, only one side has queries, there are fewer than 60 texts, all
+            vectors of a version are zeros, or a number is NaN or infinite.
     """
     spaces = _Spaces(old, new, old_queries, new_queries, similarity)
     _check(spaces)
@@ -144,6 +149,7 @@ def compare_versions(
         overlap_at_10=means.own,
         procrustes_residual=float(np.mean([fold.residual for fold in folds])),
         cross_recall_at_10=None if math.isnan(means.cross) else means.cross,
+        mixed_recall_at_10=None if math.isnan(means.mixed) else means.mixed,
         rotation_recall_at_10=means.rotation,
         linear_recall_at_10=means.linear,
         advice=advice,
@@ -169,13 +175,14 @@ class _Recalls:
 
     own: float
     cross: float
+    mixed: float
     rotation: float
     linear: float
 
 
 @dataclass(frozen=True, slots=True)
 class _Fold:
-    recalls: tuple[float, float, float, float]
+    recalls: tuple[float, float, float, float, float]
     residual: float
 
 
@@ -186,6 +193,9 @@ def _check(spaces: _Spaces) -> None:
         raise ValueError(f"versions are compared on {FEWEST_TEXTS} texts or more, got {len(spaces.old)}")
     check_finite(spaces.old)
     check_finite(spaces.new)
+    for name, vectors in (("old", spaces.old), ("new", spaces.new)):
+        if not vectors.any():
+            raise ValueError(f"all vectors of the {name} version are zeros: there is no direction to search by")
     if (spaces.old_queries is None) != (spaces.new_queries is None):
         raise ValueError("queries are needed of both versions, or of neither")
     if spaces.old_queries is None or spaces.new_queries is None:
@@ -206,14 +216,21 @@ def _fold(spaces: _Spaces, fitted: Places, index: Places, rng: np.random.Generat
         old_queries, new_queries = spaces.old_queries[rows], spaces.new_queries[rows]
     again = _found(new_queries, new, own, spaces.similarity)
 
-    def recall(queries: Vectors) -> float:
-        return shared_share(again, _found(queries, old, own, spaces.similarity))
+    def recall(queries: Vectors, documents: Vectors = old) -> float:
+        return float(
+            shared_or_tied(again, _found(queries, documents, own, spaces.similarity)).sum() / again.places.size
+        )
 
     x, y = (_compared(vectors[fitted], spaces.similarity) for vectors in (spaces.new, spaces.old))
     asked = _compared(new_queries, spaces.similarity)
-    cross = recall(new_queries) if old.shape[1] == new.shape[1] else math.nan
+    cross = mixed = math.nan
+    if old.shape[1] == new.shape[1]:
+        # The half is shuffled, so that every other text is any text.
+        every_other = np.arange(len(index))[:, None] % 2 == 1
+        cross, mixed = recall(new_queries), recall(new_queries, np.where(every_other, new, old))
+    rotated, mapped = recall(asked @ fit_rotation(x, y)), recall(asked @ fit_linear(x, y))
     return _Fold(
-        recalls=(recall(old_queries), cross, recall(asked @ fit_rotation(x, y)), recall(asked @ fit_linear(x, y))),
+        recalls=(recall(old_queries), cross, mixed, rotated, mapped),
         residual=_residual(x, y, *(_compared(vectors, spaces.similarity) for vectors in (new, old))),
     )
 
@@ -222,8 +239,9 @@ def _some(n: int, rng: np.random.Generator) -> Places:
     return np.sort(rng.permutation(n)[:MOST_QUERIES])
 
 
-def _found(queries: Vectors, documents: Vectors, own: Places | None, similarity: Similarity) -> Places:
-    return best_hits(queries, documents, k=NEIGHBOURS, similarity=similarity, own=own).places
+def _found(queries: Vectors, documents: Vectors, own: Places | None, similarity: Similarity) -> Found:
+    hits = best_hits(queries, documents, k=NEIGHBOURS, similarity=similarity, own=own)
+    return Found.of(hits.places, queries, documents, similarity)
 
 
 def _compared(vectors: Vectors, similarity: Similarity) -> Floats:
@@ -261,7 +279,7 @@ def fit_linear(new: Floats, old: Floats) -> Floats:
     values = np.maximum(values, 0.0)  # rounding leaves -1e-17
     along = axes.T @ (new.T @ old)
     energy, total = np.sum(along**2, axis=1), float(np.sum(old**2))
-    mean = max(float(values.mean()), np.finfo(np.float64).tiny)
+    mean = float(values.mean()) or 1.0
 
     def score(penalty: float) -> float:
         kept = 1 / (values + penalty * mean)
@@ -304,7 +322,12 @@ def _advise(mean_cosine: float | None, recalls: _Recalls, *, few: int) -> tuple[
             f"find on the old vectors {_percent(recalls.cross)} of what they find after re-embedding"
         )
         if mean_cosine >= DROP_IN_COSINE and recalls.cross >= DROP_IN_RECALL:
-            return "drop-in", f"drop-in: {space} (enough from {_percent(DROP_IN_RECALL)})"
+            if recalls.mixed >= DROP_IN_RECALL:
+                return "drop-in", f"drop-in: {space} (enough from {_percent(DROP_IN_RECALL)})"
+            limit = f"too little below {_percent(DROP_IN_RECALL)}"
+            space += (
+                f", but {_percent(recalls.mixed)} where every other vector is a new one ({limit}: do lengths differ?)"
+            )
     if best >= ADAPT_RECALL:
         return "adapt", f"adapt: {space}; {adapted} (enough from {_percent(ADAPT_RECALL)})"
     more = f"; {few} texts are few to fit an adapter on, and more of them may recover more" if few else ""

@@ -50,8 +50,9 @@ def test_rows_that_are_all_equal_are_no_alarm_and_give_no_warning(name: str) -> 
 def test_the_unit_of_the_vectors_decides_nothing(name: str, scale: float) -> None:
     rng = np.random.default_rng(7)
     reference, current = rng.normal(size=(2, 60, 3)).clip(-9, 9)
-    assert open_detector(name).compare(scale * reference, scale * (current + 3.0)).drifted
-    assert not open_detector(name).compare(scale * reference, scale * current).drifted
+    # At 1 %: in another unit other relabellings and first centres are drawn, and each draw alarms at the stated rate.
+    assert open_detector(name).compare(scale * reference, scale * (current + 3.0), alpha=0.01).drifted
+    assert not open_detector(name).compare(scale * reference, scale * current, alpha=0.01).drifted
 
 
 @pytest.mark.parametrize("name", NAMES)

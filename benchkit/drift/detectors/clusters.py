@@ -66,8 +66,7 @@ class _ClusterDetector(ABC):
         if self.permutations:
             labels = draw_labels(pair, self.permutations, alpha=alpha, rng=rng)
             return decide(self.name, self._divergence(*cluster_shares(clusters, labels)), pair, alpha=alpha)
-        truth = np.arange(len(pair.rows))[:, None] < pair.n_reference
-        found = float(self._divergence(*cluster_shares(clusters, truth))[0])
+        found = float(self._divergence(*cluster_shares(clusters, pair.is_reference[:, None]))[0])
         drifted = self.threshold is not None and found > self.threshold
         return result(self.name, found, pair, p_value=None, threshold=self.threshold, drifted=drifted)
 

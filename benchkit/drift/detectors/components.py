@@ -56,14 +56,20 @@ class ComponentKS:
         coordinates = principal_coordinates(pair.rows, self.components)
         if coordinates.shape[1] == 0:  # all rows are equal
             return result(self.name, 0.0, pair, p_value=1.0, threshold=None, drifted=False)
-        distances, p_values = ks_tests(coordinates[: pair.n_reference], coordinates[pair.n_reference :])
+        ranked = without_rounding(coordinates)
+        distances, p_values = ks_tests(ranked[pair.is_reference], ranked[~pair.is_reference])
         p_value = smallest_adjusted(p_values)
         return result(
             self.name, float(distances.max()), pair, p_value=p_value, threshold=None, drifted=p_value <= alpha
         )
 
 
-def ks_tests(reference: Floats, current: Floats) -> tuple[Floats, Floats]:
+def without_rounding(coordinates: Floats) -> NDArray[np.float32]:
+    """Return coordinates (N, k) to seven digits: those of equal rows differ by rounding, which must not rank them."""
+    return np.asarray(coordinates / np.abs(coordinates).max(axis=0), dtype=np.float32)
+
+
+def ks_tests(reference: NDArray[np.floating], current: NDArray[np.floating]) -> tuple[Floats, Floats]:
     """Return the KS distance and its p-value for every column, (k,) each."""
     from scipy.stats import ks_2samp
 

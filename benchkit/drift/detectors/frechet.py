@@ -75,7 +75,7 @@ def _of_labels(rows: Floats, scatter: Floats, is_reference: NDArray[np.bool_]) -
     own_scatter, own_sum = ours.T @ ours, ours.sum(axis=0)
     first, second = own_sum / n, (rows.sum(axis=0) - own_sum) / m
     covariance = (own_scatter - n * np.outer(first, first)) / (n - 1)
-    # The rows are centred, so that this difference loses no digits.
+    # The rows lie about the origin, so that this difference loses no digits.
     other = (scatter - own_scatter - m * np.outer(second, second)) / (m - 1)
     return frechet_distance(first, covariance, second, other)
 

@@ -65,7 +65,7 @@ def pair_sums(rows: Floats, labels: Labels, kernel: Callable[[Floats], Floats]) 
 def squared_distances(a: Floats, b: Floats) -> Floats:
     """Return ||a_i − b_j||², (n, m).
 
-    float64 and centred rows are wanted: the three terms cancel for near-identical rows.
+    float64 rows about the origin are wanted: the three terms cancel for near-identical rows.
     """
     squares = np.einsum("ij,ij->i", a, a)[:, None] + np.einsum("ij,ij->i", b, b) - 2.0 * (a @ b.T)
     return np.asarray(np.maximum(squares, 0.0, out=squares))

@@ -50,8 +50,7 @@ def draw_labels(pair: Samples, permutations: int, *, alpha: float, rng: np.rando
             f"alpha {alpha:g} needs at least {needed} permutations, got {permutations}: "
             f"the smallest p-value of these is {1 / (permutations + 1):.2g}"
         )
-    labels = np.zeros((permutations + 1, len(pair.rows)), dtype=np.bool_)
-    labels[:, : pair.n_reference] = True
+    labels = np.tile(pair.is_reference, (permutations + 1, 1))
     labels[1:] = rng.permuted(labels[1:], axis=1)
     return labels.T
 

@@ -151,6 +151,18 @@ def test_an_unchanged_model_has_no_worst_canaries_and_other_lengths_are_no_chang
     assert measure_harm(judged, 4.7 * vectors).worst == ()
 
 
+@pytest.mark.parametrize("copies", [2, 5, 20])
+def test_near_duplicates_that_rounding_sorts_anew_are_no_change(vectors, copies):
+    # Texts that differ by their case alone, embedded in other batches.
+    texts = np.repeat(vectors[: len(vectors) // copies], copies, axis=0)
+    rng = np.random.default_rng(9)
+    stored, now = (texts + 1e-7 * rng.standard_normal(texts.shape).astype(np.float32) for _ in range(2))
+    names = [f"text {place}" for place in range(len(texts))]
+    harm = measure_harm(make_canaries(names, stored, clusters=np.zeros(len(texts), np.int64)), now)
+    assert (harm.overlap_at_10, harm.mixed_overlap_at_10, harm.top1_agreement) == (1, 1, 1)
+    assert harm.worst == ()
+
+
 def test_only_texts_that_search_are_among_the_worst_and_find_documents(judged, vectors):
     worst = measure_harm(judged, vectors @ np.diag(np.r_[np.zeros(3), np.ones(DIMENSION - 3)])).worst
     places = [judged.texts.index(change.text) for change in worst]

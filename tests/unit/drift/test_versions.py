@@ -33,6 +33,38 @@ def rotation():
 # ------------------------------------------------------------ advice
 
 
+@pytest.mark.parametrize("copies", [5, 15, 30])
+def test_near_duplicates_that_rounding_sorts_anew_are_as_good_as_each_other(old, rotation, copies):
+    # Texts that differ by their case alone, in another batch or on another device.
+    rng = np.random.default_rng(7)
+    texts = np.repeat(old[: N // copies], copies, axis=0)
+    one, other = (texts + 1e-7 * rng.standard_normal(texts.shape).astype(np.float32) for _ in range(2))
+    report = compare_versions(one, other)
+    assert report.advice == "drop-in"
+    assert report.overlap_at_10 == report.cross_recall_at_10 == report.mixed_recall_at_10 == 1
+    rotated = compare_versions(one, other @ rotation)
+    assert rotated.advice == "adapt"
+    assert rotated.rotation_recall_at_10 == 1
+    assert rotated.cross_recall_at_10 < 0.3  # who is near is excused by no tie
+
+
+def test_a_version_that_says_the_same_of_all_texts_is_not_excused_by_its_ties(old):
+    report = compare_versions(old, np.ones_like(old))
+    assert report.advice == "re-embed"
+    assert max(report.overlap_at_10, report.rotation_recall_at_10, report.linear_recall_at_10) < 0.2
+
+
+@pytest.mark.parametrize(("scale", "advice", "recall"), [(1.0, "drop-in", 1.0), (3.0, "adapt", 0.6)])
+def test_new_vectors_of_another_length_are_no_drop_in_beside_old_ones_by_dot_product(old, scale, advice, recall):
+    # New queries find all they should among old vectors; but every new document would come before every old one.
+    report = compare_versions(old, scale * old, similarity="dot")
+    assert report.cross_recall_at_10 == 1
+    assert report.mixed_recall_at_10 <= recall
+    assert (report.advice, report.same_space) == (advice, advice == "drop-in")
+    assert ("do lengths differ?" in report.reason) == (advice != "drop-in")
+    assert compare_versions(old, scale * old).advice == "drop-in"  # a cosine knows no lengths
+
+
 def test_one_model_is_a_drop_in(old):
     report = compare_versions(old, old)
     assert report.advice == "drop-in"
@@ -178,16 +210,20 @@ def test_recall_across_the_spaces_by_the_obvious_loop(old):
     """With both halves' texts known: new queries on old vectors against new queries on new vectors."""
     new = _unit(old + 0.15 * np.random.default_rng(12).standard_normal(old.shape))
     halves = np.array_split(np.random.default_rng(0).permutation(N), 2)
-    shares = []
+    shares, of_both = [], []
     for half in halves:
+        both = {place: (old, new)[number % 2][place] for number, place in enumerate(half)}
         for row in half:
             others = [place for place in half if place != row]
-            mixed = sorted(others, key=lambda place: -float(new[row] @ old[place]))[:10]
+            cross = sorted(others, key=lambda place: -float(new[row] @ old[place]))[:10]
+            mixed = sorted(others, key=lambda place: -float(new[row] @ both[place]))[:10]
             again = sorted(others, key=lambda place: -float(new[row] @ new[place]))[:10]
-            shares.append(len(set(mixed) & set(again)) / 10)
+            shares.append(len(set(cross) & set(again)) / 10)
+            of_both.append(len(set(mixed) & set(again)) / 10)
     report = compare_versions(old, new, seed=0)
-    assert 0.3 < report.cross_recall_at_10 < 0.95
+    assert 0.3 < report.cross_recall_at_10 < report.mixed_recall_at_10 < 0.95
     assert report.cross_recall_at_10 == pytest.approx(np.mean(shares), abs=1e-3)
+    assert report.mixed_recall_at_10 == pytest.approx(np.mean(of_both), abs=1e-3)
 
 
 def test_figures_follow_from_the_seed_alone(old, rotation):
@@ -201,6 +237,12 @@ def test_texts_with_one_vector_have_no_geometry():
     assert report.procrustes_residual == 0
 
 
+def test_a_half_without_any_direction_is_fitted_without_a_warning(old):
+    some = np.zeros_like(old)
+    some[np.random.default_rng(0).permutation(N)[: N // 2]] = old[: N // 2]  # one of the halves of seed 0
+    assert compare_versions(old, some).advice == "re-embed"
+
+
 # ------------------------------------------------------------ refusals
 
 
@@ -210,12 +252,14 @@ def test_texts_with_one_vector_have_no_geometry():
         (np.ones((60, 3)), np.ones((61, 3)), (None, None), "vectors of different texts: 60 of the old version, 61 new"),
         (np.ones((59, 3)), np.ones((59, 3)), (None, None), "versions are compared on 60 texts or more, got 59"),
         (np.ones((60, 3)), np.full((60, 3), np.nan), (None, None), "60 of 60 vectors hold NaN or infinity"),
+        (np.ones((60, 3)), np.zeros((60, 3)), (None, None), "all vectors of the new version are zeros"),
+        (np.zeros((60, 3)), np.ones((60, 3)), (None, None), "all vectors of the old version are zeros"),
         (np.ones((60, 3)), np.ones((60, 3)), (np.ones((2, 3)), None), "queries are needed of both versions"),
         (np.ones((60, 3)), np.ones((60, 3)), (np.ones((2, 3)), np.ones((3, 3))), "different queries: 2 of the old"),
         (np.ones((60, 3)), np.ones((60, 3)), (np.ones((0, 3)), np.ones((0, 3))), "different queries: 0 of the old"),
         (np.ones((60, 3)), np.ones((60, 3)), (np.ones((2, 4)), np.ones((2, 3))), "queries have 4 dimensions"),
     ],
-    ids=["texts", "few", "broken", "one side", "queries", "no queries", "dimensions"],
+    ids=["texts", "few", "broken", "new zeros", "old zeros", "one side", "queries", "no queries", "dimensions"],
 )
 def test_versions_that_can_not_be_compared_are_refused(old, new, queries, message):
     with pytest.raises(ValueError, match=message):

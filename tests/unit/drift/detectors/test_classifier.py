@@ -79,6 +79,13 @@ def test_unchanged_samples_alarm_at_the_stated_rate() -> None:
     assert 14 <= alarms <= 70  # 40 ± 5 standard deviations of 6
 
 
+def test_samples_that_change_places_have_the_same_auc_and_p_value() -> None:
+    rng = np.random.default_rng(4)
+    reference, current = rng.normal(size=(80, 12)), rng.normal(size=(150, 12)) + 0.15
+    one, other = (ClassifierTwoSample().compare(*pair) for pair in ((reference, current), (current, reference)))
+    assert (one.statistic, one.p_value) == pytest.approx((other.statistic, other.p_value), rel=1e-9)
+
+
 def test_a_shift_is_found_and_none_where_there_is_none() -> None:
     rng = np.random.default_rng(5)
     reference = rng.normal(size=(300, 4))

@@ -84,6 +84,14 @@ def test_another_mix_of_clusters_is_found_and_none_where_there_is_none(detector:
     assert moved.p_value == pytest.approx(0.001)
 
 
+@pytest.mark.parametrize("detector", [ClusterPSI(), ClusterJSD()], ids=["psi", "jsd"])
+def test_samples_that_change_places_have_the_same_divergence_and_p_value(detector: ClusterPSI | ClusterJSD) -> None:
+    rng = np.random.default_rng(4)
+    reference, current = rng.normal(size=(80, 12)), rng.normal(size=(80, 12)) + 0.15
+    one, other = detector.compare(reference, current), detector.compare(current, reference)
+    assert (one.statistic, one.p_value) == pytest.approx((other.statistic, other.p_value), rel=1e-9)
+
+
 def test_without_permutations_the_threshold_decides_and_no_p_value_is_claimed() -> None:
     rng = np.random.default_rng(7)
     reference = rng.normal(size=(500, 2))

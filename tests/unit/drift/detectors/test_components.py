@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import false_discovery_control, ks_2samp
 
-from benchkit.drift.detectors.components import ComponentKS, ks_tests, smallest_adjusted
+from benchkit.drift.detectors.components import ComponentKS, ks_tests, smallest_adjusted, without_rounding
 from benchkit.drift.detectors.principal import principal_coordinates
 
 RNG = np.random.default_rng(41)
@@ -71,6 +71,17 @@ def test_noise_on_a_dead_dimension_is_no_alarm() -> None:
     assert not ComponentKS().compare(reference, current).drifted
     current[:, 7] = 1.0 + rng.normal(size=300)
     assert ComponentKS().compare(reference, current).drifted
+
+
+@pytest.mark.parametrize("dimension", [100, 384, 768])
+def test_equal_rows_have_equal_coordinates_wherever_they_stand(dimension: int) -> None:
+    # A matrix product rounds its last rows otherwise on some processors.
+    texts = np.random.default_rng(3).normal(size=(4, dimension))
+    for n in (10, 13, 21, 103, 200):
+        rows = texts[np.arange(n) % 4]
+        ranked = without_rounding(principal_coordinates(rows - np.median(rows, axis=0), None))
+        assert ranked.shape == (n, 3)
+        assert all(len(np.unique(column)) <= 4 for column in ranked.T)
 
 
 def test_large_samples_of_awkward_sizes_give_a_p_value_without_a_warning() -> None:

@@ -93,6 +93,18 @@ def test_width_is_by_the_median_or_as_given() -> None:
     assert kernel_gamma(rows, 2.0, RNG) == 1 / 8
 
 
+@pytest.mark.parametrize("detector", [MMD(), RandomFeatureMMD()], ids=["mmd", "mmd-rff"])
+def test_one_broken_row_hides_no_change_of_the_others(detector: MMD | RandomFeatureMMD) -> None:
+    # A kernel is at most 1, so one row of fifty weighs little; but a mean of 6e28 leaves no digits to the others.
+    rng = np.random.default_rng(9)
+    reference, current = rng.normal(size=(50, 8)), rng.normal(size=(60, 8)) + 1.0
+    sound = detector.compare(reference, current)
+    reference[7] = 1e30
+    found = detector.compare(reference, current)
+    assert found.drifted
+    assert found.statistic == pytest.approx(sound.statistic, rel=0.1)
+
+
 @pytest.mark.parametrize("detector", [MMD(), RandomFeatureMMD()], ids=["exact", "features"])
 def test_a_change_of_spread_alone_is_found_and_none_where_there_is_none(detector: MMD | RandomFeatureMMD) -> None:
     rng = np.random.default_rng(2)

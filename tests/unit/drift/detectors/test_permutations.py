@@ -12,7 +12,7 @@ from benchkit.drift.detectors.samples import Samples
 
 
 def samples(n: int, m: int) -> Samples:
-    return Samples(np.zeros((n + m, 1)), n, m, n, m)
+    return Samples(np.zeros((n + m, 1)), np.arange(n + m) < n, n, m, n, m)
 
 
 def test_labels_start_with_the_truth_and_keep_the_sizes() -> None:
@@ -20,6 +20,13 @@ def test_labels_start_with_the_truth_and_keep_the_sizes() -> None:
     assert labels.shape == (11, 100)
     assert labels[:, 0].tolist() == [True] * 4 + [False] * 7
     assert set(labels.sum(axis=0).tolist()) == {4}
+
+
+def test_true_labels_are_those_of_the_rows_wherever_they_stand() -> None:
+    pair = Samples(np.zeros((5, 1)), np.array([False, True, True, False, True]), 3, 2, 3, 2)
+    labels = draw_labels(pair, 19, alpha=0.05, rng=np.random.default_rng(0))
+    assert labels[:, 0].tolist() == [False, True, True, False, True]
+    assert set(labels.sum(axis=0).tolist()) == {3}
 
 
 def test_every_split_of_the_rows_is_as_likely() -> None:

@@ -17,13 +17,13 @@ def draw(rows, seed, dimension=3):
     return np.random.default_rng(seed).normal(size=(rows, dimension))
 
 
-def test_rows_of_both_samples_are_all_there_and_centred() -> None:
+def test_rows_of_both_samples_are_all_there_about_their_median() -> None:
     reference, current = draw(6, 1), draw(8, 2)
     found = pair(reference, current)
-    mean = np.concatenate([reference, current]).mean(axis=0)
+    middle = np.median(np.concatenate([reference, current]), axis=0)
     assert (found.n_reference, found.n_current, found.given_reference, found.given_current) == (6, 8, 6, 8)
-    for rows, given in ((found.rows[:6], reference), (found.rows[6:], current)):
-        assert np.allclose(np.sort(rows + mean, axis=0), np.sort(given, axis=0))
+    for which, given in ((found.is_reference, reference), (~found.is_reference, current)):
+        assert np.allclose(np.sort(found.rows[which] + middle, axis=0), np.sort(given, axis=0))
 
 
 def test_order_and_float_type_of_the_rows_change_no_bit() -> None:
@@ -34,11 +34,44 @@ def test_order_and_float_type_of_the_rows_change_no_bit() -> None:
         pair(reference.astype(np.float64), np.asfortranarray(current)),
     ):
         assert np.array_equal(first.rows, other.rows)
+        assert np.array_equal(first.is_reference, other.is_reference)
+
+
+@pytest.mark.parametrize("max_rows", [100, 30])
+def test_order_changes_nothing_where_rows_are_equal(max_rows: int) -> None:
+    rng = np.random.default_rng(5)
+    rows = draw(6, 1)
+    reference, current = rows[rng.integers(6, size=50)], rows[rng.integers(6, size=60)]
+    one = pair(reference, current, max_rows=max_rows)
+    other = pair(rng.permutation(reference), rng.permutation(current), max_rows=max_rows)
+    assert np.array_equal(one.rows, other.rows)
+    assert np.array_equal(one.is_reference, other.is_reference)
+
+
+def test_samples_that_change_places_keep_the_order_of_their_rows_and_which_are_drawn() -> None:
+    reference, current = draw(150, 1), draw(60, 2)
+    one, other = pair(reference, current), pair(current, reference)
+    assert (one.n_reference, other.n_current) == (100, 100)
+    assert np.array_equal(one.rows, other.rows)
+    assert np.array_equal(one.is_reference, ~other.is_reference)
+
+
+def test_the_place_of_a_row_says_nothing_of_its_sample() -> None:
+    # Folds of a fixed seed would else hold as many of the reference in each, always: those of a relabelling vary.
+    pairs = [pair(draw(10, seed), draw(10, 100 + seed)) for seed in range(60)]
+    in_the_first_ten = [int(found.is_reference[:10].sum()) for found in pairs]
+    assert abs(np.mean(in_the_first_ten) - 5) < 0.7  # 4.7 standard errors
+    assert 0.6 < np.std(in_the_first_ten) < 1.7  # hypergeometric: 1.15
+
+
+def test_equal_rows_of_two_samples_stand_in_any_order() -> None:
+    first = [bool(pair(*np.full((2, 10, 3), value)).is_reference[0]) for value in range(40)]
+    assert 8 <= sum(first) <= 32
 
 
 def test_the_order_of_rows_says_nothing_of_their_values() -> None:
-    # A fixed seed has to draw relabellings that are fresh for fresh data, so rows must not stand sorted.
-    rows = pair(np.arange(1000.0)[:, None], draw(5, 1, 1), max_rows=2000).rows[:1000, 0]
+    found = pair(np.arange(1000.0)[:, None], draw(5, 1, 1), max_rows=2000)
+    rows = found.rows[found.is_reference, 0]
     assert abs(np.corrcoef(rows, np.arange(1000))[0, 1]) < 0.15  # 4.7 standard errors
 
 
@@ -55,12 +88,21 @@ def test_rows_that_are_all_equal_become_zeros_exactly() -> None:
     assert not pair(rows, rows[:10]).rows.any()
 
 
+def test_one_broken_row_leaves_the_others_as_far_from_each_other_as_they_are() -> None:
+    reference, current = draw(40, 1), draw(50, 2)
+    reference[3] = 1e30
+    found = pair(reference, current).rows
+    sound = np.sort(found[np.abs(found).max(axis=1) < 1e6, 0])
+    assert np.allclose(np.diff(sound), np.diff(np.sort(np.concatenate([np.delete(reference, 3, 0), current])[:, 0])))
+
+
 def test_of_a_large_sample_some_rows_are_drawn_and_counted() -> None:
     reference, current = draw(500, 1), draw(30, 2)
     found = pair(reference, current, max_rows=100)
     assert (found.n_reference, found.n_current) == (100, 30)
     assert (found.given_reference, found.given_current) == (500, 30)
-    assert len(np.unique(found.rows[:100], axis=0)) == 100  # without replacement
+    assert len(np.unique(found.rows[found.is_reference], axis=0)) == 100  # without replacement
+    assert found.is_reference.sum() == 100
     assert not np.array_equal(found.rows, pair(reference, current, max_rows=100, seed=1).rows)
     assert np.array_equal(found.rows, pair(reference[::-1], current, max_rows=100).rows)
 
