@@ -41,6 +41,10 @@ def _end_with_the_command() -> None:
     # Nothing is ever written. os.read takes no lock of sys.stdin, which Python would miss when it ends.
     while os.read(sys.stdin.fileno(), 1):
         pass
+    # Streamlit first says that it stops. Nobody reads that any more, and a broken pipe there would keep it from it.
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(_STOP_S)
     os._exit(1)

@@ -39,9 +39,12 @@ class SmtpServer(socketserver.ThreadingTCPServer):
         context: ssl.SSLContext | None = None,
         users: dict[str, str] | None = None,
         refused: tuple[str, ...] = (),
+        refusal: str = "550 nobody here",
         greeting: str = "220 test",
+        on_content: str = "250 ok",
     ) -> None:
-        self.context, self.users, self.refused, self.greeting = context, users or {}, refused, greeting
+        self.context, self.users, self.refused, self.refusal = context, users or {}, refused, refusal
+        self.greeting, self.on_content = greeting, on_content
         self.messages: list[Received] = []
         self.logins: list[tuple[str, bool]] = []
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -119,7 +122,7 @@ class _Handler(socketserver.StreamRequestHandler):
     def on_rcpt(self, rest: str) -> str:
         address = rest.partition("<")[2].partition(">")[0]
         if address in self.server.refused:
-            return "550 nobody here"
+            return self.server.refusal
         self.session.to.append(address)
         return "250 ok"
 
@@ -131,6 +134,8 @@ class _Handler(socketserver.StreamRequestHandler):
         lines = []
         while (line := self.rfile.readline()) not in (b".\r\n", b""):
             lines.append(line.removeprefix(b".") if line.startswith(b"..") else line)
+        if not self.server.on_content.startswith("2"):
+            return self.server.on_content
         session = self.session
         self.server.messages.append(Received(session.sender, session.to, b"".join(lines), session.is_encrypted))
         return "250 ok"

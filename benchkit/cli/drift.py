@@ -9,6 +9,7 @@ import click
 from benchkit.cli import drift_baseline, drift_models, drift_test
 from benchkit.cli.console import say
 from benchkit.cli.drift_check import check
+from benchkit.cli.drift_output import prints_unicode
 from benchkit.cli.drift_watch import watch
 from benchkit.cli.options import FILE, check_targets
 from benchkit.errors import EXIT_OK
@@ -43,7 +44,7 @@ def history_command(baseline: str | None, limit: int, as_json: bool) -> int:
         from benchkit.report.drift_json import drift_to_dict
 
         for report in reports:
-            click.echo(json.dumps(drift_to_dict(report), ensure_ascii=False))
+            click.echo(json.dumps(drift_to_dict(report), ensure_ascii=not prints_unicode()))
         return EXIT_OK
     from benchkit.report.drift_table import history_lines
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import click
 
 from benchkit.cli.console import say
 from benchkit.cli.drift_options import NAME, asked_of, canary_options, failures_of_models, judging_options
+from benchkit.cli.drift_output import print_check, print_json, shown
 from benchkit.cli.interrupt import ends_in_order
 from benchkit.cli.options import FILE, STDOUT, check_targets
 from benchkit.errors import EXIT_DRIFT, EXIT_OK
@@ -78,15 +78,11 @@ def _write(report: DriftReport, json_path: str | None, html_path: Path | None) -
         earlier = _earlier(report, history(report.baseline.name))
         html_path.write_text(render_drift_html([*earlier, report]), encoding="utf-8")
     if json_path == STDOUT:
-        sys.stdout.write(render_drift_json(report))
+        shown(lambda: print_json(render_drift_json(report)))
         return
     if json_path is not None:
         Path(json_path).write_text(render_drift_json(report), encoding="utf-8")
-    from rich.console import Console
-
-    from benchkit.report.drift_table import render_drift
-
-    render_drift(report, Console())
+    shown(lambda: print_check(report))
 
 
 def _earlier(report: DriftReport, kept: Sequence[DriftReport]) -> list[DriftReport]:

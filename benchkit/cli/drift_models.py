@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from benchkit.cli.console import say
+from benchkit.cli.drift_output import print_json
 from benchkit.cli.interrupt import ends_in_order
 from benchkit.cli.options import STDOUT, check_targets, json_option, quiet_option
 from benchkit.errors import EXIT_OK
@@ -78,7 +78,7 @@ def command(
     if json_path is not None:
         text = render_json(report)
         if json_path == STDOUT:
-            sys.stdout.write(text)
+            print_json(text)
             return EXIT_OK
         Path(json_path).write_text(text, encoding="utf-8")
     click.echo("\n".join(lines_of(report)))

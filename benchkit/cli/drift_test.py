@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from benchkit.cli.console import say
-from benchkit.cli.drift_options import columns_of, source_options
+from benchkit.cli.drift_options import Number, columns_of, source_options
+from benchkit.cli.drift_output import print_json, shown
 from benchkit.cli.interrupt import ends_in_order
 from benchkit.cli.options import STDOUT, check_targets, earlier_names, json_option, quiet_option
 from benchkit.errors import EXIT_DRIFT, EXIT_OK
@@ -34,7 +34,7 @@ SCHEMA_VERSION = 1
 )
 @click.option(
     "--false-alarms",
-    type=click.FloatRange(0.001, 1, max_open=True),
+    type=Number(0.001, 1, max_open=True),
     default=0.05,
     show_default=True,
     metavar="SHARE",
@@ -96,11 +96,11 @@ def command(
 
 def _write(report: TwoSampleReport, json_path: str | None) -> None:
     if json_path == STDOUT:
-        sys.stdout.write(render_json(report))
+        shown(lambda: print_json(render_json(report)))
         return
     if json_path is not None:
         Path(json_path).write_text(render_json(report), encoding="utf-8")
-    click.echo("\n".join(lines_of(report)))
+    shown(lambda: click.echo("\n".join(lines_of(report))))
 
 
 def render_json(report: TwoSampleReport) -> str:

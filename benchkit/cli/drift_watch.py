@@ -12,6 +12,7 @@ import click
 
 from benchkit.cli.console import say
 from benchkit.cli.drift_options import NAME, Number, asked_of, canary_options, judging_options
+from benchkit.cli.drift_output import shown
 from benchkit.errors import EXIT_DRIFT, EXIT_INTERRUPTED, EXIT_OK
 from benchkit.sources.words import shown_place
 
@@ -86,11 +87,14 @@ def watch(
         broken = broken or report.breaks_policy
         from benchkit.report.drift_words import headline
 
-        click.echo(headline(report))
+        if not shown(lambda: click.echo(headline(report))):
+            say("nobody reads stdout any more; the watch goes on, and `benchkit drift history` lists its windows")
 
     with _stops_in_order(stop) as heard:
         ended = watch_source(request, stop=stop, on_report=told, on_message=say)
-    say(f"stopped after {ended} windows; the same command goes on from there", quiet=quiet)
+    from benchkit.report.words import counted
+
+    say(f"stopped after {counted(ended, 'window')}; the same command goes on from there", quiet=quiet)
     if heard:
         return heard[0]
     return EXIT_DRIFT if once and broken else EXIT_OK

@@ -6,10 +6,12 @@ While an alarm stands the detector isn't started again: a drift that stays must 
 back. It ends after three windows in a row whose p-value is above 0.1, which a change that is found nine times of ten
 passes once in a thousand; then the detector starts from nothing, and the promise of the run length with it.
 
-Segments: of K sums with the bound K * run length, the k largest are alarms for the largest k whose k-th largest is at
-least the bound over k (e-BH). The average of all sums is then at the run length or above, and an average of such
-detectors is one: the first segment that is called drifting falsely comes after that many windows on the average, for
-all segments together, and a drift is told as soon in the thousandth window as in the tenth.
+Segments: of the sums of the K segments for which no alarm stands, with the bound K * run length, the k largest are
+alarms for the largest k whose k-th largest is at least the bound over k (e-BH). The average of these sums is then at
+the run length or above, and an average of such detectors is one: the first segment that is called drifting falsely
+comes after that many windows on the average, for all segments together, and a drift is told as soon in the thousandth
+window as in the tenth. Those whose alarm stands are left out: for as long as they drift, their sums would lower the bar
+for all others, and where half of the segments drift, five times as many of the others would be told falsely.
 """
 
 from __future__ import annotations
@@ -70,9 +72,9 @@ class Standing:
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any], run_length: int) -> Standing:
-        """Return the state that `to_json` gave."""
+        """Return the state that `to_json` gave; under a longer run length, no alarm stands that isn't one any more."""
         detector = ShiryaevRoberts(run_length, found["detector"], found["windows"], found["e_value"])
-        return cls(detector, found["stands"], found["calm"])
+        return cls(detector, found["stands"] and detector.is_alarm, found["calm"])
 
 
 def advance_segments(
@@ -86,24 +88,26 @@ def advance_segments(
     """
     tested = {name: p_value for name, p_value in p_values.items() if p_value is not None}
     known = {**dict.fromkeys(tested, Standing.start(run_length)), **states}
-    bound = run_length * len(known)
+    watched = [name for name, state in known.items() if not state.stands]
+    # A sum that was no alarm is below the new bound as well: if k of K were, it is below run length * K / (k + 1).
+    bound = run_length * max(len(watched), 1)
     moved = {name: _bounded(state, bound).advance(tested.get(name)) for name, state in known.items()}
     # One that is an alarm together with others only stands as well until it is calm.
-    alarms = _alarms(moved)
-    return {name: replace(state, stands=name in alarms) for name, state in moved.items()}
+    taken = e_bh([moved[name].detector.detector for name in watched], 1 / run_length)
+    alarms = {name for name, is_taken in zip(watched, taken, strict=True) if is_taken}
+    return {name: replace(state, stands=state.stands or name in alarms) for name, state in moved.items()}
 
 
 def judged_segments(
     states: Mapping[str, Standing], p_values: Mapping[str, float | None], rows: Mapping[str, int]
 ) -> tuple[SegmentResult, ...]:
-    """Return what the segments of a window say; an alarm is one by e-BH over all segments, or one that still stands.
+    """Return what the segments of a window say; an alarm is one by e-BH, or one that still stands.
 
     A segment whose alarm stands is told also where the window has no row of it: nothing shows that it is fine again.
 
     The e-value told is a segment's sum over the number of windows that it is of: the sum less that number is a
     martingale at most, so the ratio is 1 on the average as long as nothing changes.
     """
-    alarms = _alarms(states)
     absent = {name: None for name, state in states.items() if state.stands and name not in p_values}
     return tuple(
         SegmentResult(
@@ -111,7 +115,7 @@ def judged_segments(
             rows=rows.get(name, 0),
             p_value=p_value,
             e_value=_e_value(states.get(name)),
-            is_alarm=name in alarms,
+            is_alarm=name in states and states[name].stands,
         )
         for name, p_value in {**p_values, **absent}.items()
     )
@@ -119,15 +123,6 @@ def judged_segments(
 
 def _bounded(state: Standing, bound: int) -> Standing:
     return replace(state, detector=replace(state.detector, run_length=bound))
-
-
-def _alarms(states: Mapping[str, Standing]) -> set[str]:
-    if not states:
-        return set()
-    detectors = [state.detector for state in states.values()]
-    taken = e_bh([each.detector for each in detectors], len(states) / detectors[0].run_length)
-    # What stands was taken once; a segment that is new since then raises the bound, and ends no alarm.
-    return {name for (name, state), is_taken in zip(states.items(), taken, strict=True) if is_taken or state.stands}
 
 
 def _e_value(state: Standing | None) -> float | None:

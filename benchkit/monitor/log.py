@@ -5,6 +5,7 @@
                             └─ nothing that goes wrong is raised: it is counted in `stats` and logged once
 
 Several processes may record into one folder. A forked child begins anew: rows from before the fork are the parent's.
+So does a child that is given the log by pickle (spawn, forkserver).
 Rows that wait in memory are lost when the process is killed (SIGKILL, or SIGTERM that nobody handles); those of a
 normal exit are written. No signal handler is set. Where threads are switched off (uWSGI without --enable-threads) the
 writer can't run.
@@ -73,8 +74,10 @@ class EmbeddingLog:
         model, fingerprint: How the vectors' model is known and its content identity; kept in every file.
         sampling: Share of vectors to keep, 0 to 1; each is drawn by itself. Every file says it, so that the usual
             volume is that of what was embedded.
-        max_bytes: Of the folder; the oldest files are removed. Each process may be over by one file for a moment.
-        rows_per_file: At most; fewer where four such blocks would not fit into `memory_bytes` or `max_bytes`.
+        max_bytes: Of the folder; the oldest files are removed. Each process may be over by one file for a moment. Rows
+            whose file alone would be larger count as failed.
+        rows_per_file: At most; fewer where four such blocks, or the texts of four, would not fit into `memory_bytes` or
+            `max_bytes`.
         flush_every_s: Rows wait no longer than that in memory.
         keep_texts: Store texts that are handed in; without it they are not even kept in memory.
         dimension: Of the vectors; None takes that of the first one. Others are refused.
@@ -120,7 +123,7 @@ class EmbeddingLog:
 
     def _begin(self, draws: random.Random) -> None:
         """Start with nothing in memory: a new log, or that of a forked child."""
-        self.busy = threading.Lock()  # held while the writer is within pyarrow
+        self.busy, self.imports = threading.Lock(), False  # see log_process.Live
         self._draw = draws.random
         self._queue = RowQueue(
             rows_per_block=self._rows_per_file,
@@ -149,6 +152,21 @@ class EmbeddingLog:
 
     def __repr__(self) -> str:
         return f"EmbeddingLog({str(self.path)!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        options = {
+            "model": self._model,
+            "fingerprint": self._fingerprint,
+            "sampling": self._sampling,
+            "max_bytes": self._max_bytes,
+            "rows_per_file": self._rows_per_file,
+            "flush_every_s": self._flush_every_s,
+            "keep_texts": self._keep_texts,
+            "dimension": self._dimension,
+            "memory_bytes": self._memory_bytes,
+            "seed": self._seed,
+        }
+        return _begun_anew, (str(self.path), options)
 
     # -------------------------------------------------------- the service's side
 
@@ -266,14 +284,27 @@ class EmbeddingLog:
             self.path, self._model, self._fingerprint, self._sampling, self._max_bytes, self._keep_texts
         )
         with self.busy:
-            _import_pyarrow()
+            self.imports = True
+            self._import_pyarrow()
+            self.imports = False
         while (block := queue.next_full(self._flush_every_s)) is not None:
-            for part in days_of(block):
-                if self._write(files, block, part):
-                    queue.settle(written=part.count)
-                else:
-                    queue.settle(lost=part.count)
+            left = block.rows
+            try:
+                for part in days_of(block):
+                    is_written = self._write(files, block, part)
+                    left -= part.count
+                    queue.settle(written=part.count * is_written, lost=part.count * (not is_written))
+            except Exception as error:  # no memory, perhaps; without this thread, all later rows would wait for ever
+                self._note(error)
+                queue.settle(lost=left)
             queue.give_back(block)
+
+    def _import_pyarrow(self) -> None:
+        """Import it before a block waits for it; where it can't be, each file fails and is counted."""
+        try:
+            import pyarrow.parquet  # noqa: F401
+        except Exception as error:  # of another build of NumPy it raises whatever comes
+            self._note(ImportError(f"pyarrow can't be imported: {type(error).__name__}: {error}"))
 
     def _write(self, files: PartWriter, block: Block, part: DayRows) -> bool:
         """Write the rows of one day, again after a short while if the disk refuses; return whether they are there."""
@@ -300,17 +331,15 @@ class EmbeddingLog:
         return {"written": stats.written + rows, **lost}
 
 
+def _begun_anew(path: str, options: dict[str, Any]) -> EmbeddingLog:
+    log = EmbeddingLog(path, **options)
+    log.begin_in_child()
+    return log
+
+
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     if isinstance(error, Refused | OSError | ImportError):
         return str(error)
     return f"{type(error).__name__} while recording"
-
-
-def _import_pyarrow() -> None:
-    """Import it before a block waits for it; if it is missing, the first file says so."""
-    try:
-        import pyarrow.parquet  # noqa: F401
-    except ImportError:
-        return

@@ -34,6 +34,7 @@ LARGEST_MANIFEST = 16 << 20
 STALE_S = 3600  # no honest writer needs that long for one file
 _PART = re.compile(r"part-(\d+)-\d+-\d+\.parquet")
 _DAY_US = 86_400_000_000
+AHEAD_S = 3600  # clocks of machines that are looked after differ by seconds
 _TRIES = 10  # to make a folder and a file in it before another process finds the folder empty
 
 
@@ -76,6 +77,7 @@ class PartWriter:
     removed: int = 0
     _number: int = 0
     _about: dict[str, Any] = field(default_factory=dict)
+    _untold: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._about = {
@@ -91,8 +93,11 @@ class PartWriter:
 
         Raises:
             OSError: it can't be written; no file and nothing of it is left.
+            Refused: it alone is more than `max_bytes`; no other file is removed for it.
         """
         content = self._as_parquet(block, part)
+        if len(content) > self.max_bytes:
+            raise Refused(f"a file of {len(content)} bytes is more than max_bytes ({self.max_bytes})")
         self._make_room(len(content))
         folder = self.path / f"date={part.day}"
         self._number += 1
@@ -165,10 +170,13 @@ class PartWriter:
         """Remove the oldest files until `needed` bytes fit, and what crashed writers left an hour ago."""
         if not self.path.exists():
             return
+        self._tell_removed()
         self._turn_manifest()
         parts, others = _look(self.path)
         total = others + sum(size for _, size, _ in parts)
-        for _, size, path in sorted(parts):
+        # Files of the future first: those of a clock that was ahead would stay for years, and all new ones go instead.
+        latest = time.time_ns() + AHEAD_S * 10**9
+        for _, size, path in sorted(parts, key=lambda part: (part[0] <= latest, part)):
             if total + needed <= self.max_bytes:
                 return
             total -= size
@@ -176,20 +184,30 @@ class PartWriter:
             with suppress(FileNotFoundError):
                 path.unlink()
                 self.removed += 1
-                self.tell({"removed": f"{path.parent.name}/{path.name}", "bytes": size, "max_bytes": self.max_bytes})
+                name = f"{path.parent.name}/{path.name}"
+                self._untold.append({"removed": name, "bytes": size, "max_bytes": self.max_bytes})
+                self._tell_removed()
             with suppress(OSError):
                 path.parent.rmdir()
 
+    def _tell_removed(self) -> None:
+        """Tell of the files that were removed, which a watch counts by; what a full disk refuses is told later."""
+        with suppress(OSError):
+            while self._untold:
+                self.tell(self._untold[0])
+                self._untold.pop(0)
+
     def _turn_manifest(self) -> None:
-        """Begin a new manifest when it is long; one old one is kept."""
+        """Begin a new manifest when it is long; one old one is kept. Where it can't be, it grows: rows matter more."""
         manifest = self.path / MANIFEST
         limit = min(LARGEST_MANIFEST, self.max_bytes // 16)
         if _bytes(manifest) <= limit:
             return
-        from filelock import FileLock, Timeout
+        from filelock import FileLock
 
-        # Two processes that both turn it would lose the old one.
-        with suppress(Timeout), FileLock(self.path / "_manifest.lock", timeout=0):
+        # Two processes that both turn it would lose the old one. Held by another, no room for it, or a file system
+        # that has no locks.
+        with suppress(OSError, NotImplementedError), FileLock(self.path / "_manifest.lock", timeout=0):
             if _bytes(manifest) > limit:
                 manifest.replace(self.path / OLD_MANIFEST)
 

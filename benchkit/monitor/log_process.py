@@ -13,13 +13,21 @@ import threading
 from typing import Protocol
 
 FORK_WAIT_S = 2.0
+# An import ends by itself, once in a process; a cold disk takes seconds for it.
+IMPORT_WAIT_S = 60.0
 EXIT_WAIT_S = 10.0
 
 
 class Live(Protocol):
-    """A log that isn't closed; `busy` is held while its writer is within pyarrow."""
+    """A log that isn't closed.
+
+    Attributes:
+        busy: Held while its writer is within pyarrow.
+        imports: Whether it is held to import that.
+    """
 
     busy: threading.Lock
+    imports: bool
 
     def begin_in_child(self) -> None: ...
 
@@ -59,9 +67,12 @@ def _close_all() -> None:
 
 
 def _before_fork() -> None:
-    """Wait until no writer is within pyarrow: the child would inherit its locks and half of an import."""
+    """Wait until no writer is within pyarrow: the child would inherit its locks and half of an import.
+
+    With half of an import the child could never write. A disk may hang, though, and the fork must not.
+    """
     for log in list(_LIVE):
-        if log.busy.acquire(timeout=FORK_WAIT_S):
+        if log.busy.acquire(timeout=FORK_WAIT_S) or (log.imports and log.busy.acquire(timeout=IMPORT_WAIT_S)):
             _held.append(log.busy)
 
 

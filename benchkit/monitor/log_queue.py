@@ -76,6 +76,9 @@ class RowQueue:
                 if block is None or self._label_bytes > self._memory_bytes:
                     self.counts.dropped += len(vectors) - start
                     return CLOSED if self._is_closed else BEHIND
+                if labels is not None and block.rows and block.label_bytes + labels.bytes > self._block_bytes:
+                    self._seal()  # long texts go into a block of their own, and take no other rows along
+                    continue
                 start += self._fill(block, vectors, times, labels, start)
             return ""
         finally:
@@ -84,12 +87,15 @@ class RowQueue:
     def _fill(
         self, block: Block, vectors: NDArray[np.float32], times: Micros, labels: Labels | None, start: int
     ) -> int:
-        held = block.label_bytes
-        count = block.add(vectors, times, labels, start)
+        held, most = block.label_bytes, None
+        if labels is not None and labels.bytes > self._block_bytes:
+            # A call whose texts are more than a block may hold is spread over several.
+            most = max(1, labels.rows * self._block_bytes // labels.bytes)
+        count = block.add(vectors, times, labels, start, most)
         self._label_bytes += block.label_bytes - held
         self.counts.accepted += count
-        # Long texts make a block full too.
-        if block.is_full or block.label_bytes * BLOCKS > self._memory_bytes:
+        # Texts make a block full too: its file must fit into the folder's bytes with others beside it.
+        if block.is_full or block.label_bytes > self._block_bytes:
             self._seal()
         return count
 

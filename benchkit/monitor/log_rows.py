@@ -65,7 +65,7 @@ class Labels(NamedTuple):
 def _column(name: str, value: Any, rows: int) -> Any:
     """Return one value for all rows, or a list of one for each."""
     plain = _number if name == "score" else _word
-    if isinstance(value, str | bytes) or not hasattr(value, "__len__"):
+    if _is_single(value):
         if rows != 1 and name in PER_ROW:
             raise Refused(f"{name}: one value for {rows} vectors; it takes one for each")
         return plain(value)
@@ -74,10 +74,17 @@ def _column(name: str, value: Any, rows: int) -> Any:
     return [plain(entry) for entry in value]
 
 
+def _is_single(value: Any) -> bool:
+    """Return whether a value is one; an array or tensor without dimensions is, and has a length all the same."""
+    return isinstance(value, str | bytes) or not hasattr(value, "__len__") or getattr(value, "ndim", 1) == 0
+
+
 def _word(value: Any) -> str | None:
     # A copy as plain text: what the service does to its object later must not change the row.
     if value is None:
         return None
+    if hasattr(value, "__len__") and getattr(value, "ndim", 1) == 0:
+        value = value.item()  # str() of a tensor is "tensor(7)"
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
@@ -146,7 +153,7 @@ def as_microseconds(time: Any, rows: int) -> Micros:
     """
     if time is None:
         return clock.time_ns() // 1000
-    if isinstance(time, str) or not hasattr(time, "__len__"):
+    if _is_single(time):
         return _micros(time)
     if len(time) != rows:
         raise Refused(f"time: {len(time)} values for {rows} vectors")
@@ -202,9 +209,13 @@ class Block:
     def is_full(self) -> bool:
         return self.rows == len(self.times)
 
-    def add(self, vectors: NDArray[np.float32], times: Micros, labels: Labels | None, start: int) -> int:
-        """Copy as many rows from `start` on as there is room for; return how many."""
+    def add(
+        self, vectors: NDArray[np.float32], times: Micros, labels: Labels | None, start: int, most: int | None = None
+    ) -> int:
+        """Copy as many rows from `start` on as there is room for, and not more than `most`; return how many."""
         count = min(len(vectors) - start, len(self.times) - self.rows)
+        if most is not None:
+            count = min(count, most)
         end = self.rows + count
         self.vectors[self.rows : end] = vectors[start : start + count]
         self.times[self.rows : end] = times if isinstance(times, int) else times[start : start + count]

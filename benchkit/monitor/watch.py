@@ -41,7 +41,7 @@ from benchkit.monitor.segments import segment_p_values
 from benchkit.monitor.volume import Volume
 from benchkit.monitor.watch_model import WatchModel
 from benchkit.monitor.watch_record import Recorder
-from benchkit.monitor.watch_state import WatchRequest, WatchState, stream_key
+from benchkit.monitor.watch_state import WatchRequest, WatchState, kept_state, stream_key
 from benchkit.monitor.window import empty_window
 from benchkit.report.drift_json import drift_from_dict, drift_to_dict
 from benchkit.settings import Settings
@@ -120,9 +120,7 @@ class _Watch:
         self._request, self._baseline, self._source = request, baseline, source
         self._kept, self._metrics, self._on_report, self._on_message = state, metrics, on_report, on_message
         self._key = stream_key(request, baseline, source)
-        self._state = self._committed = WatchState.of(
-            state.progress(self._key), request.policy.run_length, baseline.info.digest
-        )
+        self._state = self._committed = kept_state(state, self._key, request.policy, baseline.info.digest)
         self._cutter = WindowCutter(
             size=request.size, every=request.every, lateness=request.lateness, state=self._state.cut
         )
@@ -296,7 +294,7 @@ class _Watch:
         before = self._state
         removed, position = look(self._root, before.removed, before.position)
         self._state = replace(before, removed=removed, position=position)
-        if removed.files > before.removed.files:
+        if removed.told > before.removed.told:
             self._commit(self._state)
 
     def _lost_in_hand(self) -> bool:
@@ -315,7 +313,7 @@ class _Watch:
 
     @property
     def _n_left_out(self) -> int:
-        return self._cutter.state.left_out + self._state.removed.files
+        return self._cutter.state.left_out + self._state.removed.told
 
     def _left_out(self) -> list[str]:
         """Return what no window holds, in words, where it is more than a report has told."""
@@ -326,7 +324,7 @@ class _Watch:
             f"rows left out since the start of the watch: {found.late} came after their window was closed, "
             f"{found.untimed} have no time, {found.ahead} are of the future (a wrong clock)"
         )
-        return [*([said] if found.left_out else []), *([removed.sentence] if removed.files else [])]
+        return [*([said] if found.left_out else []), *removed.sentences]
 
     def _say_left_out(self, *, again: bool = False) -> None:
         """Say what was left out and stands in no report: once after each of them, and `again` if it is more by now."""

@@ -1,7 +1,7 @@
 """What a watch is asked for, and what it knows between two commits.
 
 WatchRequest, Baseline, Source ── stream_key ──> the name under which a watch goes on
-WatchState ── progress ── state.db ── WatchState.of ──> the same
+WatchState ── progress ── state.db ── kept_state ──> the same
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchkit.embeddings.fingerprint import digest_json
+from benchkit.errors import SourceError, UsageError
 from benchkit.monitor.baseline import Baseline
 from benchkit.monitor.evidence import Standing
 from benchkit.monitor.kept_checks import DEFAULT_POLICY
@@ -20,7 +21,7 @@ from benchkit.monitor.log_removed import Removed
 from benchkit.monitor.volume import Volume
 from benchkit.monitor.window import Window, pack, unpack
 from benchkit.sources.windows import CutState
-from benchkit.store.drift_state import Progress
+from benchkit.store.drift_state import DriftState, Progress
 from benchkit.types.drift import ColumnNames, DriftPolicy, LayoutName, Source
 
 BATCH_ROWS = 8192
@@ -76,6 +77,7 @@ class WatchState:
         sampling: Of the last rows.
         removed: What the log removed unread.
         baseline: Digest of the one that windows were counted against.
+        tolerance: Of the p-values that the evidence is of.
         given_up: Rows of unfinished windows that were counted against the baseline before this one.
     """
 
@@ -88,6 +90,7 @@ class WatchState:
     left_out: int = 0
     version: int = 0
     baseline: str = ""
+    tolerance: float = 0.0
     given_up: int = 0
     volumes: Mapping[str, Volume] = field(default_factory=dict)
     sampling: float = 1.0
@@ -96,6 +99,7 @@ class WatchState:
     def progress(self) -> Progress:
         """Return what is committed."""
         facts = {
+            "tolerance": self.tolerance,
             "cut": self.cut.to_json(),
             "standing": self.standing.to_json(),
             "segments": {name: each.to_json() for name, each in self.segments.items()},
@@ -109,31 +113,44 @@ class WatchState:
         return Progress(self.position, facts, pack(self.windows) if self.windows else b"", self.version)
 
     @classmethod
-    def of(cls, progress: Progress, run_length: int, baseline: str) -> WatchState:
+    def of(cls, progress: Progress, policy: DriftPolicy, baseline: str) -> WatchState:
         """Return the state that was committed; that of a new watch where none was.
 
         Args:
+            policy: As it is now. Under another run length the same sums are held against another bound; under another
+                tolerance p-values say something else, and only alarms that stand are kept of the evidence.
             baseline: Digest of the baseline now. Where it was renewed, the watch goes on in the same place.
         """
-        facts = progress.facts
+        facts, run_length = progress.facts, policy.run_length
         if not facts:
-            return cls({}, CutState(), {}, Standing.start(run_length), {}, None, baseline=baseline)
+            standing = Standing.start(run_length)
+            return cls({}, CutState(), {}, standing, {}, None, baseline=baseline, tolerance=policy.tolerance)
+        standing = Standing.from_json(facts["standing"], run_length)
         state = cls(
             position=progress.position,
             cut=CutState.from_json(facts["cut"]),
             windows=unpack(progress.window),
-            standing=Standing.from_json(facts["standing"], run_length),
+            # Under a shorter run length the sum may be an alarm as it is; one more step would start it from nothing.
+            standing=replace(standing, stands=standing.detector.is_alarm),
             segments={name: Standing.from_json(each, run_length) for name, each in facts["segments"].items()},
             alerts=facts["alerts"],
             left_out=facts["left_out"],
             version=progress.version,
             baseline=facts["baseline"],
             # A state of before has none of these.
+            tolerance=facts.get("tolerance", policy.tolerance),
             volumes={name: Volume(*volume) for name, volume in facts.get("volumes", {}).items()},
             sampling=facts.get("sampling", 1.0),
             removed=Removed.from_json(facts.get("removed")),
         )
+        if state.tolerance != policy.tolerance:
+            state = state._with_tolerance(policy)
         return state if state.baseline == baseline else state._renewed(run_length, baseline)
+
+    def _with_tolerance(self, policy: DriftPolicy) -> WatchState:
+        standing = self.standing if self.standing.stands else Standing.start(policy.run_length)
+        segments = {name: each for name, each in self.segments.items() if each.stands}
+        return replace(self, standing=standing, segments=segments, tolerance=policy.tolerance)
 
     def _renewed(self, run_length: int, baseline: str) -> WatchState:
         """Return the state in the same place without what was counted and concluded against the baseline before."""
@@ -154,8 +171,32 @@ class WatchState:
         )
 
 
+def kept_state(kept: DriftState, stream: str, policy: DriftPolicy, baseline: str) -> WatchState:
+    """Return the state that was committed for a stream; see `WatchState.of`.
+
+    Raises:
+        UsageError: what is kept of it is damaged, or of another form.
+    """
+    from safetensors import SafetensorError
+
+    try:
+        state = WatchState.of(kept.progress(stream), policy, baseline)
+        if not isinstance(state.alerts, Mapping | None):
+            raise TypeError(f"alerts: expected an object, found {type(state.alerts).__name__}")
+    except (KeyError, TypeError, ValueError, AttributeError, SafetensorError, SourceError) as exc:
+        raise UsageError(
+            f"{kept.path}: what is kept of this watch can't be read ({type(exc).__name__}: {exc}); it is damaged or of "
+            "another benchkit. Run the benchkit that wrote it, or put a copy of the file back; to move it away starts "
+            "every watch anew, without its history"
+        ) from exc
+    return state
+
+
 def stream_key(request: WatchRequest, baseline: Baseline, source: Source) -> str:
-    """Return what names a watch: the same name of a baseline, source, windows and policy go on where they stopped."""
+    """Return what names a watch: the same name of a baseline, source and windows go on where they stopped.
+
+    The policy is not in it: who changes it wants other verdicts from now on, and not the old alerts again.
+    """
     return digest_json(
         {
             "baseline": baseline.info.name,
@@ -164,7 +205,5 @@ def stream_key(request: WatchRequest, baseline: Baseline, source: Source) -> str
             "query": request.query,
             "size": request.size,
             "every_s": request.every.total_seconds() if request.every else None,
-            "run_length": request.policy.run_length,
-            "tolerance": request.policy.tolerance,
         }
     )

@@ -99,8 +99,7 @@ def _figure(chart: Chart | None, said: str) -> str:
 def _rows(report: DriftReport) -> str:
     if not report.health:
         return ""
-    items = "".join(f"<li>{escape(finding.sentence)}</li>" for finding in report.health)
-    return page.section("The rows themselves", f"<ul>{items}</ul>")
+    return page.section("The rows themselves", _list([finding.sentence for finding in report.health]))
 
 
 def _statistics(report: DriftReport) -> str:
@@ -114,7 +113,7 @@ def _statistics(report: DriftReport) -> str:
                 page.row_heading(escape(found.name)),
                 page.number(f"{found.value:.4g}"),
                 page.number(escape(words.p_words(found.p_value))),
-                page.cell("" if found.effect is None else escape(f"{found.effect:.3g} {found.unit}")),
+                page.cell("" if found.effect is None else escape(f"{found.effect:.3g} {found.unit}"), "text"),
             ]
         )
         for found in report.statistics
@@ -128,7 +127,17 @@ def _harm(report: DriftReport) -> str:
     sentences = [] if report.harm is None else drift_words.harm_sentences(report.harm)
     if not sentences:
         return ""
-    return page.section("Harm", f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in sentences)}</ul>")
+    worst = () if report.harm is None else report.harm.worst
+    changed = [drift_words.canary_sentence(change) for change in worst]
+    return page.section("Harm", _list(sentences), _titled("Canaries that changed most", changed))
+
+
+def _list(sentences: Sequence[str]) -> str:
+    return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in sentences)}</ul>"
+
+
+def _titled(title: str, sentences: Sequence[str]) -> str:
+    return f"<p>{escape(title)}:</p>\n{_list(sentences)}" if sentences else ""
 
 
 def _clusters(report: DriftReport) -> str:
@@ -145,8 +154,16 @@ def _clusters(report: DriftReport) -> str:
     if not report.clusters:
         return page.section("Where it changed", plane, by_umap) if plane else ""
     names = ("before", "now", "z")
-    headings = [page.heading("region"), *(page.heading(name, "number") for name in names)]
-    headings += [page.heading(name) for name in ("keywords", "texts now", "texts of the baseline")]
+    # Each is there only where some region has it.
+    texts = {
+        "keywords": [", ".join(change.keywords) for change in report.clusters],
+        "texts now": [" · ".join(map(drift_words.quoted, change.examples[:3])) for change in report.clusters],
+        "texts of the baseline": [
+            " · ".join(map(drift_words.quoted, change.baseline_examples[:3])) for change in report.clusters
+        ],
+    }
+    texts = {name: column for name, column in texts.items() if any(column)}
+    headings = [page.heading("region"), *(page.heading(name, "number") for name in names), *map(page.heading, texts)]
     rows = [
         page.row(
             [
@@ -154,34 +171,36 @@ def _clusters(report: DriftReport) -> str:
                 page.number(drift_words.percent(change.baseline_share)),
                 page.number(drift_words.percent(change.window_share)),
                 page.number(f"{change.z:+.1f}"),
-                page.text_cell(", ".join(change.keywords)),
-                page.text_cell(" · ".join(map(drift_words.quoted, change.examples[:3]))),
-                page.text_cell(" · ".join(map(drift_words.quoted, change.baseline_examples[:3]))),
+                *(page.text_cell(column[place]) for column in texts.values()),
             ]
         )
-        for change in report.clusters
+        for place, change in enumerate(report.clusters)
     ]
     shares = _figure(regions.regions(report), "Hollow: share of rows in the baseline. Filled: in this window.")
-    return page.section("Where it changed", shares, page.table("Regions", headings, rows), plane, by_umap)
+    hint = drift_words.texts_hint(report)
+    said = f"<p>{escape(hint)}</p>" if hint else ""
+    return page.section("Where it changed", shares, page.table("Regions", headings, rows), said, plane, by_umap)
 
 
 def _segments(report: DriftReport) -> str:
+    drivers = [drift_words.driver_sentence(found) for found in drift_words.leading_drivers(report.drivers)]
+    shown = _titled("What drives the change of all rows", drivers)
     if not report.segments:
-        return ""
+        return page.section("Segments", shown) if shown else ""
     headings = [page.heading("segment"), page.heading("verdict"), page.heading("rows", "number")]
     headings.append(page.heading("p", "number"))
     rows = [
         page.row(
             [
                 page.row_heading(escape(found.segment)),
-                page.cell("drifts" if found.is_alarm else "no alarm"),
+                page.cell(drift_words.segment_verdict(found)),
                 page.number(f"{found.rows:,}"),
                 page.number(escape(words.p_words(found.p_value))),
             ]
         )
         for found in sorted(report.segments, key=lambda found: (not found.is_alarm, -(found.e_value or 0.0)))
     ]
-    return page.section("Segments", page.table("Segments", headings, rows))
+    return page.section("Segments", page.table("Segments", headings, rows), shown)
 
 
 def _history(reports: Sequence[DriftReport]) -> str:

@@ -44,7 +44,8 @@ def _lines(report: DriftReport) -> Iterator[str]:
         yield from _part("Harm", drift_words.harm_sentences(report.harm))
         worst = report.harm.worst[:_CANARIES_SHOWN]
         yield from _part("Canaries that changed most", [drift_words.canary_sentence(change) for change in worst])
-    yield from _part("Where", [drift_words.cluster_sentence(change) for change in report.clusters])
+    where = [drift_words.cluster_sentence(change) for change in report.clusters]
+    yield from _part("Where", [*where, *filter(None, [drift_words.texts_hint(report)])])
     yield from _part("Segments", _segments(report))
     drivers = drift_words.leading_drivers(report.drivers)[:_SEGMENTS_SHOWN]
     yield from _part("What drives the change", [drift_words.driver_sentence(found) for found in drivers])

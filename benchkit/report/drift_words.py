@@ -182,14 +182,26 @@ def cluster_sentence(change: ClusterChange) -> str:
     return said
 
 
+def texts_hint(report: DriftReport) -> str:
+    """Return how to see texts of the regions that are told; "" where some are, or none is told."""
+    if not report.clusters or any(change.keywords or change.examples for change in report.clusters):
+        return ""
+    return "No text of them was kept: where the source has texts, a check with --keep-texts shows some."
+
+
+def segment_verdict(found: SegmentResult) -> str:
+    """Return what a segment's own test says; without a p-value none was made of this window."""
+    if found.p_value is None:
+        return "drifts, not tested again" if found.is_alarm else "not tested"
+    return "drifts" if found.is_alarm else "no alarm"
+
+
 def segment_sentence(found: SegmentResult) -> str:
     """Return one segment's own test."""
-    name, rows = words.plain(found.segment, 60), words.counted(found.rows, "row")
+    said = f"{words.plain(found.segment, 60)}: {segment_verdict(found)} ({words.counted(found.rows, 'row')}"
     if found.p_value is None:
-        mark = "drifts, not tested again" if found.is_alarm else "not tested"
-        return f"{name}: {mark} ({rows}; too few here or in the baseline)"
-    mark = "drifts" if found.is_alarm else "no alarm"
-    return f"{name}: {mark} ({rows}, p {words.p_equals(found.p_value)})"
+        return f"{said}; too few here or in the baseline)"
+    return f"{said}, p {words.p_equals(found.p_value)})"
 
 
 def canary_sentence(change: CanaryChange) -> str:

@@ -93,6 +93,7 @@ class DriftState:
             self._db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
             try:
                 self._prepare()
+                self._file = _identity(path)
             except BaseException:
                 self._db.close()
                 raise
@@ -134,8 +135,9 @@ class DriftState:
             The progress with its new version.
 
         Raises:
-            UsageError: another process followed the same stream meanwhile, or the database can't be written.
+            UsageError: another process followed the same stream meanwhile, or the database can't be written or is gone.
         """
+        self._check_there()
         text = json.dumps({"position": progress.position, "facts": progress.facts})
         with _told(self.path), self._transaction():
             if progress.version == 0:
@@ -183,6 +185,12 @@ class DriftState:
                 except NotImplementedError:  # a file system without locks
                     pass
             yield
+
+    def _check_there(self) -> None:
+        """Refuse to write to a file that has no name any more: what is written there is gone with this process."""
+        with _told(self.path):
+            if _identity(self.path) != self._file:
+                raise UsageError(f"{self.path}: was replaced while it was in use; start again, from what is there now")
 
     def _taken(self) -> UsageError:
         return UsageError(
@@ -245,12 +253,34 @@ class DriftState:
             raise
 
 
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
+
+
 @contextmanager
 def _told(path: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError, json.JSONDecodeError) as exc:
-        raise UsageError(
-            f"{path}: the monitor's database can't be used ({exc}); mend or move the file away: what it holds is the "
-            "history and where the watches stand"
-        ) from exc
+        raise UsageError(f"{path}: the monitor's database can't be used ({exc}); {_advice(exc)}") from exc
+
+
+# By SQLite's code, of which the lower byte says what kind of error it is (sqlite.org/rescode.html).
+_BUSY, _READONLY, _IO, _FULL, _CANT_OPEN = 5, 8, 10, 13, 14
+_ADVICE = {
+    _BUSY: "another process is writing to it: wait, or end that process, and start again",
+    _READONLY: "let this user write to the file and its folder",
+    _IO: "look at the disk, and make room if it is full, then start again",
+    _FULL: "make room on the disk, then start again",
+    _CANT_OPEN: "let this user write to the file and its folder",
+}
+
+
+def _advice(error: Exception) -> str:
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is not None and (code & 0xFF) in _ADVICE:
+        return _ADVICE[code & 0xFF]
+    if isinstance(error, OSError):
+        return "mend that, then start again"
+    return "mend or move the file away: what it holds is the history and where the watches stand"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from openai_server import OpenAIServer, Vectors, hashed_vectors
 
 from benchkit.monitor import EmbeddingLog, live_model
 from benchkit.types.model import ModelSpec
-from tests.e2e.cli import Called, call_benchkit
+from tests.e2e.cli import COMMAND, Called, call_benchkit, environment, make_project, run_benchkit
 
 HOSTILE = "<script>alert(1)</script>\x1b[31m\u202e\"'&"
 hashed = partial(hashed_vectors, dim=DIMENSION)
@@ -186,6 +187,55 @@ def test_json_of_stdout_and_of_a_file_are_the_same_and_nothing_else_is_on_stdout
     assert "://" not in page.replace("http://www.w3.org", "")
 
 
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("drift check new.parquet --baseline prod --no-track", 1),
+        ("drift check same.parquet --baseline prod --no-track", 0),
+        ("drift check new.parquet --baseline prod --no-track --json -", 1),
+        ("drift test reference.parquet new.parquet --method mmd --rows 300", 1),
+        ("drift watch new.parquet --baseline prod --no-track --once --window-size 200 --alert jsonl:alerts.jsonl", 1),
+    ],
+)
+def test_a_verdict_stands_where_nobody_reads_it(project: Path, command: str, code: int) -> None:
+    ended = subprocess.run(
+        ["bash", "-c", f"{COMMAND} {command} 2>err.txt | true; exit ${{PIPESTATUS[0]}}"],
+        cwd=make_project(project),
+        env=environment(project),
+        timeout=240,
+        check=False,
+    )
+    err = (project / "err.txt").read_text(encoding="utf-8")
+    assert "Traceback" not in err
+    assert ended.returncode == code, err
+    if "watch" in command:
+        assert err.count("nobody reads stdout any more; the watch goes on") == 1
+        assert "stopped after 5 windows" in err
+        assert len((project / "alerts.jsonl").read_text(encoding="utf-8").splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "command", ["check same.parquet --baseline prod --no-track --no-canary --json -", "history --json"]
+)
+def test_a_stdout_that_is_closed_or_not_utf8_loses_no_letter_and_no_verdict(project: Path, command: str) -> None:
+    source = "same \u96fb.parquet"
+    shutil.copy(project / "same.parquet", project / source)
+    check(project, source)
+    args = [source if part == "same.parquet" else part for part in command.split()]
+    ended = run_benchkit(["drift", *args], project, env={"PYTHONIOENCODING": "ascii"})
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["window"]["source"] == source
+    closed = subprocess.run(
+        ["bash", "-c", f"{COMMAND} drift {command} >&-"],
+        cwd=make_project(project),
+        env=environment(project),
+        capture_output=True,
+        timeout=240,
+        check=False,
+    )
+    assert (closed.returncode, b"Traceback" in closed.stderr) == (0, False), closed.stderr
+
+
 def test_last_rows_and_windows_of_time_are_what_is_checked(project: Path) -> None:
     rows = np.concatenate([vectors(1000, seed=2), vectors(500, seed=3, domain=0.3)])
     write_parquet(project / "timed.parquet", rows, timestamp=times(1500, seconds=60))
@@ -306,6 +356,7 @@ def test_other_dimension_other_model_and_missing_baseline_end_with_4(project: Pa
         (("watch", "same.parquet", "--baseline", "prod", "--window-size", "9", "--poll", "nan", "--once"), "--poll"),
         (("watch", "same.parquet", "--baseline", "prod", "--window-size", "9", "--poll", "inf", "--once"), "--poll"),
         (("check", "same.parquet", "--baseline", "prod", "--tolerance", "nan"), "--tolerance"),
+        (("test", "same.parquet", "new.parquet", "--method", "mmd", "--false-alarms", "nan"), "--false-alarms"),
         (("chek",), "chek"),
     ],
 )

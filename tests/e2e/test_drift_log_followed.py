@@ -154,6 +154,29 @@ def test_rows_that_the_log_removed_unread_are_told_on_stderr_where_no_window_clo
     assert reports(project) == []
 
 
+def test_that_a_log_removed_more_than_its_lines_still_tell_is_said_once(tmp_path: Path) -> None:
+    project = made(tmp_path)
+    write(project / "log", 250)
+    run(project, *SIZES)
+    written = range(40, 100)
+    write(project / "log", *written, max_bytes=40_000)  # the manifest has room for a few lines, and is turned often
+    told = run(project, *SIZES)
+    (facts,) = [json.loads(text)["facts"] for text in progress(project)]
+    removed = facts["removed"]
+    read = sum(report["window"]["rows"] for report in reports(project)[1:]) + facts["cut"]["filled"]
+    known = removed["rows"] + removed["uncounted"] * max(written)
+    assert read + known < sum(written)  # or this would test nothing
+    assert removed["gaps"] == 1
+    said = [note for report in reports(project) for note in report["notes"]] + told.err.splitlines()
+    assert sum("more rows may be lost" in sentence for sentence in said) == 1
+    assert "more rows" not in run(project, *SIZES).err
+
+
+def progress(project: Path) -> list[str]:
+    with closing(sqlite3.connect(project / "mlruns/drift/state.db")) as db:
+        return [text for (text,) in db.execute("SELECT progress FROM streams")]
+
+
 def test_a_file_in_hand_that_the_log_removed_does_not_end_the_watch(tmp_path: Path) -> None:
     project = made(tmp_path)
     write(project / "log", 600)

@@ -263,11 +263,23 @@ def test_rows_that_are_left_out_are_told_where_no_window_closes(project: Path) -
     assert "left out" not in watch(project, command=command).err
 
 
-def test_other_baseline_or_window_is_another_watch(project: Path) -> None:
+def test_other_windows_are_another_watch(project: Path) -> None:
     write_log(project, range(3))
-    watch(project)
-    longer = watch(project, "--run-length", "5000")
-    assert "stopped after 2 windows" in longer.err
+    assert "stopped after 2 windows" in watch(project).err
+    smaller = watch(project, command=(*WATCH, "--window-size", str(WINDOW // 2)))
+    assert "stopped after 5 windows" in smaller.err
+
+
+@pytest.mark.parametrize("changed", [("--run-length", "5000"), ("--tolerance", "0.01")])
+def test_another_policy_goes_on_in_the_same_place_and_tells_nothing_again(
+    changed: tuple[str, str], project: Path
+) -> None:
+    write_log(project, range(FILES))
+    watch(project, *ALERTS, code=1)
+    before = told(project)
+    assert before
+    assert "stopped after 0 windows" in watch(project, *changed, *ALERTS).err
+    assert told(project) == before
 
 
 # ---------------------------------------------------------------- what goes wrong

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -119,6 +120,30 @@ def test_the_end_of_a_watch_is_told_also_where_something_as_bad_stands(project: 
     write_parquet(project / "log/c.parquet", vectors(250, seed=4))
     assert call(project, *WATCH, "--once", *ALERTS).code == 0
     assert [event for event, _ in alerts(project)] == ["drift.alert"] * 2 + ["drift.recovery"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "progress = '{}'",
+        "progress = json_remove(progress, '$.facts.cut')",
+        "progress = json_remove(progress, '$.facts.cut.number')",
+        "progress = json_set(progress, '$.facts.standing', 'x')",
+        "progress = json_set(progress, '$.facts.alerts', 'x')",
+        "window = substr(window, 1, 100)",
+        "window = 'text'",
+    ],
+)
+def test_what_is_kept_of_a_watch_and_is_damaged_is_one_error_and_no_drift(project: Path, damage: str) -> None:
+    write_parquet(project / "log/a.parquet", vectors(300, seed=2))
+    call(project, *WATCH, "--once")
+    with closing(sqlite3.connect(project / "mlruns/drift/state.db")) as db:
+        db.execute(f"UPDATE streams SET {damage}")
+        db.commit()
+    refused = call(project, *WATCH, "--once")
+    assert refused.code == 2
+    assert refused.err.count("state.db: what is kept of this watch can't be read") == 1
+    assert "put a copy of the file back" in refused.err
 
 
 def test_metrics_of_a_restart_show_the_last_window_and_count_from_zero(project: Path) -> None:

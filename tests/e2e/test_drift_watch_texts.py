@@ -199,7 +199,7 @@ def test_sigterm_while_an_endpoint_is_away_ends_soon_and_the_next_start_goes_on(
     server.vectors = hashed
     server.failures.clear()
     again = call_benchkit([*WATCH, "--once"], project)
-    assert "stopped after 1 windows" in again.err
+    assert "stopped after 1 window;" in again.err
     reports = [json.loads(line) for line in call_benchkit(["drift", "history", "--json"], project).out.splitlines()]
     assert [report["window"]["rows"] for report in reports] == [250]
 
@@ -235,7 +235,7 @@ def test_sigterm_while_an_endpoint_is_asked_the_canaries_ends_soon_and_no_window
     server.vectors = hashed
     server.failures.clear()
     again = call_benchkit([*asked, "--once"], project)
-    assert "stopped after 1 windows" in again.err
+    assert "stopped after 1 window;" in again.err
     (report,) = [json.loads(line) for line in call_benchkit(["drift", "history", "--json"], project).out.splitlines()]
     assert report["window"]["rows"] == 250
     assert report["harm"]["n_canaries"] == 20

@@ -27,6 +27,10 @@ class AlertError(BenchkitError):
     """An alert could not be delivered; says where to and why, and holds no secret."""
 
 
+class AlertRefused(AlertError):
+    """The receiver doesn't take this alert for what it holds; it may take others."""
+
+
 @dataclass(frozen=True, slots=True)
 class Alert:
     """One message.
@@ -83,14 +87,13 @@ class Alert:
 
     @classmethod
     def from_json(cls, form: Mapping[str, Any]) -> Alert:
-        """Read what `to_json` returned.
+        """Read what `to_json` returned; fields of a newer benchkit are left out.
 
         Raises:
             TypeError, KeyError: it isn't such a form.
         """
-        names = {field.name for field in dataclasses.fields(cls)}
-        values = {name: value for name, value in form.items() if name in names}
-        return cls(**{**values, "window": WindowInfo(**form["window"])})
+        window = WindowInfo(**_known(form["window"], WindowInfo))
+        return cls(**{**_known(form, cls), "window": window})
 
 
 @runtime_checkable
@@ -108,7 +111,7 @@ class Sink(Protocol):
         """Deliver an alert, or give up in bounded time.
 
         Raises:
-            AlertError: it was not delivered.
+            AlertError: it was not delivered; AlertRefused where another one may be.
         """
         ...
 
@@ -130,6 +133,11 @@ def alert_of(report: DriftReport) -> Alert:
         time=report.checked_at,
         key=digest_json([report.baseline.name, report.window.source]),
     )
+
+
+def _known(form: Mapping[str, Any], cls: type[Any]) -> dict[str, Any]:
+    names = {field.name for field in dataclasses.fields(cls)}
+    return {name: value for name, value in form.items() if name in names}
 
 
 def _finite(value: float | None) -> float | None:

@@ -3,7 +3,8 @@
     DriftReport ── Metrics.observe ─┐
     Alert ──────── Metrics.alerted ─┴─ GET /metrics, text format 0.0.4 ──> Prometheus
 
-Counters begin at zero with each start of the watch, as Prometheus expects. Gauges are of the last window, also where
+Counters begin at zero with each start of the watch, as Prometheus expects; those of messages stand there at zero with
+the first window, because increase() doesn't see a counter that comes up as 1. Gauges are of the last window, also where
 that was before the start: a restart must not look like the end of what stands. A gauge whose window has no such value
 (a window too small for a test has no p-value) is left out rather than kept from before.
 Source: prometheus.io, "Exposition formats", "Text-based format".
@@ -11,12 +12,13 @@ Source: prometheus.io, "Exposition formats", "Text-based format".
 
 from __future__ import annotations
 
+import re
 import socket
+import sys
 import threading
 from collections.abc import Iterable
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import urlsplit
 
 from benchkit.errors import UsageError
 from benchkit.monitor.alerts.alert import Alert
@@ -35,6 +37,7 @@ _METRICS = {
     "overlap": ("gauge", "Share of the ten nearest neighbours of canaries that stay, new vectors in the live index."),
     "last_window_timestamp_seconds": ("gauge", "When the last window was checked."),
 }
+_TOLD = (("drift.alert", "warn"), ("drift.alert", "critical"), ("drift.recovery", "ok"), ("drift.recovery", "info"))
 Labels = tuple[tuple[str, str], ...]
 
 
@@ -59,6 +62,8 @@ class Metrics:
         with self._lock:
             self._add("windows_total", labels, windows)
             self._add("rows_total", labels, rows)
+            for event, severity in _TOLD:
+                self._add("alerts_total", (*labels, ("event", event), ("severity", severity)), 0)
             self._set("p_value", labels, report.p_value)
             self._set("detector", labels, evidence.detector if evidence else None)
             self._set("run_length", labels, evidence.run_length if evidence else None)
@@ -183,6 +188,15 @@ class _Server(ThreadingHTTPServer):
         self.server_address = self.socket.getsockname()
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of a scraper that hangs up, where the library writes a traceback to stderr."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
+# As a path, or as the address that a proxy passes on; what follows "?" is of no matter.
+_IS_METRICS = re.compile(r"(https?://[^/?#]*)?/metrics(\?.*)?")
+
 
 class _Page(BaseHTTPRequestHandler):
     timeout = 10  # of a client that says nothing
@@ -191,7 +205,7 @@ class _Page(BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
-        if urlsplit(self.path).path != "/metrics":
+        if not _IS_METRICS.fullmatch(self.path):
             self.send_error(404, "only /metrics is here")
             return
         body = self.server.metrics.text().encode()

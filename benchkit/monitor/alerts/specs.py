@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from benchkit.errors import UsageError, nearest
@@ -56,7 +57,7 @@ def sink_of(spec: str, *, stop: threading.Event | None = None) -> Sink:
 def _jsonl(path: str) -> Sink:
     if not path:
         raise UsageError("alert sink jsonl: a path is missing, as in jsonl:alerts.jsonl")
-    return JsonLines(path)
+    return JsonLines(Path(path).expanduser())  # a shell opens up "~" only where a word begins
 
 
 def _webhook(url: str, template: Template, stop: threading.Event | None) -> Sink:
@@ -95,7 +96,8 @@ def _email(spec: str, stop: threading.Event | None) -> Sink:
 
 def _options(place: SplitResult) -> dict[str, str]:
     # "+" is part of addresses as alerts+drift@example.org; parse_qs would make it a space.
-    options = {name: values[-1] for name, values in parse_qs(place.query.replace("+", "%2B")).items()}
+    given = parse_qs(place.query.replace("+", "%2B"))
+    options = {name: ",".join(values) for name, values in given.items()}  # to=a&to=b are two recipients
     for name in options:
         if name not in _SMTP_OPTIONS:
             raise UsageError(f"alert sink smtp: unknown option {name!r}; there are to, from and tls")

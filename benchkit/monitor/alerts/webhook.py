@@ -1,7 +1,9 @@
 """Alerts to an HTTP endpoint: signed JSON, or what Slack and chats that speak like it show.
 
     Alert ── body ── POST, signed ──> 2xx: delivered
-                       ├─ 429, 5xx, no connection, no answer: again after a pause that doubles (Retry-After is heeded)
+                       ├─ 429, 5xx, no connection, no answer: again after a pause that doubles (Retry-After is heeded;
+                       │  one that is longer than an alert may take, by the next alerts, too)
+                       ├─ 400, 413, 422: AlertRefused, for what this one holds
                        └─ anything else: AlertError
 
 Signature, for the receiver (as of Stripe's webhooks; HMAC is RFC 2104):
@@ -31,12 +33,12 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import IO, Any, Literal
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from benchkit.errors import UsageError
 from benchkit.models.retry_after import retry_after_s
-from benchkit.monitor.alerts.alert import Alert, AlertError
+from benchkit.monitor.alerts.alert import Alert, AlertError, AlertRefused
 from benchkit.monitor.alerts.deadline import LateError, within
 from benchkit.monitor.alerts.slack import slack_message
 
@@ -44,6 +46,7 @@ Template = Literal["json", "slack"]
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
+LONGEST_REST_S = 3600.0  # that a server is left alone; one with a wrong clock must not silence alerts for a day
 MOST_REDIRECTS = 3
 
 
@@ -97,6 +100,7 @@ class Webhook:
         self._url, self._place = url, _checked(url, allow_http=allow_http)
         self._secret_env, self._template = secret_env, template
         self._timeout_s, self._retries, self._total_s = timeout_s, retries, total_s
+        self._rests_until = 0.0
         self._stop = stop or threading.Event()
         self._pause, self._rng = pause or self._stop.wait, rng or random.Random()
         self._secret()
@@ -114,10 +118,12 @@ class Webhook:
         """Post an alert.
 
         Raises:
-            AlertError: it was refused, or there was no good answer in time.
+            AlertError: there was no good answer in time; AlertRefused where this alert isn't taken.
         """
         form = slack_message(alert) if self._template == "slack" else alert.to_json()
         body = json.dumps(form, allow_nan=False).encode("ascii")
+        if (rest_s := self._rests_until - time.monotonic()) > 0:
+            raise AlertError(f"{self.name}: asked to be left alone for {rest_s:.0f} s more")
         ends = time.monotonic() + self._total_s
         attempt = 0
         while True:
@@ -130,6 +136,8 @@ class Webhook:
                     self._pause(wait_s)
                     if not self._stop.is_set():
                         continue
+                if error.pause_s is not None and error.pause_s > self._total_s:
+                    self._rests_until = time.monotonic() + min(error.pause_s, LONGEST_REST_S)
                 raise AlertError(f"{self.name}: {error} ({attempt} attempts)") from None
 
     def _wait_s(self, attempt: int, asked_s: float | None) -> float:
@@ -150,8 +158,12 @@ class Webhook:
         raise AlertError(f"{self.name}: more than {MOST_REDIRECTS} redirects")
 
     def _next_url(self, url: str, location: str) -> str:
-        joined = urljoin(url, location)
-        if _origin(urlsplit(joined)) != _origin(self._place):
+        try:
+            joined = urljoin(url, location)
+            is_other = _origin(urlsplit(joined)) != _origin(self._place)
+        except ValueError:  # no address at all
+            raise AlertError(f"{self.name}: is redirected to what is no address") from None
+        if is_other:
             raise AlertError(f"{self.name}: is redirected to another host; if that is right, give its address")
         return joined
 
@@ -160,7 +172,8 @@ class Webhook:
             return
         if answer.status == 429 or answer.status >= 500:
             raise _Again(f"answered {answer.status}", answer.retry_after_s)
-        raise AlertError(f"{self.name}: answered {answer.status}{_HINTS.get(answer.status, '')}")
+        said = f"{self.name}: answered {answer.status}{_HINTS.get(answer.status, '')}"
+        raise AlertRefused(said) if answer.status in _OF_THE_BODY else AlertError(said)
 
     def _post(self, request: urllib.request.Request, ends: float) -> _Answer:
         """Return the answer's head; its body is of no use. Foreign messages would hold the address, so none is kept."""
@@ -208,13 +221,14 @@ def is_signed(secret: str, timestamp: str, body: bytes, signed: str, *, now: flo
     """Tell a receiver whether a request comes from who knows the secret, and is not an old one sent again."""
     try:
         is_fresh = abs(now - int(timestamp)) <= tolerance_s
-    except ValueError:
+    except (ValueError, OverflowError):
         return False
     return is_fresh and hmac.compare_digest(signature(secret, timestamp, body).encode(), signed.encode())
 
 
 # ------------------------------------------------------------ parts
 
+_OF_THE_BODY = frozenset({400, 413, 422})  # RFC 9110, 15.5: the address and the secret are not what is wrong
 _HINTS = {
     401: "; is the secret right?",
     403: "; is the secret right?",
@@ -224,13 +238,23 @@ _HINTS = {
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *args: Any, **options: Any) -> None:
+    """Hands redirects on as they came: the library reads the address first, and leaves a socket open over a bad one."""
+
+    def http_error_302(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: http.client.HTTPMessage
+    ) -> None:
         return None
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
 
 def _exchange(request: urllib.request.Request, timeout_s: float) -> _Answer:
     # urllib and not requests, because urllib3 logs the path, which is Slack's secret.
-    opener = urllib.request.build_opener(_NoRedirect)
+    handlers: list[Any] = [_NoRedirect]
+    if urlsplit(request.full_url).hostname in LOCAL_HOSTS:
+        # A proxy of the environment would get in the open what was let through because it stays on this machine.
+        handlers.append(urllib.request.ProxyHandler({}))
+    opener = urllib.request.build_opener(*handlers)
     try:
         with opener.open(request, timeout=timeout_s) as answer:
             return _answer(answer.status, answer.headers)

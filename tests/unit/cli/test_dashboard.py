@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler
@@ -213,6 +214,32 @@ def test_a_server_that_is_deaf_is_ended_by_force(monkeypatch: pytest.MonkeyPatch
     with running(request(0), heard, hidden={}) as child:
         pass
     assert child.process.returncode == -9
+
+
+def test_the_server_of_a_killed_command_ends_in_order() -> None:
+    """Its pipes are closed then: what it says at its end has no reader, and that must not keep it up."""
+    port = dashboard_server._free_port("127.0.0.1", 0, searches=False)
+    served = subprocess.Popen(
+        dashboard_server._command_line(request(port), port),
+        env=dashboard_server.environment_of({}),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        assert served.stdin is not None
+        assert served.stdout is not None
+        deadline = time.monotonic() + dashboard_server._START_S
+        while not dashboard_server._is_healthy(f"http://127.0.0.1:{port}/_stcore/health"):
+            assert served.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        served.stdout.close()
+        served.stdin.close()  # at which it ends
+        assert served.wait(60) == 0, "1: it was deaf, and ended by force after dashboards.serve's five seconds"
+    finally:
+        served.kill()
+        served.wait()
 
 
 # ---------------------------------------------------------------- the command

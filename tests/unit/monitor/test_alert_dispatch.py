@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +13,7 @@ from alerts import RecordingSink, alert
 
 from benchkit.errors import UsageError
 from benchkit.monitor.alerts import dispatch
-from benchkit.monitor.alerts.alert import Alert
+from benchkit.monitor.alerts.alert import Alert, AlertRefused
 from benchkit.monitor.alerts.dispatch import Dispatcher
 
 FINE = {"severity": "ok", "kind": "none", "p_value": 0.5}
@@ -166,12 +167,15 @@ def test_a_sink_that_fails_is_tried_once_for_each_delivery() -> None:
 
 
 def test_a_foreign_error_is_kept_away_and_its_words_too(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
     broken = RecordingSink("broken", failures=1, error=RuntimeError("password is 1234"))
     dispatcher = Dispatcher([broken])
     dispatcher.note(alert())
     (delivery,) = dispatcher.deliver()
     assert delivery.error == "broken: RuntimeError"
     assert "1234" not in caplog.text
+    # Who called says it: a watch printed each failure twice.
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 def test_the_state_is_json_and_goes_on_where_it_was() -> None:
@@ -247,3 +251,152 @@ def test_the_outbox_is_bounded_and_what_is_given_up_is_counted(monkeypatch: pyte
 def test_two_sinks_of_one_name_are_refused() -> None:
     with pytest.raises(UsageError, match="the same sink is named twice"):
         Dispatcher([RecordingSink(), RecordingSink()])
+
+
+# ------------------------------------------------------------ what is hushed, and for how long
+
+MODEL = {"severity": "critical", "kind": "model"}
+
+
+def test_the_end_of_a_watch_hushes_nothing_that_the_windows_show_afterwards() -> None:
+    end = alert(severity="critical", kind="pipeline", reason="part-3.parquet can't be read")
+    broken = alert(severity="critical", kind="pipeline", reason="NaN")
+    for before, hushed in (([], []), ([alert()], [alert()])):
+        sink = RecordingSink()
+        dispatcher = Dispatcher([sink])
+        watch(dispatcher, *before)
+        dispatcher.note_end(end)
+        dispatcher.deliver()
+        n_told = len(sink.sent)
+        after = Dispatcher([sink], json.loads(json.dumps(dispatcher.state)))
+        watch(after, *hushed, broken, broken)
+        assert [sent.reason for sent in sink.sent[n_told:]] == ["NaN"]
+
+
+def test_an_incident_that_comes_back_is_told_again_though_something_milder_stands() -> None:
+    sink = RecordingSink()
+    dispatcher = Dispatcher([sink])
+    watch(dispatcher, alert(), alert(**MODEL), alert(), alert(), alert(**MODEL))
+    assert events(sink) == ["alert warn data", "alert critical model"]  # two windows of doubt are no end
+    watch(dispatcher, *[alert()] * 3, alert(**MODEL), alert())
+    assert events(sink)[2:] == ["alert critical model"]
+    worse = alert(severity="critical")
+    watch(dispatcher, worse, worse, *[alert()] * 3, worse)
+    assert events(sink)[3:] == ["alert critical data"]  # as bad as the model was, and so hushed until that is over
+    watch(dispatcher, alert(**FINE))
+    assert events(sink)[4:] == ["recovery ok none"]
+
+
+def test_what_a_window_cannot_show_is_not_forgotten() -> None:
+    sink = RecordingSink()
+    dispatcher = Dispatcher([sink])
+    watch(dispatcher, alert(), alert(**MODEL))
+    for _ in range(5):  # the model doesn't answer, so that nothing says that it is the old one again
+        assert dispatcher.note(alert(), model_was_asked=False) is None
+    assert dispatcher.note(alert(**MODEL)) is None
+    # A worse change of another kind hides what is milder, and a small window has no test of the data.
+    watch(dispatcher, *[alert(**MODEL)] * 5, alert())
+    few = alert(kind="pipeline", p_value=None)
+    watch(dispatcher, *[few] * 5, alert())
+    assert events(sink) == ["alert warn data", "alert critical model", "alert warn pipeline"]
+
+
+def test_a_sink_that_is_added_is_told_what_stands_and_not_what_is_over() -> None:
+    old, new = RecordingSink("old"), RecordingSink("new")
+    first = Dispatcher([old])
+    watch(first, alert(**MODEL), *[alert()] * 3)
+    Dispatcher([old, new], first.state).deliver()
+    # The data weren't known to have changed while the model had, so that is told when it comes to light.
+    assert events(old) == ["alert critical model", "alert warn data"]
+    assert events(new) == ["reminder warn data"]
+    worse = alert(severity="critical", kind="data")
+    second, third = Dispatcher([old]), RecordingSink("third")
+    watch(second, worse, *[alert()] * 3)
+    Dispatcher([old, third], second.state).deliver()
+    assert events(third) == ["reminder warn data"]
+
+
+def test_a_state_of_an_older_benchkit_hushes_what_it_told() -> None:
+    sink = RecordingSink()
+    before = Dispatcher([sink])
+    watch(before, alert(**MODEL))
+    state = before.state
+    for told in state["streams"].values():
+        del told["levels"]
+        told |= {"severity": "critical", "kinds": ["data", "model"]}
+    after = Dispatcher([sink], state)
+    watch(after, alert(**MODEL), alert(severity="critical"))
+    assert events(sink) == ["alert critical model"]
+    watch(after, alert(**FINE))
+    assert events(sink)[1:] == ["recovery ok none"]
+
+
+def test_a_state_of_a_newer_benchkit_can_be_delivered() -> None:
+    before = Dispatcher([RecordingSink(failures=1)])
+    watch(before, alert())
+    state = before.state
+    state["outbox"][0]["alert"] |= {"new": 1, "window": state["outbox"][0]["alert"]["window"] | {"newer": 2}}
+    sink = RecordingSink()
+    Dispatcher([sink], state).deliver()
+    assert sink.sent == [alert()]
+
+
+def test_a_clock_that_was_ahead_keeps_no_reminder_back() -> None:
+    sink = RecordingSink()
+    times = iter([datetime(2036, 1, 1, tzinfo=UTC), *(datetime(2026, 1, 1, hour, tzinfo=UTC) for hour in (0, 1))])
+    watch(Dispatcher([sink], remind_after=timedelta(hours=2), now=lambda: next(times)), *[alert()] * 3)
+    assert events(sink) == ["alert warn data", "reminder warn data"]
+
+
+# ------------------------------------------------------------ sinks that refuse, and that come back
+
+
+class Choosy(RecordingSink):
+    """Refuses alerts with a word in their reason, as a server that answers 400 to some bodies."""
+
+    word = "poison"
+
+    def send(self, alert: Alert) -> None:
+        if self.word in alert.reason:
+            raise AlertRefused(f"{self.name}: answered 400")
+        super().send(alert)
+
+
+def test_a_message_that_is_refused_holds_up_none_behind_it_and_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
+    choosy, fine = Choosy("choosy"), RecordingSink("fine")
+    dispatcher = Dispatcher([choosy, fine])
+    watch(dispatcher, alert(reason="poison", key="0"))
+    for number in range(1, 4):
+        assert dispatcher.state["lost"] == 0
+        watch(dispatcher, alert(reason=f"{number}", key=f"{number}"))
+    assert [sent.reason for sent in choosy.sent] == ["1", "2", "3"]
+    assert [sent.reason for sent in fine.sent] == ["poison", "1", "2", "3"]
+    state = dispatcher.state
+    assert (state["outbox"], state["lost"]) == ([], 1)
+    assert "alert given up, choosy refuses it and takes others: warn: embeddings of logs/ against prod" in caplog.text
+
+
+def test_a_sink_that_refuses_everything_loses_nothing_and_is_left_after_five() -> None:
+    choosy = Choosy("choosy")
+    dispatcher = Dispatcher([choosy])
+    for number in range(8):
+        dispatcher.note(alert(reason=f"poison {number}", key=str(number)))
+    for _ in range(10):
+        tried = dispatcher.deliver()
+        assert [delivery.alert.key for delivery in tried] == ["0", "1", "2", "3", "4"]
+        assert all(delivery.is_refused for delivery in tried)
+    choosy.word = "nothing"  # it was mended
+    dispatcher.deliver()
+    assert [sent.key for sent in choosy.sent] == [str(number) for number in range(8)]
+    assert (dispatcher.state["outbox"], dispatcher.state["lost"]) == ([], 0)
+
+
+def test_a_sink_that_comes_back_is_told_what_it_missed_and_still_stands() -> None:
+    away = RecordingSink("away", failures=1)
+    first = Dispatcher([away])
+    watch(first, alert())
+    second = Dispatcher([], json.loads(json.dumps(first.state)))
+    watch(second, alert())
+    third = Dispatcher([away], json.loads(json.dumps(second.state)))
+    watch(third, alert())
+    assert events(away) == ["reminder warn data"]

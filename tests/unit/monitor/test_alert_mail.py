@@ -17,7 +17,7 @@ from alerts import HOSTILE, alert
 from smtp_server import SmtpServer
 
 from benchkit.errors import UsageError
-from benchkit.monitor.alerts.alert import AlertError
+from benchkit.monitor.alerts.alert import AlertError, AlertRefused
 from benchkit.monitor.alerts.mail import Email
 
 PASSWORD = "pa55 word"
@@ -185,3 +185,56 @@ def test_a_password_is_not_sent_to_another_machine_in_the_open(monkeypatch: pyte
             user="me",
             password_env="MAIL_PASSWORD",
         )
+
+
+def test_who_is_not_accepted_for_now_gets_it_later_and_nobody_twice(caplog: pytest.LogCaptureFixture) -> None:
+    with SmtpServer(refused=("a@example.org",), refusal="450 greylisted") as server:
+        sink, now = mail(server.port), datetime.datetime.now(datetime.UTC).isoformat()
+        for _ in range(2):
+            with pytest.raises(AlertRefused, match=r"not accepted for now for a@example\.org$"):
+                sink.send(alert(time=now))
+        server.refused = ()
+        sink.send(alert(time=now))
+        sink.send(alert(time=now, is_recovery=True))
+    assert [received.to for received in server.messages] == [
+        ["b@example.org"],
+        ["a@example.org"],
+        ["a@example.org", "b@example.org"],
+    ]
+    ids = [email.message_from_bytes(received.content)["Message-ID"] for received in server.messages]
+    assert ids[0] == ids[1] != ids[2]
+    assert "not accepted" not in caplog.text
+
+
+def test_who_is_never_accepted_is_given_up_after_a_while(caplog: pytest.LogCaptureFixture) -> None:
+    with SmtpServer(refused=("a@example.org",), refusal="452 mailbox full") as server:
+        mail(server.port).send(alert(time="2020-01-01T00:00"))  # of before, as after a restart
+        assert "not accepted for a@example.org" in caplog.text
+        sink, now = mail(server.port), datetime.datetime.now(datetime.UTC).isoformat()
+        with pytest.raises(AlertRefused):
+            sink.send(alert(time=now))
+        server.refusal = "550 nobody here"
+        sink.send(alert(time=now))  # to the one who lacks it, who is refused for good
+    assert [received.to for received in server.messages] == [["b@example.org"]] * 2
+    assert caplog.text.count("not accepted for a@example.org") == 2
+
+
+def test_a_server_that_does_not_take_this_message_may_take_others() -> None:
+    for answer, is_refused in (("554 looks like spam", True), ("451 disk full", False)):
+        with (
+            SmtpServer(on_content=answer) as server,
+            pytest.raises(AlertError, match=rf"refused \({answer[:3]}\)") as caught,
+        ):
+            mail(server.port).send(alert())
+        assert isinstance(caught.value, AlertRefused) is is_refused
+        assert caught.value.__suppress_context__
+
+
+def test_a_message_is_ascii_for_servers_that_take_no_eight_bits() -> None:
+    with SmtpServer() as server:
+        mail(server.port).send(alert(source="süß", reason="naïve … 文"))
+    content = server.messages[0].content
+    assert content.isascii()
+    message = email.message_from_bytes(content, policy=email.policy.default)
+    assert message["Subject"] == "[benchkit] warn: embeddings of süß against prod (data)"
+    assert "Why: naïve … 文" in message.get_content()

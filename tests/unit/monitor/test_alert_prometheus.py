@@ -5,6 +5,10 @@ from __future__ import annotations
 import http.client
 import math
 import re
+import socket
+import struct
+import threading
+import time
 from dataclasses import replace
 
 import pytest
@@ -118,3 +122,38 @@ def test_streams_are_apart() -> None:
     metrics.observe(report())
     metrics.observe(report(baseline=BaselineInfo("other", "", "", 1, 1)))
     assert metrics.text().count("benchkit_drift_windows_total{") == 2
+
+
+def test_counters_of_messages_stand_at_zero_before_the_first() -> None:
+    # increase() of a series that comes up as 1 is 0, and a rule on it would miss the first alert.
+    metrics = Metrics()
+    metrics.resume(report())
+    for event, severity in (("drift.alert", "warn"), ("drift.alert", "critical"), ("drift.recovery", "ok")):
+        series = f'benchkit_drift_alerts_total{{baseline="prod",source="logs/",event="{event}",severity="{severity}"}}'
+        assert f"{series} 0.0\n" in metrics.text()
+    metrics.alerted(alert())
+    metrics.observe(report())
+    assert 'event="drift.alert",severity="warn"} 1.0\n' in metrics.text()
+
+
+def test_a_scraper_that_hangs_up_or_asks_for_nonsense_leaves_no_traceback(capfd: pytest.CaptureFixture[str]) -> None:
+    with PrometheusEndpoint(0) as endpoint:
+        for _ in range(3):
+            with socket.create_connection(("127.0.0.1", endpoint.port), timeout=10) as client:
+                client.sendall(b"GET /metrics HT")
+                # Closed with RST, as of a scraper that is killed.
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        for path in ("http://[", "http://127.0.0.1/metrics", "/metrics#x", "*"):
+            with socket.create_connection(("127.0.0.1", endpoint.port), timeout=10) as client:
+                client.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+                status = client.makefile("rb").readline().split()[1]
+            assert status == (b"200" if path.endswith("/metrics") else b"404")
+        wait_for_handlers()
+    assert capfd.readouterr().err == ""
+
+
+def wait_for_handlers() -> None:
+    ends = time.monotonic() + 10
+    while any("process_request_thread" in thread.name for thread in threading.enumerate()):
+        assert time.monotonic() < ends
+        time.sleep(0.02)

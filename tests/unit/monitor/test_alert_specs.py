@@ -86,3 +86,17 @@ def test_mail(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_names_no_sink_is_refused(spec: str, message: str) -> None:
     with pytest.raises(UsageError, match=message.replace("?", r"\?")):
         sink_of(spec)
+
+
+def test_the_home_folder_is_opened_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A shell does so at the beginning of a word only, and jsonl:~/a.jsonl made a folder named "~".
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert sink_of("jsonl:~/a.jsonl").name == f"jsonl:{tmp_path}/a.jsonl"
+
+
+def test_each_recipient_that_is_named_gets_mail() -> None:
+    sink = sink_of("smtp://mail.example.org?to=a@c.org&to=b@c.org,c@c.org&from=f@g.org")
+    assert isinstance(sink, Email)
+    assert sink._to == ("a@c.org", "b@c.org", "c@c.org")
+    with pytest.raises(UsageError, match="tls: expected starttls or none, got 'none,starttls'"):
+        sink_of("smtp://mail.example.org?to=a@c.org&from=f@g.org&tls=none&tls=starttls")

@@ -19,7 +19,7 @@ from alerts import alert
 from local_server import LocalServer
 
 from benchkit.errors import UsageError
-from benchkit.monitor.alerts.alert import AlertError
+from benchkit.monitor.alerts.alert import AlertError, AlertRefused
 from benchkit.monitor.alerts.webhook import Webhook, is_signed, signature
 
 SECRET_PATH = "/services/T0/B0/very-secret"
@@ -84,7 +84,8 @@ def test_an_alert_arrives_signed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not is_signed("s3cret", stamp, body + b" ", signed, now=time.time())
     assert not is_signed("another", stamp, body, signed, now=time.time())
     assert not is_signed("s3cret", stamp, body, signed, now=time.time() + 1000)
-    assert not is_signed("s3cret", "soon", body, signed, now=time.time())
+    for no_time in ("soon", "9" * 400, ""):
+        assert not is_signed("s3cret", no_time, body, signed, now=time.time())
 
 
 def test_the_signature_is_hmac_sha256_of_timestamp_dot_body() -> None:
@@ -283,3 +284,53 @@ def test_two_addresses_of_one_host_have_two_names() -> None:
     one, two = Webhook("https://example.org/a"), Webhook("https://example.org/b")
     assert one.name != two.name
     assert one.name.startswith("webhook:https://example.org/…")
+
+
+@pytest.mark.parametrize(
+    ("status", "is_of_the_body"), [(400, True), (413, True), (422, True), (401, False), (404, False)]
+)
+def test_what_is_refused_for_its_body_is_told_from_a_wrong_address(status: int, is_of_the_body: bool) -> None:
+    with serving(status) as hook, pytest.raises(AlertError) as caught:
+        webhook(hook.url).send(alert())
+    assert isinstance(caught.value, AlertRefused) is is_of_the_body
+
+
+@pytest.mark.parametrize("location", ["http://127.0.0.1:99999/x", "http://[half"])
+def test_a_redirect_to_what_is_no_address_is_said(location: str) -> None:
+    said = "is redirected to what is no address"
+    with serving((308, {"Location": location})) as hook, pytest.raises(AlertError, match=said):
+        webhook(hook.url).send(alert())
+
+
+def test_what_is_for_this_machine_goes_through_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with serving(204) as proxy, serving(204) as hook:
+        monkeypatch.setenv("http_proxy", proxy.url.removesuffix(SECRET_PATH))
+        webhook(hook.url).send(alert())
+        assert (len(proxy.requests), len(hook.requests)) == (0, 1)
+        # What is for others still does.
+        webhook("http://example.org/x", allow_http=True).send(alert())
+        assert [path for path, _, _ in proxy.requests] == ["http://example.org/x"]
+
+
+def test_a_server_that_asks_for_long_is_left_alone_by_the_next_alerts_too() -> None:
+    with serving((429, {"Retry-After": "2"}), 204) as hook:
+        sink = webhook(hook.url, total_s=1.0)
+        with pytest.raises(AlertError, match=r"answered 429 \(1 attempts\)"):
+            sink.send(alert())
+        with pytest.raises(AlertError, match=r"asked to be left alone for \d s more"):
+            sink.send(alert())
+        assert len(hook.requests) == 1
+        time.sleep(2.1)
+        sink.send(alert())
+        assert len(hook.requests) == 2
+
+
+def test_a_server_with_a_wrong_clock_is_left_alone_for_an_hour_at_most() -> None:
+    with serving((503, {"Retry-After": "86400"})) as hook:
+        sink = webhook(hook.url)
+        with pytest.raises(AlertError, match="answered 503"):
+            sink.send(alert())
+        with pytest.raises(AlertError, match=r"for 3[56]\d\d s more"):
+            sink.send(alert())

@@ -6,13 +6,14 @@ import hashlib
 import json
 import logging
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchkit.monitor import EmbeddingLog
-from benchkit.monitor.log_files import PartWriter
+from benchkit.monitor.log_files import DayRows, PartWriter, days_of
 from benchkit.monitor.log_queue import BLOCKS
+from benchkit.monitor.log_rows import Block
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:
@@ -144,6 +146,32 @@ def test_the_folder_stays_within_its_bytes(tmp_path: Path) -> None:
     assert max(first_values(tmp_path)) == 2900
 
 
+@pytest.mark.parametrize("rows_of_a_call", [1, 500])
+def test_the_folder_stays_within_its_bytes_with_texts_and_ids_that_are_longer_than_vectors(
+    tmp_path: Path, rows_of_a_call: int
+) -> None:
+    limit = 400_000
+    with EmbeddingLog(tmp_path, max_bytes=limit, keep_texts=True) as log:
+        for _ in range(0, 2000, rows_of_a_call):
+            words = [os.urandom(300).hex() for _ in range(2 * rows_of_a_call)]
+            log.record(np.zeros((rows_of_a_call, 8)), text=words[::2], ids=words[1::2])
+    found = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert sum(file.stat().st_size for file in found) <= limit + 2000
+    assert max(file.stat().st_size for file in found) < limit // 2  # so that there are others beside the last
+    assert log.stats.removed_files > 5
+    assert (log.stats.written, log.stats.offered) == (2000, 2000)
+
+
+def test_a_text_that_is_more_than_the_folder_may_hold_is_counted_and_told(tmp_path: Path) -> None:
+    with EmbeddingLog(tmp_path, max_bytes=50_000, keep_texts=True) as log:
+        log.record(vector(1), text="a")
+        log.record(vector(2), text=os.urandom(50_000).hex())
+        log.record(vector(3), text="a")
+    assert first_values(tmp_path) == [1, 3]
+    assert (log.stats.written, log.stats.failed, log.stats.offered) == (2, 1, 3)
+    assert "is more than max_bytes (50000)" in log.stats.last_error
+
+
 # ------------------------------------------------------------ nothing is raised
 
 
@@ -205,6 +233,56 @@ def test_a_disk_that_is_better_a_moment_later_loses_nothing(tmp_path: Path, monk
     with EmbeddingLog(tmp_path) as log:
         log.record(vector(1))
     assert (log.stats.written, log.stats.failed, log.stats.last_error) == (1, 0, "Input/output error")
+
+
+def test_a_block_that_can_not_be_divided_is_counted_and_later_ones_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+
+    def days(block: Block) -> Iterator[DayRows]:
+        calls.append(block.rows)
+        for part in days_of(block):
+            yield part
+            if len(calls) == 1:
+                raise MemoryError
+
+    monkeypatch.setattr("benchkit.monitor.log.days_of", days)
+    log = EmbeddingLog(tmp_path)
+    log.record(np.zeros((3, 4)), time=[0, 0, 86_400])
+    assert not log.flush(10)
+    assert (log.stats.written, log.stats.failed, log.stats.waiting) == (2, 1, 0)
+    log.record(vector(7))
+    assert log.flush(10)
+    log.close()
+    assert first_values(tmp_path) == [0, 0, 7]
+    assert log.stats.last_error == "MemoryError while recording"
+
+
+BROKEN_PYARROW = """
+import importlib.abc, sys
+import numpy as np
+from benchkit.monitor import EmbeddingLog
+
+class Broken(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "pyarrow":
+            raise AttributeError("_ARRAY_API not found")       # as of a build for another NumPy
+
+sys.meta_path.insert(0, Broken())
+log = EmbeddingLog(sys.argv[1])
+log.record(np.zeros((3, 4)))
+assert not log.flush(20)
+assert (log.stats.failed, log.stats.waiting) == (3, 0), log.stats
+assert not log.close()
+"""
+
+
+def test_where_pyarrow_is_broken_rows_are_counted_as_failed_and_it_is_told(tmp_path: Path) -> None:
+    done = run_script(BROKEN_PYARROW, str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("pyarrow can't be imported: AttributeError: _ARRAY_API not found") == 1
+    assert "Traceback" not in done.stderr
 
 
 def test_a_writer_that_is_behind_drops_and_keeps_memory_bounded(
@@ -335,6 +413,38 @@ def test_every_row_of_forked_processes_and_threads_is_there_once(tmp_path: Path)
     assert len({line["pid"] for line in lines}) == 4
 
 
+FORK_WITHIN_THE_IMPORT = """
+import importlib.abc, os, sys, threading, time
+import numpy as np
+import benchkit.monitor.log_process
+from benchkit.monitor import EmbeddingLog
+benchkit.monitor.log_process.FORK_WAIT_S = 0.01        # less than the import takes, as on a cold disk
+within = threading.Event()
+
+class Slow(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "pyarrow.lib" and not within.is_set():
+            within.set()
+            time.sleep(0.5)
+
+sys.meta_path.insert(0, Slow())
+log = EmbeddingLog(sys.argv[1])
+log.record(np.full(4, 1, np.float32))                  # of a service that warms up before its workers are forked
+assert within.wait(20)
+pid = os.fork()
+if pid == 0:
+    log.record(np.full(4, 2, np.float32))
+    os._exit(0 if log.flush(10) else 1)
+assert os.waitpid(pid, 0)[1] == 0
+"""
+
+
+def test_a_child_that_is_forked_while_the_writer_is_still_imported_writes_too(tmp_path: Path) -> None:
+    done = run_script(FORK_WITHIN_THE_IMPORT, str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert first_values(tmp_path) == [1, 2]
+
+
 CHILDREN = """
 import sys, multiprocessing
 import numpy as np
@@ -361,6 +471,30 @@ def test_children_of_multiprocessing_and_a_short_script_flush_at_their_end(tmp_p
     assert done.returncode == 0, done.stderr
     assert first_values(tmp_path) == [1, 2, 100]
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_a_log_that_is_handed_to_a_child_by_pickle_begins_anew_there(tmp_path: Path, method: str) -> None:
+    script = tmp_path / "service.py"
+    script.write_text(CHILDREN.replace('get_context("fork")', f'get_context("{method}")'))
+    done = subprocess.run([sys.executable, script, tmp_path / "log"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert first_values(tmp_path / "log") == [1, 2, 100]
+    assert done.stderr == ""
+
+
+def test_a_log_by_pickle_is_of_the_same_options_and_draws_of_its_own(tmp_path: Path) -> None:
+    log = EmbeddingLog(
+        tmp_path, model="m", fingerprint="f", sampling=0.3, max_bytes=70_000, rows_per_file=9, flush_every_s=2.0,
+        keep_texts=True, dimension=4, memory_bytes=90_000, seed=1,
+    )  # fmt: skip
+    other = pickle.loads(pickle.dumps(log))
+    ours = ("_queue", "_draw", "busy", "_starting")
+    same, found = ({k: v for k, v in vars(each).items() if k not in ours} for each in (log, other))
+    assert found == same
+    assert [log._draw() for _ in range(9)] != [other._draw() for _ in range(9)]
+    log.close()
+    other.close()
 
 
 def test_recording_imports_nothing_heavy_on_the_callers_thread() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from benchkit.monitor import log_files
 from benchkit.monitor.log_files import MANIFEST, OLD_MANIFEST, PartWriter, days_of
-from benchkit.monitor.log_rows import Block, Labels
+from benchkit.monitor.log_rows import Block, Labels, Refused
 
 DAY_US = 86_400_000_000
 
@@ -95,6 +95,15 @@ def test_the_oldest_files_go_and_the_manifest_tells(tmp_path: Path) -> None:
     assert not (folder / "date=1970-01-02").exists()
 
 
+def test_a_file_that_is_more_than_the_folder_may_hold_is_refused_and_removes_none(tmp_path: Path) -> None:
+    files = writer(tmp_path, max_bytes=20_000)
+    (line,) = write(files, block_of())
+    with pytest.raises(Refused, match=r"a file of \d+ bytes is more than max_bytes \(20000\)"):
+        write(files, block_of(2000))
+    assert names(tmp_path) == [line["file"]]
+    assert files.removed == 0
+
+
 def test_a_file_that_another_process_removed_is_not_told_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     size = write(writer(tmp_path), block_of())[0]["bytes"]
     gone = tmp_path / "date=1970-01-01" / "part-1-1-1.parquet"
@@ -104,6 +113,20 @@ def test_a_file_that_another_process_removed_is_not_told_twice(tmp_path: Path, m
     write(files, block_of())
     assert files.removed == 0
     assert not (tmp_path / MANIFEST).exists()
+
+
+def test_files_of_a_clock_that_was_ahead_go_before_those_of_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files, now, ahead = writer(tmp_path, max_bytes=10_000), time.time_ns, 365 * DAY_US * 1000
+    monkeypatch.setattr("time.time_ns", lambda: now() + ahead)
+    (early, *_) = [write(files, block_of())[0]["file"] for _ in range(4)]
+    monkeypatch.setattr("time.time_ns", now)
+    late = [write(files, block_of())[0]["file"] for _ in range(4)]
+    kept = [name for name in names(tmp_path) if name.endswith(".parquet")]
+    assert len(kept) >= 3
+    assert kept == late[-len(kept) :]
+    assert manifest(tmp_path)[0]["removed"] == early  # of those, the oldest first
 
 
 def test_what_a_dead_writer_left_goes_after_an_hour(tmp_path: Path) -> None:
@@ -136,6 +159,47 @@ def test_a_long_manifest_is_turned_and_one_old_one_kept(tmp_path: Path) -> None:
     files.tell({"file": "later"})
     assert [line["file"] for line in manifest(tmp_path)] == ["later"]
     assert json.loads((tmp_path / OLD_MANIFEST).read_text())["file"] == "x" * 70_000
+
+
+@pytest.mark.parametrize("error", [NotImplementedError(), OSError(28, "No space left on device")])
+def test_a_manifest_that_can_not_be_turned_stops_no_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    files = writer(tmp_path)
+    monkeypatch.setattr(log_files, "LARGEST_MANIFEST", 1)
+
+    def no_lock(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("filelock.FileLock.acquire", no_lock)
+    for _ in range(3):
+        (line,) = write(files, block_of())
+        files.tell(line)
+    assert len(manifest(tmp_path)) == 3
+    assert not (tmp_path / OLD_MANIFEST).exists()
+
+
+def test_a_removal_that_a_full_disk_leaves_untold_is_told_with_a_later_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = writer(tmp_path, max_bytes=6000)
+    (first,) = write(files, block_of())
+    honest = log_files.append_line
+
+    def full(path: Path, record: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(log_files, "append_line", full)
+    lines = [line for _ in range(2) for line in write(files, block_of())]
+    monkeypatch.setattr(log_files, "append_line", honest)
+    assert files.removed >= 1
+    removed_by_now = files.removed
+    (last,) = write(files, block_of(1))
+    told = [line["removed"] for line in manifest(tmp_path)]
+    assert len(told) == len(set(told)) == files.removed >= removed_by_now
+    assert first["file"] == told[0]
+    kept = [name for name in names(tmp_path) if name.endswith(".parquet")]
+    assert {*told, *kept} == {line["file"] for line in (first, *lines, last)}
 
 
 def test_a_day_that_another_process_removes_meanwhile_is_no_fault(

@@ -51,13 +51,13 @@ def test_files_that_went_before_they_were_read_are_counted_once_and_read_ones_ar
     begun, position = look(log, Removed(), {})
     assert (found(begun), position) == ((0, 0, 0), {})
     position = read(log, 1)  # the first file alone
-    write(log, 500, max_bytes=ONE_FILE)
+    write(log, 300, max_bytes=ONE_FILE)
     assert len(files(log)) == 1
     after, same = look(log, begun, position)
     assert found(after) == (1, 400, 0)
     assert same == position
     assert found(look(log, after, position)[0]) == (1, 400, 0)
-    assert "400 in 1 files, which the log removed before they were read" in after.sentence
+    assert "400 in 1 files, which the log removed before they were read" in after.sentences[0]
 
 
 def test_what_went_before_the_watch_began_is_no_loss_of_it(tmp_path: Path) -> None:
@@ -104,6 +104,41 @@ def test_logs_of_several_services_in_one_folder_are_told_apart(tmp_path: Path) -
     after, _ = look(tmp_path, begun, position)
     # Both files of b, and the second of a.
     assert found(after) == (3, 200 + 300 + 200, 0)
+
+
+@pytest.mark.parametrize("target", ["a", "../away/a"])
+def test_a_log_that_links_lead_to_is_one_log(tmp_path: Path, target: str) -> None:
+    root = tmp_path / "logs"
+    root.mkdir()
+    log = (root / target).resolve()
+    log.parent.mkdir(exist_ok=True)
+    write(log, 300, 200)
+    for link in ("current", "latest"):
+        (root / link).symlink_to(target)
+    begun, _ = look(root, Removed(), {})
+    position = read(root, 1)
+    write(log, 250, max_bytes=ONE_FILE)
+    after, same = look(root, begun, position)
+    # The first file was read, under one of its names.
+    assert found(after) == (1, 200, 0)
+    assert same == position
+    # Of a file in hand the rest is lost, by whatever name it was begun.
+    halves = read(root, 1, batch_rows=128)
+    write(log, 300, max_bytes=ONE_FILE)
+    rest, onwards = look(root, after, halves)
+    assert found(rest) == (2, 200 + 250 - 128, 0)
+    assert [len(rows) for rows in open_source(str(root)).read(onwards)] == [300]
+
+
+def test_a_link_that_leads_back_to_the_log_is_no_further_log(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    write(log, 300)
+    (log / "latest").symlink_to(".")
+    begun, _ = look(log, Removed(), {})
+    position = read(log)
+    write(log, 300, max_bytes=ONE_FILE)
+    after, _ = look(log, begun, position)
+    assert (found(after), list(after.seen or {})) == ((0, 0, 0), ["."])
 
 
 def test_a_manifest_that_vanishes_between_two_looks_at_it_is_not_counted_again(
@@ -163,10 +198,14 @@ def test_a_manifest_that_was_turned_is_read_to_its_end(
     write(log, 300, max_bytes=room)
     assert (log / OLD_MANIFEST).exists()
     after, _ = look(log, begun, {})
-    # What stood in a manifest that was turned twice is gone; its later removals aren't.
+    # What stood in a manifest that was turned twice is gone, which is told; its later removals aren't.
     gone_before, gone_after = (2, turns + 1)
     assert after.files == (gone_before if turns == 1 else 0) + gone_after
+    assert after.gaps == turns - 1
+    assert ["more rows may be lost" in sentence for sentence in after.sentences] == [False, True][:turns]
+    assert after.told == after.files + after.gaps
     assert found(look(log, after, {})[0]) == found(after)
+    assert look(log, after, {})[0].gaps == after.gaps
 
 
 def test_rows_of_which_no_line_is_left_are_told_as_unknown(tmp_path: Path) -> None:
@@ -179,7 +218,7 @@ def test_rows_of_which_no_line_is_left_are_told_as_unknown(tmp_path: Path) -> No
         )
     after, _ = look(log, begun, {})
     assert found(after) == (1, 0, 1)
-    assert "(of 1 it isn't known how many)" in after.sentence
+    assert "(of 1 it isn't known how many)" in after.sentences[0]
     with (log / MANIFEST).open("a") as file:  # the line that wasn't whole
         file.write('2026-01-01/part-4-5-6.parquet"}\n')
     assert found(look(log, after, {})[0]) == (2, 0, 2)
@@ -210,4 +249,7 @@ def test_the_state_is_json_and_goes_on_where_it_was(tmp_path: Path) -> None:
     assert Removed.from_json(json.loads(json.dumps(begun.to_json()))) == begun
     assert Removed.from_json(json.loads(json.dumps(Removed().to_json()))) == Removed()
     assert Removed.from_json(None) == Removed()
+    with_gaps = Removed(1, 2, 3, {}, 4)
+    assert Removed.from_json(json.loads(json.dumps(with_gaps.to_json()))) == with_gaps
+    assert Removed.from_json({"files": 1, "rows": 2, "uncounted": 3, "seen": {}}) == Removed(1, 2, 3, {})
     assert np.array(list(begun.seen or {})).tolist() == ["."]

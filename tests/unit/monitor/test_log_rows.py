@@ -114,6 +114,19 @@ def test_labels_are_one_for_all_or_one_for_each() -> None:
     assert Labels.of(1, [("ids", b"a")]) == Labels((("ids", "a"),), 1, labels_size("a"))
 
 
+@pytest.mark.parametrize("array", [np.array, torch.tensor])
+def test_an_array_without_dimensions_is_one_value(array: Any) -> None:
+    labels = Labels.of(1, [("ids", array(7)), ("score", array(0.5)), ("segment", array(3))])
+    assert labels is not None
+    assert labels.columns == (("ids", "7"), ("score", 0.5), ("segment", "3"))
+    assert as_microseconds(array(2), 1) == 2_000_000
+    with pytest.raises(Refused, match="score: one value for 2 vectors"):
+        Labels.of(2, [("score", array(0.5))])
+    each = Labels.of(2, [("ids", array([7, 8]))])
+    assert each is not None
+    assert each.columns == (("ids", ["7", "8"]),)
+
+
 def labels_size(text: str) -> int:
     import sys
 
@@ -144,5 +157,8 @@ def test_a_block_takes_what_fits_and_keeps_labels_with_their_rows() -> None:
     assert block.column("text") == [None] * 3
     assert block.times.tolist() == [7, 1, 2]
     assert block.vectors.tolist() == [[0, 1], [2, 3], [4, 5]]
+    block.clear()
+    assert block.add(rows, times, labels, 1, 2) == 2
+    assert block.column("ids") == ["b", "c"]
     block.clear()
     assert (block.rows, block.labels, block.label_bytes) == (0, [], 0)

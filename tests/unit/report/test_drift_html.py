@@ -16,7 +16,7 @@ from benchkit.report.board_rows import check_rows
 from benchkit.report.charts import drift, regions
 from benchkit.report.charts.projection import illustration, projection
 from benchkit.report.drift_html import render_drift_html
-from benchkit.types.drift import DriftReport, ProjectedRegion, Projection, RegionPlace
+from benchkit.types.drift import DriftReport, ProjectedRegion, Projection, RegionPlace, SegmentResult
 
 ALLOWED = {
     "html", "head", "meta", "title", "style", "body", "main", "section", "div", "span", "p", "h1", "h2", "ul", "li",
@@ -88,6 +88,41 @@ def test_the_verdict_comes_first_and_every_sentence_is_there() -> None:
         assert text in texts, text
     facts = "Baseline of 20,000 rows, 384 dimensions, all-MiniLM-L6-v2, made 2026-11-01T08:00:00+00:00; "
     assert any(text.startswith(facts) for text in texts)
+
+
+def test_a_segment_that_was_not_tested_is_not_called_fine() -> None:
+    segments = (
+        SegmentResult("web", 420, 0.21, 0.9, False),
+        SegmentResult("fax", 12, None, None, False),
+        SegmentResult("app", 9, None, 1200.0, True),
+    )
+    source = render_drift_html([replace(drift_reports.bare(), segments=segments)])
+    rows = re.findall(r'<th scope="row">(web|fax|app)</th><td>(.*?)</td>', source)
+    assert dict(rows) == {"web": "no alarm", "fax": "not tested", "app": "drifts, not tested again"}
+
+
+def test_regions_without_texts_have_no_empty_columns_and_a_hint() -> None:
+    report = drift_reports.critical()
+    bare = tuple(replace(change, keywords=(), examples=(), baseline_examples=()) for change in report.clusters)
+    told, untold = (render_drift_html([replace(report, clusters=found)]) for found in (report.clusters, bare))
+    headings = {"keywords", "texts now", "texts of the baseline"}
+    assert headings <= set(HtmlPage(told).texts)
+    assert not headings & set(HtmlPage(untold).texts)
+    assert ("--keep-texts" in untold, "--keep-texts" in told) == (True, False)
+
+
+def test_the_canaries_that_changed_most_and_what_drives_the_change_are_told_as_in_a_terminal() -> None:
+    report = drift_reports.full()
+    assert report.harm is not None
+    texts = HtmlPage(render_drift_html([report])).texts
+    leading = drift_words.leading_drivers(report.drivers)
+    assert len(report.harm.worst) == 2
+    assert 0 < len(leading) < len(report.drivers)
+    for said in (*map(drift_words.canary_sentence, report.harm.worst), *map(drift_words.driver_sentence, leading)):
+        assert said in texts, said
+    assert not any(text.startswith("fax: ") for text in texts), "a part too small to be named"
+    alone = render_drift_html([replace(report, segments=())])
+    assert "What drives the change of all rows" in alone
 
 
 def test_what_a_report_lacks_is_left_out() -> None:

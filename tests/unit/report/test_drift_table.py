@@ -167,3 +167,13 @@ def test_rows_that_a_baseline_is_not_of_are_told_by_what_is_wrong_with_them() ->
 def test_more_than_a_few_in_a_hundred_rows_left_out_are_a_warning() -> None:
     assert left_out_warning(1000, 30) is None
     assert str(left_out_warning(1000, 31)).startswith("3.1% of the rows hold no vector to learn from, so the baseline")
+
+
+def test_who_is_told_of_regions_and_sees_no_text_is_told_how() -> None:
+    report = drift_reports.critical()
+    bare = tuple(replace(change, keywords=(), examples=(), baseline_examples=()) for change in report.clusters)
+    lines = shown(replace(report, clusters=bare), width=300).splitlines()
+    hint = lines.index("  No text of them was kept: where the source has texts, a check with --keep-texts shows some.")
+    assert lines[hint - 1].strip() == drift_words.cluster_sentence(bare[-1])
+    assert "--keep-texts" not in shown(report)
+    assert "--keep-texts" not in shown(replace(report, clusters=()))

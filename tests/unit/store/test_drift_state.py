@@ -272,7 +272,7 @@ def test_a_place_where_no_file_can_be_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "folder").mkdir()
     for path in (tmp_path / "file" / "state.db", tmp_path / "folder"):
-        with pytest.raises(UsageError, match=_TOLD):
+        with pytest.raises(UsageError, match=r"the monitor's database can't be used \(.*\); (mend that|let this user)"):
             DriftState(path)
 
 
@@ -285,7 +285,7 @@ def test_a_database_that_can_only_be_read_is_told_on_writing(state: DriftState) 
         lambda: state.recorded(1, "x"),
         lambda: state.forget("s"),
     ):
-        with pytest.raises(UsageError, match=r"attempt to write a readonly database\); mend or move"):
+        with pytest.raises(UsageError, match=r"attempt to write a readonly database\); let this user write"):
             write()
     assert numbers(state.history()) == [1]
 
@@ -295,7 +295,7 @@ def test_a_locked_database_is_told_after_a_while(path: Path, monkeypatch: pytest
     with DriftState(path) as state:
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(UsageError, match=r"database is locked\); mend or move"):
+        with pytest.raises(UsageError, match=r"database is locked\); another process is writing"):
             state.commit("s", Progress())
         assert state.progress("s") == Progress()  # reading goes on
         other.execute("ROLLBACK")
@@ -313,3 +313,21 @@ def test_a_database_that_was_damaged_by_hand_is_told(state: DriftState) -> None:
     state._db.execute("DROP TABLE checks")
     with pytest.raises(UsageError, match="no such table: checks"):
         state.history()
+
+
+def test_a_full_disk_is_told_with_advice_that_loses_nothing(state: DriftState) -> None:
+    state.commit("s", Progress(), [report(1)])
+    state._db.execute("PRAGMA max_page_count = 1")
+    with pytest.raises(UsageError, match=r"\(database or disk is full\); make room on the disk"):
+        state.commit("s", state.progress("s"), [report(2) | {"text": "x" * 100_000}])
+    assert numbers(state.history()) == [1]
+
+
+def test_a_file_that_was_taken_away_or_replaced_is_not_written_to(path: Path) -> None:
+    with DriftState(path) as state:
+        kept = state.commit("s", Progress(), [report(1)])
+        path.rename(path.with_name("moved.db"))
+        with pytest.raises(UsageError, match=r"state.db: the monitor's database can't be used .* No such file"):
+            state.commit("s", kept)
+        with DriftState(path), pytest.raises(UsageError, match=r"state.db: was replaced while it was in use"):
+            state.commit("s", kept)
