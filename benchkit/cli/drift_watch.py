@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import signal
 import threading
 from collections.abc import Iterator
@@ -107,7 +108,8 @@ def _stops_in_order(stop: threading.Event) -> Iterator[list[int]]:
 
     def hear(signum: int, frame: object) -> None:
         heard.append(EXIT_INTERRUPTED if signum == signal.SIGINT else EXIT_OK)
-        stop.set()
+        # This thread may hold the event's lock just now, or one of `threading` itself: the signal came in between.
+        _thread.start_new_thread(stop.set, ())
 
     before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

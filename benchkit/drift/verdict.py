@@ -47,6 +47,7 @@ from benchkit.types.drift import (
     HealthFinding,
     SegmentResult,
     StatisticResult,
+    evidence_words,
 )
 
 # Findings that statistics see; broken rows are left out of these, and half precision or fewer rows don't move any.
@@ -208,9 +209,9 @@ def _alarm(
     if is_watch:
         if evidence is None or not evidence.is_alarm:
             return ""
-        words = f"evidence {evidence.detector:,.0f} of {evidence.run_length:,} after {evidence.windows} windows"
+        words = _sums(evidence)
     elif p_value is not None and p_value <= policy.false_alarms:
-        words = f"p = {p_value:.2g}, alarm at {policy.false_alarms:g}"
+        words = f"p = {p_value:.3g}, alarm at {policy.false_alarms:g}"
     else:
         return ""
     if not statistics:
@@ -234,6 +235,11 @@ def _cause(harm: Harm, claims: Sequence[_Claim]) -> _Claim | None:
 # ------------------------------------------------------------ words
 
 
+def _sums(evidence: Evidence) -> str:
+    windows = "1 window" if evidence.windows == 1 else f"{evidence.windows:,} windows"
+    return f"evidence {evidence_words(evidence.detector)} of {evidence.run_length:,} after {windows}"
+
+
 def _low_scores(harm: Harm) -> str:
     return f"{harm.low_score_share:.1%} score under the baseline's 5th percentile, where 5 % did"
 
@@ -245,12 +251,11 @@ def _quiet(
         reason = "Nothing is wrong with the rows themselves; whether they drift was not tested."
     elif is_watch and evidence is not None and not evidence.windows:
         ended = "the alarm has ended after windows in a row that look fine, and the evidence starts from nothing"
-        reason = f"No change beyond chance: {ended}; p = {p_value:.2g} of this one alone."
+        reason = f"No change beyond chance: {ended}; p = {p_value:.3g} of this one alone."
     elif is_watch and evidence is not None:
-        sums = f"evidence {evidence.detector:.3g} of {evidence.run_length:,} after {evidence.windows} windows"
-        reason = f"No change beyond chance: {sums}, p = {p_value:.2g} of this one alone."
+        reason = f"No change beyond chance: {_sums(evidence)}, p = {p_value:.3g} of this one alone."
     else:
-        reason = f"No change beyond chance: p = {p_value:.2g}, alarm at {policy.false_alarms:g}."
+        reason = f"No change beyond chance: p = {p_value:.3g}, alarm at {policy.false_alarms:g}."
     if harm.identity is not None:
         reason += f" The model is the same: mean cosine of canaries {harm.identity:.5f}."
     return Conclusion("none", "ok", reason, _NOTHING, policy.fail_on == "ok")

@@ -310,7 +310,7 @@ def _notes(baseline: Baseline, window: Window, policy: DriftPolicy) -> list[str]
     if baseline.info.n_windows == 0:
         notes.append(
             "the baseline takes rows as independent; where days or sessions differ, make it from rows with times over "
-            "eight days or more"
+            "eight days or more with 30 rows each, or as many such weeks"
         )
     return notes
 

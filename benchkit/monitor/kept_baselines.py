@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchkit.errors import BenchkitError, UsageError, nearest
+from benchkit.errors import BenchkitError, NotComparable, UsageError, nearest
 from benchkit.monitor import baseline as baselines
 from benchkit.monitor.baseline import USUAL, Baseline
 from benchkit.monitor.canary_texts import FROM_SOURCE, CanaryTexts, canaries_of_suite, read_canaries
@@ -58,6 +58,7 @@ def make_baseline(
     """Make a baseline and keep it; `on_message` is told what was not learnt from the source.
 
     Raises:
+        NotComparable: there is none of that name to renew.
         UsageError: a wrong name or option, or one of that name is there already.
         SourceError: the source can't be read.
         ModelError: the model can't be had.
@@ -110,17 +111,17 @@ def left_out(baseline: Baseline) -> LeftOut:
 
 def _taken(name: str) -> UsageError:
     return UsageError(
-        f"there is a baseline {name!r} already; renew it with `benchkit drift baseline renew {name}`, or take another "
-        "name"
+        f"there is a baseline {name!r} already; renew it with `benchkit drift baseline renew {name} --from SOURCE`, or "
+        "take another name"
     )
 
 
-def _not_there(folder: Path, name: str) -> UsageError:
+def _not_there(folder: Path, name: str) -> NotComparable:
     names = list_baselines(folder)
     near = nearest(name, names)
     hint = f" (did you mean {near!r}?)" if near else ""
     known = f"{hint}; there are {', '.join(names)}" if names else " (there is none yet)"
-    return UsageError(
+    return NotComparable(
         f"no baseline {name!r} to renew{known}; make it: benchkit drift baseline create {name} --from SOURCE"
     )
 

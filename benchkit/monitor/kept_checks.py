@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from benchkit.drift.findings import is_silence_news
 from benchkit.drift.layout import lay_out
-from benchkit.errors import BenchkitError, UsageError, nearest
+from benchkit.errors import BenchkitError, NotComparable, UsageError, nearest
 from benchkit.monitor.baseline import Baseline
 from benchkit.monitor.check import Circumstances, ask_canaries, collect, judge_window
 from benchkit.monitor.followed import open_beside
@@ -175,7 +175,7 @@ def history(baseline: str | None = None, *, limit: int = 1000, settings: Setting
     """Return the latest verdicts, oldest first; none where nothing was ever checked.
 
     Raises:
-        UsageError: there is no such baseline, and there was none that has a history.
+        NotComparable: there is no such baseline, and there was none that has a history.
     """
     here = settings or settings_here()
     kept = _kept_checks(here, baseline, limit)
@@ -206,4 +206,4 @@ def _check_known(settings: Settings, baseline: str) -> None:
         else f"; make it: benchkit drift baseline create {name} --from SOURCE"
     )
     past = f"; deleted, with a history, are {', '.join(gone)}" if gone else ""
-    raise UsageError(f"no baseline '{name}'{hint}{known}{past}")
+    raise NotComparable(f"no baseline '{name}'{hint}{known}{past}")

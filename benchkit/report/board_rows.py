@@ -22,7 +22,8 @@ def _check_row(report: DriftReport, key: int) -> CheckRow:
         key=key,
         baseline=report.baseline.name,
         source=window.source,
-        stream="",
+        # A report doesn't name its watch; those of two sources are two lines.
+        stream=window.source if found else "",
         number=window.number,
         start=window.start,
         end=window.end,

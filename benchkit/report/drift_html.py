@@ -20,7 +20,7 @@ from benchkit.report.charts.projection import illustration, projection
 from benchkit.report.charts.svg import svg_of_both_widths
 from benchkit.report.page import document, escape
 from benchkit.types.board import Mark
-from benchkit.types.drift import DriftReport
+from benchkit.types.drift import DriftReport, evidence_words
 
 _HISTORY_SHOWN = 500
 
@@ -216,7 +216,7 @@ def _history(reports: Sequence[DriftReport]) -> str:
                 page.text_cell(report.reason),
                 page.number(f"{report.window.rows:,}"),
                 page.number(escape(words.p_words(report.p_value))),
-                page.number("" if report.evidence is None else drift_words.evidence_words(report.evidence.detector)),
+                page.number("" if report.evidence is None else evidence_words(report.evidence.detector)),
             ]
         )
         for report in reversed(reports[-_HISTORY_SHOWN:])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from benchkit.report import drift_words, words
 from benchkit.report.drift_words import SEVERITY_WORDS
-from benchkit.types.drift import BaselineInfo, DriftReport, DriftSeverity
+from benchkit.types.drift import BaselineInfo, DriftReport, DriftSeverity, evidence_words
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -95,7 +95,7 @@ def _history_row(report: DriftReport) -> tuple[str, ...]:
         SEVERITY_WORDS[report.severity],
         report.kind,
         words.p_words(report.p_value),
-        "" if report.evidence is None else drift_words.evidence_words(report.evidence.detector),
+        "" if report.evidence is None else evidence_words(report.evidence.detector),
     )
 
 

@@ -5,7 +5,6 @@ DriftReport ──> headline · health · harm · worst canaries · clusters · 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -21,6 +20,7 @@ from benchkit.types.drift import (
     Harm,
     SegmentDriver,
     SegmentResult,
+    evidence_words,
 )
 
 SEVERITY_WORDS: dict[DriftSeverity, str] = {"ok": "OK", "info": "INFO", "warn": "WARN", "critical": "CRITICAL"}
@@ -97,17 +97,6 @@ def percent(share: float) -> str:
         if share in (0, 1) or float(text) not in (0, 100):
             return f"{text} %"
     return "<0.00001 %" if share < 0.5 else ">99.99999 %"
-
-
-def evidence_words(detector: float) -> str:
-    """Return a detector's sum, cut and not rounded, so that it never seems to reach an alarm that it doesn't.
-
-    >>> evidence_words(999.96), evidence_words(4321.75), evidence_words(0.996)
-    ('999', '4,321', '0.99')
-    """
-    if not detector < 1e12:  # NaN and infinity too
-        return f"{detector:.3g}"
-    return f"{math.floor(detector):,}" if detector >= 10 else f"{math.floor(100 * detector) / 100:.2f}"
 
 
 def evidence_sentence(found: Evidence) -> str:

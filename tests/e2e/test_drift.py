@@ -88,7 +88,7 @@ def test_baselines_are_made_listed_shown_renewed_and_deleted(tmp_path: Path) -> 
     assert listed[2].startswith("can't be used: cut: ")
     assert listed[2].endswith("or delete it: benchkit drift baseline delete cut")
     drift(tmp_path, "baseline", "delete", "cut")
-    refused = drift(tmp_path, "baseline", "renew", "prd", "--from", "reference.parquet", code=2)
+    refused = drift(tmp_path, "baseline", "renew", "prd", "--from", "reference.parquet", code=4)
     assert "no baseline 'prd' to renew (did you mean 'prod'?)" in refused.err
 
     drift(tmp_path, "baseline", "delete", "prod")
@@ -280,7 +280,7 @@ def test_history_and_report_tell_every_check(project: Path) -> None:
     assert "same.parquet" in table
     assert "WARN" in table
     for command in (["history"], ["report", "--html", "typo.html"]):
-        told_of = drift(project, *command, "--baseline", "prd", code=2).err
+        told_of = drift(project, *command, "--baseline", "prd", code=4).err
         assert "no baseline 'prd' (did you mean 'prod'?); there are prod" in told_of
     assert not (project / "typo.html").exists()
     drift(project, "baseline", "create", "other", "--from", "reference.parquet")

@@ -32,7 +32,7 @@ from benchkit.report.charts.timeaxis import (
 )
 from benchkit.report.charts.window import LEAST_P, LEGEND, p_axis, segments, statistics
 from benchkit.types.board import CheckRow, Mark
-from benchkit.types.drift import DRIFT_SEVERITIES, DriftSeverity
+from benchkit.types.drift import DRIFT_SEVERITIES, DriftSeverity, evidence_words
 
 __all__ = ["canary_quality", "evidence", "segments", "statistics", "timeline"]
 
@@ -169,7 +169,7 @@ def _sum(row: CheckRow, detector: float, level: int, place: float, axis: TimeAxi
         "sum": min(detector, sys.float_info.max),
         "alarm_level": level,
         "verdict": verdict,
-        "said": f"{axis.said(place)}: evidence {drift_words.evidence_words(detector)}, {verdict}",
+        "said": f"{axis.said(place)}: evidence {evidence_words(detector)}, {verdict}",
     }
 
 
@@ -233,7 +233,7 @@ def _alarm_layers(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 def _sum_words(rows: Sequence[Row]) -> str:
     alarms, last = sum(row["verdict"] == "alarm" for row in rows), rows[-1]
-    sums = drift_words.evidence_words(last["sum"])
+    sums = evidence_words(last["sum"])
     return (
         f"{words.counted(len(rows), 'window')}, {words.counted(alarms, 'alarm')}; the last sum is {sums}, and an alarm "
         f"stands at {last['alarm_level']:,}."

@@ -204,7 +204,16 @@ def test_the_policy_s_thresholds_are_used():
         ),
         (
             {"p": 0.002, "evidence": Evidence(3.0, 41.2, 1000, 9), "is_watch": True},
-            "No change beyond chance: evidence 41.2 of 1,000 after 9 windows, p = 0.002 of this one alone.",
+            "No change beyond chance: evidence 41 of 1,000 after 9 windows, p = 0.002 of this one alone.",
+        ),
+        # What is no alarm doesn't look as if it were at the level of one.
+        (
+            {"p": 0.01004, "evidence": Evidence(3.0, 999.96, 1000, 1), "is_watch": True},
+            "No change beyond chance: evidence 999 of 1,000 after 1 window, p = 0.01 of this one alone.",
+        ),
+        (
+            {"p": 0.0149, "policy": DriftPolicy(false_alarms=0.0145)},
+            "No change beyond chance: p = 0.0149, alarm at 0.0145.",
         ),
         (
             {"p": 0.4, "evidence": Evidence(0.5, 0.0, 1000, 0), "is_watch": True},

@@ -120,14 +120,16 @@ def test_a_name_that_is_taken_is_refused_before_the_source_is_read(settings: Set
 
 
 def test_what_is_renewed_must_be_there(settings: Settings, usual: str) -> None:
-    with pytest.raises(UsageError, match=r"no baseline 'prdo' to renew \(there is none yet\); make it: .* create prdo"):
+    with pytest.raises(
+        NotComparable, match=r"no baseline 'prdo' to renew \(there is none yet\); make it: .* create prdo"
+    ):
         make_baseline(BaselineRequest("prdo", "nowhere.npy", replaces=True), settings=settings)
     for name in ("prod", "stage"):
         make_baseline(BaselineRequest(name, usual), settings=settings)
-    with pytest.raises(UsageError, match=r"'prdo' to renew \(did you mean 'prod'\?\); there are prod, stage") as raised:
+    with pytest.raises(NotComparable, match=r"'prdo' to renew \(did you mean 'prod'\?\); there are prod, stage") as raised:
         make_baseline(BaselineRequest("prdo", "nowhere.npy", replaces=True), settings=settings)
-    assert raised.value.exit_code == 2
-    with pytest.raises(UsageError, match=r"no baseline 'x' to renew; there are prod, stage"):
+    assert raised.value.exit_code == 4
+    with pytest.raises(NotComparable, match=r"no baseline 'x' to renew; there are prod, stage"):
         make_baseline(BaselineRequest("x", "nowhere.npy", replaces=True), settings=settings)
     assert [info.name for info in known_baselines(settings)] == ["prod", "stage"]
 
@@ -214,7 +216,7 @@ def test_every_check_is_in_the_history(settings: Settings, usual: str, tmp_path:
 
 
 def test_the_history_of_a_baseline_that_never_was_is_refused(settings: Settings, usual: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"no baseline 'prod'; make it: benchkit drift baseline create prod --from"):
+    with pytest.raises(NotComparable, match=r"no baseline 'prod'; make it: benchkit drift baseline create prod --from"):
         history("prod", settings=settings)
     # To ask makes nothing.
     assert not folder_of(settings).exists()
@@ -225,12 +227,12 @@ def test_the_history_of_a_baseline_that_never_was_is_refused(settings: Settings,
     delete_baseline(baselines_of(settings), "prod")
     assert len(history("prod", settings=settings)) == 1
     assert history("stage", settings=settings) == []
-    with pytest.raises(UsageError) as raised:
+    with pytest.raises(NotComparable) as raised:
         history("prdo", settings=settings)
     assert str(raised.value) == (
         "no baseline 'prdo' (did you mean 'prod'?); there are stage; deleted, with a history, are prod"
     )
-    assert raised.value.exit_code == 2
+    assert raised.value.exit_code == 4
 
 
 def test_rows_that_a_baseline_learnt_nothing_from_are_counted(settings: Settings, tmp_path: Path) -> None:

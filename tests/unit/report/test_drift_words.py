@@ -17,7 +17,6 @@ from benchkit.report.drift_words import (
     cluster_sentence,
     driver_sentence,
     evidence_sentence,
-    evidence_words,
     harm_sentences,
     headline,
     leading_drivers,
@@ -34,6 +33,7 @@ from benchkit.types.drift import (
     Harm,
     SegmentResult,
     WindowInfo,
+    evidence_words,
 )
 
 
