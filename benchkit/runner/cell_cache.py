@@ -36,7 +36,7 @@ from benchkit.types.result import CellResult, ItemScores, WorstItem
 from benchkit.types.tags import ItemTags
 
 # Change it when the meaning of a stored cell changes; old files are then ignored.
-FORMAT = 4
+FORMAT = 5
 _ANSWERS, _TAGS = "answers", "tags"
 # What zipfile and NumPy raise on damaged files: a flipped bit can also make a member look encrypted, or compressed in a
 # way that there isn't (RuntimeError).
