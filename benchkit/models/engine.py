@@ -31,8 +31,8 @@ from benchkit.models.batching import CPU_CALL_TOKENS, CPU_FORWARD_TOKENS, Budget
 from benchkit.models.files import ModelFiles, read_config
 from benchkit.models.linear import Kernel, Tier, is_x86, no_split, pick_kernel, pick_split_kernel
 from benchkit.models.names import ENGINES, EngineOption
-from benchkit.models.parity import BOUNDS, Encode, Parity, check_parity, score_difference
-from benchkit.models.probes import SHORT, long_text
+from benchkit.models.parity import BOUNDS, Bound, Encode, Parity, check_parity, compare, score_difference
+from benchkit.models.probes import PADDED, SHORT, cut_text, long_text
 from benchkit.models.split_linear import split_expected
 from benchkit.models.tokens import TokenCounter, TokenIds, repeats_tokenizer
 from benchkit.models.workers import run_apart
@@ -46,6 +46,12 @@ _TAIL = frozenset({"Normalize", "Dense", "LayerNorm", "Dropout"})
 _POOLING = frozenset({"Pooling", "AssumedPooling"})
 _STATIC_CALL_TOKENS = 65_536  # looking up a word's vector costs next to nothing
 _NO_LIMIT = 10**9  # transformers writes 1e30 for "no longest input"
+# Of a text padded and alone: rounding stays below 1e-6, padding that a model doesn't mask leaves 1e-3 and more.
+_PADDING = Bound(0.9999, 1e-4)
+_PADDING_NOTE = (
+    "padding changes its vectors (it isn't masked, or stands before a text whose positions are counted from there), so "
+    "each text is encoded by itself, slowly; sentence-transformers gives others, which depend on a text's neighbours"
+)
 
 
 class Engine(Protocol):
@@ -151,9 +157,10 @@ def choose_engine(model: SentenceTransformer, files: ModelFiles, spec: ModelSpec
         ModelError: an engine was asked for by name, and it can't compute this model or on this machine.
     """
     reference = TorchEngine(model, spec.label, is_static=files.is_static, positions=files.positions)
+    alone = () if files.is_static else reference.settle_padding(("query", "document") if files.uses_role else (None,))
     asked = engine_option(spec)
     if asked == "torch" or (asked == "auto" and _unsupported(files)):
-        return Choice(reference)
+        return Choice(reference, alone)
     kernel = (
         pick_split_kernel(model.device.type) if asked == "bf16x3" else pick_kernel(tier_of(asked), model.device.type)
     )
@@ -165,10 +172,10 @@ def choose_engine(model: SentenceTransformer, files: ModelFiles, spec: ModelSpec
     except network.Unsupported as exc:
         if asked != "auto":
             raise _refusal(spec, str(exc)) from exc
-        return Choice(reference, (f"engine torch: {exc}",))
+        return Choice(reference, (*alone, f"engine torch: {exc}"))
     parity = check_parity(_encode(reference), _encode(candidate), BOUNDS[tier], longest=reference.longest)
     if parity.refused:
-        return Choice(reference, (f"engine torch, not {candidate.name}: {parity.refused}",))
+        return Choice(reference, (*alone, f"engine torch, not {candidate.name}: {parity.refused}"))
     if asked in ("auto", "packed"):
         return Choice(candidate)
     return Choice(candidate, _notes(reference, candidate, asked, kernel, parity))
@@ -194,10 +201,13 @@ def _notes(
 
 
 class TorchEngine:
-    """sentence-transformers' own `encode`; the texts of a call are one batch.
+    """sentence-transformers' own `encode`; the texts of a call are one batch, until `settle_padding` says otherwise.
 
     Args:
         positions: Tokens that the model has room for, as far as its files tell.
+
+    Attributes:
+        is_apart: Each text is encoded by itself.
     """
 
     name = "torch"
@@ -207,6 +217,7 @@ class TorchEngine:
     ) -> None:
         self._model, self._label, self._positions = model, label, positions
         self._is_static = is_static
+        self.is_apart = False
         self._budget = Budget(None, label)
         self._counter: TokenCounter | None = None
         self.longest = longest_input(model)
@@ -221,22 +232,59 @@ class TorchEngine:
         Raises:
             ModelError: it failed on a text for which it has too few positions, though its files let it read it.
         """
+        try:
+            return self._encoded(texts, prompt, role, is_apart=self.is_apart)
+        except (IndexError, RuntimeError) as exc:
+            prompted = [prompt + text for text in texts]
+            if complaint := self._without_room(prompted, exc):
+                raise ModelError(complaint) from exc
+            lengths = self.count_tokens(prompted)
+            if lengths is None or lengths.all():
+                raise
+            return self._with_company(texts, prompt, role, lengths == 0)
+
+    def settle_padding(self, roles: Sequence[Role | None]) -> tuple[str, ...]:
+        """Encode each text by itself from now on, where padding changes a vector, and say so."""
+        for role in roles:
+            try:
+                together = self._encoded(PADDED, "", role, is_apart=False)
+                alone = self._encoded(PADDED, "", role, is_apart=True)
+            except Exception:  # noqa: S112 - a route that isn't there, a repository's code: it fails where it is asked for
+                continue
+            # A model that gives NaN is told of by whoever asks for the vector.
+            if np.isfinite(alone).all() and compare(alone, together, _PADDING).refused:
+                self.is_apart = True
+        return (_PADDING_NOTE,) if self.is_apart else ()
+
+    def _encoded(self, texts: Sequence[str], prompt: str, role: Role | None, *, is_apart: bool) -> NDArray[np.float32]:
         task = {} if role is None else {"task": role}
 
         def encode(rows: slice) -> NDArray[np.float32]:
             part = list(texts[rows])
+            size = 1 if is_apart else len(part)
             vectors = self._model.encode(
-                part, prompt=prompt, batch_size=len(part), show_progress_bar=False, convert_to_numpy=True, **task
+                part, prompt=prompt, batch_size=size, show_progress_bar=False, convert_to_numpy=True, **task
             )
             return np.asarray(vectors, dtype=np.float32)
 
-        try:
-            parts = list(self._budget.run(np.ones(len(texts), np.int64), encode))
-        except (IndexError, RuntimeError) as exc:
-            if complaint := self._without_room([prompt + text for text in texts], exc):
-                raise ModelError(complaint) from exc
-            raise
+        parts = list(self._budget.run(np.ones(len(texts), np.int64), encode))
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _with_company(
+        self, texts: Sequence[str], prompt: str, role: Role | None, is_bare: NDArray[np.bool_]
+    ) -> NDArray[np.float32]:
+        """Return the vectors where some texts have no token at all, as "" where a tokenizer adds none of its own.
+
+        Alone they are a batch of no tokens, on which many models fail; beside another text they are padding.
+        """
+        bare = [text for text, is_one in zip(texts, is_bare, strict=True) if is_one]
+        beside = self._encoded([*bare, *PADDED[:1]], prompt, role, is_apart=False)[:-1]
+        found = np.empty((len(texts), beside.shape[1]), np.float32)
+        found[is_bare] = beside
+        if len(bare) < len(texts):
+            rest = [text for text, is_one in zip(texts, is_bare, strict=True) if not is_one]
+            found[~is_bare] = self._encoded(rest, prompt, role, is_apart=self.is_apart)
+        return found
 
     def _without_room(self, texts: Sequence[str], failure: Exception) -> str:
         """Return what to say of a failure on texts with more tokens than the model has positions; "" for others."""
@@ -256,7 +304,9 @@ class TorchEngine:
 
     def padded_tokens(self, lengths: NDArray[np.int64]) -> int:
         read = truncated(lengths, self.longest)
-        return int(read.sum()) if self._is_static else len(read) * int(read.max(initial=0))
+        if self._is_static or self.is_apart:
+            return int(read.sum())
+        return len(read) * int(read.max(initial=0))
 
 
 # ---------------------------------------------------------------- the packed pass
@@ -329,14 +379,16 @@ def _token_ids(model: SentenceTransformer, longest: int | None) -> TokenIds:
     tokenizer = model.tokenizer
     if getattr(tokenizer, "backend_tokenizer", None) is None:
         raise network.Unsupported("its tokenizer isn't a fast one")
-    probes = [*SHORT, long_text(longest)]
+    probes = [*SHORT, long_text(longest) if longest is None else cut_text(longest)]
     tokenise = getattr(model, "preprocess", None) or model.tokenize
-    own = tokenise(probes)
-    masks = own["attention_mask"].bool()
-    expected = [ids[mask].tolist() for ids, mask in zip(own["input_ids"], masks, strict=True)]
-    types = own.get("token_type_ids")
-    if types is not None and bool(types.any()):
-        raise network.Unsupported("its tokens have types")
+    expected: list[list[int]] = []
+    for part in (probes[:-1], probes[-1:]):  # the short ones aren't padded to thousands of tokens
+        own = tokenise(part)
+        masks = own["attention_mask"].bool()
+        expected += [ids[mask].tolist() for ids, mask in zip(own["input_ids"], masks, strict=True)]
+        types = own.get("token_type_ids")
+        if types is not None and bool(types.any()):
+            raise network.Unsupported("its tokens have types")
     try:
         tokens = TokenIds(tokenizer, longest)
     except ValueError as exc:

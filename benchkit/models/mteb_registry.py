@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from benchkit.embeddings.fingerprint import digest_json
 from benchkit.errors import ModelError
 from benchkit.models import catalog
-from benchkit.models.options import check_options
+from benchkit.models.options import check_dim, check_options
 from benchkit.models.silence import silence
 from benchkit.models.surrogates import well_formed
 from benchkit.types.model import ModelMeta, ModelSpec, OpenContext, Role, Similarity
@@ -61,6 +61,7 @@ def open_model(spec: ModelSpec, context: OpenContext, *, find: Callable[[str], A
     _check_kind(spec, registered)
     _check_permissions(spec, context, registered)
     dimension = _dimension(registered)
+    check_dim(spec, dimension)
     max_tokens = registered.max_tokens
     meta = ModelMeta(
         name=spec.label,

@@ -21,6 +21,7 @@ from benchkit.embeddings.fingerprint import digest_json
 from benchkit.errors import CellFailed, ModelError
 from benchkit.models.openai_client import REAL_TIME, Client, RefusedError, Timing
 from benchkit.models.openai_endpoint import endpoint_of
+from benchkit.models.options import check_dim
 from benchkit.models.prompts import Prompts
 from benchkit.models.surrogates import well_formed
 from benchkit.types.model import ModelMeta, ModelSpec, OpenContext, Role
@@ -52,6 +53,7 @@ def open_model(spec: ModelSpec, context: OpenContext, *, timing: Timing = REAL_T
         vectors = client.embed(PROBE_TEXTS)
     except CellFailed as exc:
         raise ModelError(f"model {spec.label!r}: {exc}") from None
+    check_dim(spec, vectors.shape[1])
     prompts = Prompts(own={}, given=spec.prompts or {})
     where = urlsplit(endpoint.base_url)
     identity = {

@@ -33,13 +33,15 @@ from benchkit.models.retry_after import retry_after_s
 if TYPE_CHECKING:
     import requests
 
-RETRIED = frozenset({429, 500, 502, 503, 504})
+RETRIED = frozenset({408, 429})  # and 5xx: proxies in front of a server have numbers of their own (520 to 530)
+NEVER_RETRIED = frozenset({501, 505})  # what the server can't do, it can't do later
 HOPELESS = frozenset({"insufficient_quota", "billing_hard_limit_reached"})  # OpenAI sends them as 429
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 60.0  # also the most that a server's Retry-After is heeded
 LONGEST_TOTAL_S = 600.0  # no retry of a request begins later than this
 LONGEST_MESSAGE = 500
 MAX_ANSWER_BYTES = 2**30
+_SHOWN_START = 80  # characters of an answer that isn't JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +154,9 @@ class Client:
             with response:
                 content = self._content(response, deadline)
         except (requests.RequestException, HTTPError) as exc:
-            raise _UnansweredError(f"no answer ({self._hidden(_innermost(exc))})") from None
+            raise _UnansweredError(f"no answer ({_shortened(self._hidden(_innermost(exc)))})") from None
         if response.status_code == 200:
-            return _parsed(content, self.endpoint)
+            return self._parsed(content)
         raise self._failure(response, content)
 
     def _connected(self) -> requests.Session:
@@ -179,10 +181,22 @@ class Client:
                 raise _UnansweredError(f"no whole answer within {self.endpoint.timeout_s:g} s")
         return b"".join(parts)
 
+    def _parsed(self, content: bytes) -> object:
+        try:
+            answer = json.loads(content)
+        except (ValueError, RecursionError):
+            start = self._hidden(content.decode("utf-8", "replace"))[:_SHOWN_START]
+            raise CellFailed(f"{self.endpoint}: the answer isn't JSON: {start!r}; is base_url right?") from None
+        if isinstance(answer, dict) and answer.get("error") and "data" not in answer:
+            _, words = _server_words(content)
+            raise CellFailed(f"{self.endpoint}: no vectors but an error: {_shortened(self._hidden(words))}")
+        return answer
+
     def _failure(self, response: requests.Response, content: bytes) -> Exception:
         code, words = _server_words(content)
-        text = self._hidden(f"status {response.status_code}: {words}")
-        if response.status_code in RETRIED and code not in HOPELESS:
+        # Hidden first: of a key that lies across the end, the beginning would be left.
+        text = f"status {response.status_code}: {_shortened(self._hidden(words))}"
+        if _is_passing(response.status_code) and code not in HOPELESS:
             asked_s = retry_after_s(response.headers.get("Retry-After"), now=datetime.now(UTC))
             return _UnansweredError(text, wait_s=asked_s)
         hint = ""
@@ -211,18 +225,16 @@ def _innermost(error: BaseException) -> str:
     """Return the last part of the story: requests wraps urllib3, which wraps the operating system's words."""
     while isinstance(cause := getattr(error, "reason", None) or next(iter(error.args), None), BaseException):
         error = cause
-    return _shortened(re.sub(r"<[^>]*>[:,]?\s*", "", getattr(error, "strerror", None) or str(error)))
+    # An exception of several parts shows itself as a tuple; its words are the first.
+    words = next((part for part in error.args if isinstance(part, str)), str(error))
+    return re.sub(r"<[^>]*>[:,]?\s*", "", getattr(error, "strerror", None) or words)
 
 
 # ---------------------------------------------------------------- answers
 
 
-def _parsed(content: bytes, endpoint: Endpoint) -> object:
-    try:
-        return json.loads(content)
-    except ValueError:
-        start = content[:80].decode("utf-8", "replace")
-        raise CellFailed(f"{endpoint}: the answer isn't JSON: {start!r}; is base_url right?") from None
+def _is_passing(status: int) -> bool:
+    return status in RETRIED or (500 <= status < 600 and status not in NEVER_RETRIED)
 
 
 def _server_words(content: bytes) -> tuple[str | None, str]:
@@ -230,13 +242,13 @@ def _server_words(content: bytes) -> tuple[str | None, str]:
     text = content.decode("utf-8", "replace")
     try:
         answer = json.loads(content)
-    except ValueError:
-        return None, _shortened(text)
+    except (ValueError, RecursionError):
+        return None, text
     error = answer.get("error", answer) if isinstance(answer, dict) else answer
     if not isinstance(error, dict):
-        return None, _shortened(str(error))
+        return None, str(error)
     code = error.get("code") or error.get("type")
-    return (str(code) if code else None), _shortened(str(error.get("message") or error.get("detail") or text))
+    return (str(code) if code else None), str(error.get("message") or error.get("detail") or text)
 
 
 def _shortened(text: str) -> str:
@@ -256,11 +268,14 @@ def _vectors(answer: object, n_texts: int, endpoint: Endpoint) -> NDArray[np.flo
     if len(data) != n_texts or by_index.keys() != set(range(n_texts)):
         raise CellFailed(f"{endpoint}: sent {n_texts} texts, got {len(data)} vectors with {len(by_index)} indexes")
     try:
-        vectors = np.array([by_index[place] for place in range(n_texts)], dtype=np.float32)
+        numbers = np.array([by_index[place] for place in range(n_texts)])
     except (TypeError, ValueError):
         raise CellFailed(f"{endpoint}: the vectors aren't lists of numbers of one length") from None
-    if vectors.ndim != 2 or not vectors.shape[1]:
+    # NumPy would read words, null and true as numbers if it were asked for floats.
+    if numbers.ndim != 2 or not numbers.shape[1] or numbers.dtype.kind not in "iuf":
         raise CellFailed(f"{endpoint}: the vectors aren't lists of numbers of one length")
+    with np.errstate(over="ignore"):  # beyond float32's range: infinity, which is refused
+        vectors = numbers.astype(np.float32)
     if not np.isfinite(vectors).all():
         raise CellFailed(f"{endpoint}: a vector holds NaN or infinity")
     return vectors

@@ -29,6 +29,17 @@ def check_options(spec: ModelSpec, known: Collection[str]) -> None:
         raise ModelError(f"model {spec.label!r}: unknown option {name!r}{hint}. {allowed}")
 
 
+def check_dim(spec: ModelSpec, dimension: int | None) -> None:
+    """Refuse a variant of more dimensions than the vectors have; None where only the loaded model can tell.
+
+    Raises:
+        ModelError: says how many there are.
+    """
+    dim = spec.variant.truncate_dim
+    if dim is not None and dimension is not None and dim > dimension:
+        raise ModelError(f"model {spec.label!r}: dim={dim}, but its vectors have {dimension} dimensions")
+
+
 def float_option(spec: ModelSpec, name: str, default: float, *, least: float, most: float = math.inf) -> float:
     """Return a number within [least, most]."""
     value = spec.options.get(name, default)

@@ -24,6 +24,8 @@ SHORT: tuple[str, ...] = (
     "Call at 17:45 🙂🚀: Donaudampfschiff for $3,999.00 (née Café)!",
     "In 1969 two people walked on the Moon while a third kept the orbiter ready, and half a billion watched them.",
 )
+# One is padded where they stand in one batch.
+PADDED: tuple[str, ...] = (SHORT[1], SHORT[-1])
 _PROMPT = "query: "
 _LONGEST = 512  # of a probe, in tokens: more would cost more than the check is worth
 _WORDS = (
@@ -39,7 +41,12 @@ def prompted() -> tuple[str, tuple[str, ...]]:
 
 def long_text(longest: int | None) -> str:
     """Return a text of at least so many tokens, at least 512 where the limit is higher or there is none."""
-    n_words = min(longest or _LONGEST, _LONGEST) + 8  # a word is a token or more
+    return cut_text(min(longest or _LONGEST, _LONGEST))
+
+
+def cut_text(longest: int) -> str:
+    """Return a text of more than so many tokens."""
+    n_words = longest + 8  # a word is a token or more
     # A step that shares no factor with the number of words, so that no part of the text repeats the one before.
     return " ".join(_WORDS[(at * 7 + at // len(_WORDS)) % len(_WORDS)] for at in range(n_words))
 

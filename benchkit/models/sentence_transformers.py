@@ -9,7 +9,8 @@
 What a score rests on, so it is the same here as in `mteb.evaluate`:
 
 * the vectors are those of `SentenceTransformer.encode`: bit by bit on the same batch with engine=torch, within float32
-  rounding with the packed engine (engine.py), and others only where engine=bf16 or int8 asks for them;
+  rounding with the packed engine (engine.py), and others only where engine=bf16 or int8 asks for them; where padding
+  changes a vector, those of each text alone;
 * the prompt of a task is the one that MTEB's SentenceTransformerEncoderWrapper ends up with (`effective_prompt`);
 * weights are computed in float32 on every device, also where a file stores half of the bits.
 
@@ -32,11 +33,19 @@ from numpy.typing import NDArray
 from benchkit.embeddings.fingerprint import digest_json
 from benchkit.errors import ModelError
 from benchkit.models import catalog
-from benchkit.models.engine import Engine, choose_engine, engine_option, expected_engine, longest_input, tier_of
+from benchkit.models.engine import (
+    Engine,
+    TorchEngine,
+    choose_engine,
+    engine_option,
+    expected_engine,
+    longest_input,
+    tier_of,
+)
 from benchkit.models.files import ModelFiles, content_digest, read_model
 from benchkit.models.hub import find_snapshot, read_origin
 from benchkit.models.names import is_directory
-from benchkit.models.options import check_options
+from benchkit.models.options import check_dim, check_options
 from benchkit.models.positions import cut_at_positions
 from benchkit.models.prompts import Prompts
 from benchkit.models.silence import silence
@@ -130,6 +139,12 @@ def _identity(decides: Mapping[str, object], prompts: Prompts, files: ModelFiles
     return Identity(fingerprint, digest_json(dict(decides)))
 
 
+def _vector_key(identity: Identity, engine: Engine) -> str:
+    # Those that were kept before texts were encoded by themselves depend on the neighbours that a text then had.
+    is_apart = isinstance(engine, TorchEngine) and engine.is_apart
+    return digest_json({"vectors": identity.vector_key, "apart": True}) if is_apart else identity.vector_key
+
+
 @dataclass(frozen=True, slots=True)
 class SentenceTransformersHandle:
     """A model whose files are there and whole.
@@ -163,13 +178,14 @@ class SentenceTransformersHandle:
             if self.spec.max_seq_length is not None:
                 model.max_seq_length = self.spec.max_seq_length
             notes = self.meta.notes + cut_at_positions(model)
+            _check_room(self.spec, model)
             meta = _completed(self.meta, model)
             choice = choose_engine(model, self.files, self.spec)
         engine = choice.engine
         # The vectors of a tier that was refused are the reference's.
         identity = self.reference if engine.name == "torch" else self.identity
         meta = replace(meta, engine=engine.name, fingerprint=identity.fingerprint, notes=notes + choice.notes)
-        return SentenceTransformersEncoder(meta, engine, self.prompts, identity.vector_key)
+        return SentenceTransformersEncoder(meta, engine, self.prompts, _vector_key(identity, engine))
 
 
 class SentenceTransformersEncoder:
@@ -268,9 +284,7 @@ def _given_prompts(spec: ModelSpec, source: _Source) -> Mapping[str, str] | None
 
 
 def _check_settings(spec: ModelSpec, files: ModelFiles) -> None:
-    dim = spec.variant.truncate_dim
-    if dim is not None and files.dimension is not None and dim > files.dimension:
-        raise ModelError(f"model {spec.label!r}: dim={dim}, but its vectors have {files.dimension} dimensions")
+    check_dim(spec, files.dimension)
     remote = next((part.kind for part in files.parts if part.is_remote), None)
     if remote and not spec.trust_remote_code:
         raise ModelError(
@@ -304,6 +318,20 @@ def _load(directory: Path, device: str, *, trust_remote_code: bool) -> SentenceT
         raise ModelError(f"{directory}: can't be loaded: {type(exc).__name__}: {reason}") from exc
     # A static table keeps the type of its file otherwise.
     return model.float()
+
+
+def _check_room(spec: ModelSpec, model: SentenceTransformer) -> None:
+    """Refuse a longest input that special tokens fill: tokenizers then cut nothing, or all of a text."""
+    longest = longest_input(model)
+    count = getattr(model.tokenizer, "num_special_tokens_to_add", None)
+    if longest is None or count is None:
+        return
+    n_special = count(False)  # of one text; tokenizers and transformers have other names for it
+    if longest <= n_special:
+        raise ModelError(
+            f"model {spec.label!r}: it reads at most {longest} tokens of a text (max_seq_length), and {n_special} are "
+            f"special tokens of its own; set max_seq_length to {n_special + 1} or more"
+        )
 
 
 def _completed(meta: ModelMeta, model: SentenceTransformer) -> ModelMeta:

@@ -37,7 +37,7 @@ from benchkit.embeddings.fingerprint import digest_files, digest_json
 from benchkit.errors import ModelError
 from benchkit.models import catalog
 from benchkit.models.hub import MINILM, MINILM_PACKAGE, packaged_minilm
-from benchkit.models.options import check_options, int_option, text_option
+from benchkit.models.options import check_dim, check_options, int_option, text_option
 from benchkit.models.silence import silence
 from benchkit.models.surrogates import well_formed
 from benchkit.types.model import ModelMeta, ModelSpec, OpenContext, Role
@@ -68,6 +68,7 @@ def open_model(spec: ModelSpec, context: OpenContext) -> StaticHandle:
     source = _source(spec)
     facts = source.facts
     dim = int_option(spec, "dim", min(DIM, source.hidden), least=1, most=source.hidden)
+    check_dim(spec, dim)
     recipe = {"static": RECIPE_VERSION, "dim": dim, "sif": SIF_COEFFICIENT, "source": source.digest}
     fingerprint = digest_json(recipe)
     meta = ModelMeta(

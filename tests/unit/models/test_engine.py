@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -422,6 +423,174 @@ def test_any_other_failure_keeps_its_own_words(overstated: Any, monkeypatch: pyt
     monkeypatch.setattr(overstated, "encode", fails)
     with pytest.raises(RuntimeError, match="a kernel is missing"):
         TorchEngine(overstated, "it", is_static=False, positions=64).encode(["fox"], prompt="", role=None)
+
+
+@pytest.mark.parametrize("longest", [64, 4096])
+def test_a_tokenizer_that_cuts_the_front_of_a_text_is_left_to_the_reference(
+    bert: Path, tmp_path: Path, longest: int
+) -> None:
+    # 4096 tokens are more than a probe of the model has: what is cut is asked of the tokenizer alone.
+    from transformers import AutoTokenizer, BertConfig, BertModel
+
+    tokenizer = AutoTokenizer.from_pretrained(
+        str(bert), local_files_only=True, truncation_side="left", model_max_length=longest
+    )
+    torch.manual_seed(6)
+    config = BertConfig(
+        vocab_size=len(tokenizer), max_position_embeddings=longest, hidden_size=hub_server.HIDDEN, num_hidden_layers=1,
+        num_attention_heads=2, intermediate_size=64,
+    )  # fmt: skip
+    directory = save_model(tmp_path / "front", BertModel(config), tokenizer)
+    encoder = loaded(directory)
+    assert encoder.meta.notes == ("engine torch: its tokenizer treats texts in a way of its own",)
+    long = ["the fox " * 2000 + "is a"]
+    np.testing.assert_allclose(encoder.encode(long), alone(directory, long), atol=1e-6)
+    with pytest.raises(ModelError, match="engine=packed can't compute it: its tokenizer treats texts in a way of its"):
+        loaded(directory, "packed")
+
+
+# ---------------------------------------------------------------- padding, and texts without tokens
+
+
+def alone(directory: Path, texts: Sequence[str]) -> NDArray[np.float32]:
+    """sentence-transformers' vector of each text, encoded by itself."""
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(directory), device="cpu", local_files_only=True)
+    vectors: NDArray[np.float32] = model.encode(list(texts), prompt="", batch_size=1, show_progress_bar=False)
+    return vectors
+
+
+def save_model(directory: Path, transformer: Any, tokenizer: Any, pooling: str = "mean") -> Path:
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+
+    bare = directory.with_name(f"{directory.name}-bare")
+    transformer.save_pretrained(bare)
+    tokenizer.save_pretrained(bare)
+    modules = [Transformer(str(bare)), Pooling(hub_server.HIDDEN, pooling)]
+    SentenceTransformer(modules=modules, device="cpu").save_pretrained(str(directory), create_model_card=False)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def unmasked(bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An FNet: it mixes the tokens of a text with those that pad it."""
+    from transformers import AutoTokenizer, FNetConfig, FNetModel
+
+    tokenizer = AutoTokenizer.from_pretrained(str(bert), local_files_only=True)
+    torch.manual_seed(4)
+    config = FNetConfig(
+        vocab_size=len(tokenizer), hidden_size=hub_server.HIDDEN, num_hidden_layers=2, intermediate_size=64,
+        max_position_embeddings=64, pad_token_id=tokenizer.pad_token_id,
+    )  # fmt: skip
+    return save_model(tmp_path_factory.mktemp("unmasked") / "fnet", FNetModel(config), tokenizer)
+
+
+@pytest.fixture(scope="module")
+def left_padded(bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT whose texts stand behind their padding, so that their positions follow from their neighbours' length."""
+    to = tmp_path_factory.mktemp("left") / "bert"
+    return changed_config(bert, to, "tokenizer_config.json", padding_side="left")
+
+
+@pytest.mark.parametrize(("name", "engine"), [("unmasked", "auto"), ("left_padded", "torch")])
+def test_where_padding_changes_a_vector_each_text_is_encoded_by_itself(
+    name: str, engine: str, request: pytest.FixtureRequest
+) -> None:
+    directory = request.getfixturevalue(name)
+    handle = opened(directory, engine)
+    encoder = handle.load()
+    assert encoder.meta.engine == "torch"
+    assert [note[:31] for note in encoder.meta.notes] == ["padding changes its vectors (it"]
+    expected = alone(directory, TEXTS)
+    np.testing.assert_allclose(encoder.encode(TEXTS), expected, atol=1e-6)
+    np.testing.assert_allclose(encoder.encode(TEXTS[::-1])[::-1], expected, atol=1e-6)
+    # Nothing is padded, so nothing is counted.
+    assert encoder.padded_tokens(np.array([3, 9])) == 12
+    # Vectors that were kept before depend on their neighbours.
+    assert encoder.vector_key != handle.identity.vector_key
+
+
+def test_texts_are_encoded_together_where_padding_changes_nothing(bert: Path) -> None:
+    handle = opened(bert, "torch")
+    encoder = handle.load()
+    assert encoder.meta.notes == ()
+    assert encoder.padded_tokens(np.array([3, 9])) == 18
+    assert encoder.vector_key == handle.identity.vector_key
+
+
+def test_the_packed_pass_gives_what_a_left_padded_model_gives_without_padding(left_padded: Path) -> None:
+    encoder = loaded(left_padded)
+    assert encoder.meta.engine in EXACT
+    np.testing.assert_allclose(encoder.encode(TEXTS), alone(left_padded, TEXTS), atol=1e-6)
+
+
+class Leaky:
+    """Documents, and no queries, have vectors that follow from their batch; there is no route without a role."""
+
+    max_seq_length, device = 64, torch.device("cpu")
+
+    def __getitem__(self, at: int) -> object:
+        return self
+
+    def encode(self, texts: list[str], *, batch_size: int, task: str, **_: object) -> NDArray[np.float32]:
+        longest = max(map(len, texts)) if batch_size > 1 and task == "document" else 1
+        return np.array([[len(text), longest] for text in texts], np.float32)
+
+
+def test_padding_is_looked_at_for_queries_and_for_documents() -> None:
+    model: Any = Leaky()
+    engine = TorchEngine(model, "it", is_static=False)
+    assert engine.settle_padding(("query",)) == ()
+    assert engine.settle_padding((None,)) == ()
+    assert engine.settle_padding(("query", "document")) != ()
+    assert engine.encode(["a", "bb"], prompt="", role="document").tolist() == [[1, 1], [2, 1]]
+
+
+@pytest.fixture(scope="module", params=["right", "left"])
+def bare(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A GPT-2 whose tokenizer adds no token of its own."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import GPT2Config, GPT2Model, PreTrainedTokenizerFast
+
+    words = ["<pad>", "<unk>", *hub_server._pieces()]
+    backend = Tokenizer(models.WordLevel({word: at for at, word in enumerate(words)}, "<unk>"))
+    backend.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=backend, pad_token="<pad>", unk_token="<unk>", padding_side=request.param, model_max_length=64
+    )
+    torch.manual_seed(5)
+    config = GPT2Config(vocab_size=len(words), n_positions=64, n_embd=hub_server.HIDDEN, n_layer=2, n_head=2)
+    directory = tmp_path_factory.mktemp("bare") / "gpt2"
+    return save_model(directory, GPT2Model(config), tokenizer, pooling="lasttoken")
+
+
+def test_a_text_without_tokens_has_the_vector_that_it_has_beside_another(bare: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(bare), device="cpu", local_files_only=True)
+    # Zeros: it has no last token.
+    expected = model.encode(["", "the a b"], prompt="", show_progress_bar=False)[0]
+    assert not expected.any()
+    encoder = loaded(bare)
+    assert encoder.count_tokens([""]).tolist() == [0]
+    np.testing.assert_array_equal(encoder.encode([""]), expected[None])
+    np.testing.assert_array_equal(encoder.encode(["", "  "]), [expected, expected])
+    mixed = encoder.encode(["a b", "", "the"])
+    np.testing.assert_array_equal(mixed[1], expected)
+    np.testing.assert_allclose(mixed[[0, 2]], alone(bare, ["a b", "the"]), atol=1e-6)
+
+
+@pytest.mark.parametrize("longest", [1, 2])
+def test_a_longest_input_that_special_tokens_fill_is_refused(bert: Path, longest: int) -> None:
+    message = (
+        f"model 'it': it reads at most {longest} tokens of a text (max_seq_length), and 2 are special tokens of its "
+        "own; set max_seq_length to 3 or more"
+    )
+    with pytest.raises(ModelError, match=re.escape(message)):
+        loaded(bert, max_seq_length=longest)
+    assert loaded(bert, max_seq_length=3).encode(["the fox", "a"]).shape == (2, hub_server.HIDDEN)
 
 
 def test_the_packed_pass_halves_too_and_loses_nothing(bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:

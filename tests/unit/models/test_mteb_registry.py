@@ -16,7 +16,7 @@ from mteb.models.abs_encoder import AbsEncoder
 
 from benchkit.errors import ModelError
 from benchkit.models.mteb_registry import MtebHandle, MtebRegistryEncoder, open_model
-from benchkit.types.model import Encoder, ModelHandle, ModelSpec, OpenContext, Role
+from benchkit.types.model import Encoder, ModelHandle, ModelSpec, OpenContext, Role, Variant
 
 ONLINE = OpenContext(device="cpu", offline=False, cache_dir=Path("unused"))
 OFFLINE = OpenContext(device="cpu", offline=True, cache_dir=Path("unused"))
@@ -376,9 +376,10 @@ def test_a_model_that_is_not_a_dense_text_encoder_is_refused(fields: dict[str, A
         ({"prompts": {"query": "q: "}}, "MTEB's own loader decides its prompts; remove them"),
         ({"max_seq_length": 128}, "MTEB's own loader decides its max_seq_length"),
         ({"revision": "main"}, f"MTEB's loader is for revision {COMMIT}, not main; remove it"),
+        ({"variant": Variant(truncate_dim=DIM + 1)}, f"dim={DIM + 1}, but its vectors have {DIM} dimensions"),
         ({"options": {"dtype": "float16"}}, r"unknown option 'dtype'\. This loader has no options"),
     ],
-    ids=["prompts", "length", "revision", "option"],
+    ids=["prompts", "length", "revision", "dim", "option"],
 )
 def test_a_setting_that_the_loader_would_not_heed_is_refused(setting: dict[str, Any], message: str) -> None:
     with pytest.raises(ModelError, match=message):

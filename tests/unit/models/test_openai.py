@@ -6,9 +6,10 @@ import logging
 import math
 import re
 import socket
+import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -21,7 +22,7 @@ from openai_server import OpenAIServer, hashed_vectors, minilm_vectors
 from benchkit.errors import CellFailed, ModelError
 from benchkit.models.openai import PROBE_TEXTS, OpenAIEncoder, OpenAIHandle, open_model, probe_digest
 from benchkit.models.openai_client import Timing
-from benchkit.types.model import Encoder, ModelHandle, ModelSpec, OpenContext
+from benchkit.types.model import Encoder, ModelHandle, ModelSpec, OpenContext, Variant
 
 ONLINE = OpenContext(device="cpu", offline=False, cache_dir=Path("unused"))
 OFFLINE = OpenContext(device="cpu", offline=True, cache_dir=Path("unused"))
@@ -162,7 +163,8 @@ def test_a_server_that_ignores_dimensions_is_refused(server: OpenAIServer, clock
 # ---------------------------------------------------------------- retries
 
 
-@pytest.mark.parametrize("status", [429, 500, 502, 503, 504, None])
+# 520 to 530 are a proxy's in front of the server, 529 also that of a server that is overloaded.
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 520, 522, 529, None])
 def test_a_passing_failure_is_asked_again(server: OpenAIServer, clock: FakeTime, status: int | None) -> None:
     encoder = _loaded(server, clock)
     server.fail(status, times=2)
@@ -204,7 +206,7 @@ def test_retry_after_may_be_a_date(server: OpenAIServer, clock: FakeTime) -> Non
     assert clock.pauses[0] == pytest.approx(30, abs=3)
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 422, 307])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 422, 307, 501, 505])
 def test_a_refusal_is_not_asked_again(server: OpenAIServer, clock: FakeTime, status: int) -> None:
     encoder = _loaded(server, clock)
     server.fail(status, times=2)
@@ -314,13 +316,20 @@ def _spoilt(value: object) -> Any:
         (_spoilt([1.0] * 7), "the vectors aren't lists of numbers of one length"),
         (_spoilt("AAAA"), "the vectors aren't lists of numbers of one length"),
         (_spoilt(None), "the vectors aren't lists of numbers of one length"),
+        (_spoilt([None] * 8), "the vectors aren't lists of numbers of one length"),
+        (_spoilt(["1"] * 8), "the vectors aren't lists of numbers of one length"),
+        (_spoilt([10**400] * 8), "the vectors aren't lists of numbers of one length"),
         (lambda answer: {"embeddings": []}, "the answer has no list 'data' of embeddings; is base_url right?"),
         (lambda answer: [1], "the answer has no list 'data' of embeddings"),
         (lambda answer: b"<html>", "the answer isn't JSON: '<html>'; is base_url right?"),
+        (lambda answer: b"[" * 200_000, "the answer isn't JSON: '[[["),
+        (lambda answer: {"error": {"message": "out of credits"}}, "no vectors but an error: out of credits"),
     ],
-    ids=["count", "index", "nan", "overflow", "ragged", "base64", "null", "no data", "list", "html"],
+    ids=[
+        *("count", "index", "nan", "overflow", "ragged", "base64", "null", "nulls", "words", "huge", "no data", "list"),
+        *("html", "nested", "error"),
+    ],
 )
-@pytest.mark.filterwarnings("ignore:overflow encountered in cast")
 def test_an_answer_that_cannot_be_right_is_refused(server: OpenAIServer, clock: FakeTime, edit, message: str) -> None:
     encoder = _loaded(server, clock)
     server.edit = edit
@@ -360,6 +369,58 @@ def test_the_key_is_sent_and_seen_nowhere_else(
         encoder.encode(["cat"])
     shown += [str(refused.value), str(wrong.value), repr(wrong.value), caplog.text]
     assert not [text for text in shown if KEY in text]
+
+
+@pytest.mark.parametrize("room", range(440, 501, 4))
+def test_no_part_of_the_key_is_seen_where_a_long_message_ends(
+    server: OpenAIServer, clock: FakeTime, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    monkeypatch.setenv("REMOTE_KEY", KEY)
+    encoder = _loaded(server, clock, api_key_env="REMOTE_KEY")
+    server.fail(400, body={"error": {"message": f"{'x' * room} {KEY} and more {'y' * 99}"}})
+    with pytest.raises(CellFailed) as refused:
+        encoder.encode(["cat"])
+    assert "sk-" not in str(refused.value)
+
+
+@pytest.mark.parametrize("room", [0, 60, 70])
+def test_the_key_is_not_seen_in_an_answer_that_is_no_json(
+    server: OpenAIServer, clock: FakeTime, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    monkeypatch.setenv("REMOTE_KEY", KEY)
+    encoder = _loaded(server, clock, api_key_env="REMOTE_KEY")
+    server.edit = lambda answer: f"<html>{'x' * room}{KEY}</html>".encode()
+    with pytest.raises(CellFailed, match="the answer isn't JSON: '<html>") as refused:
+        encoder.encode(["cat"])
+    assert "sk-" not in str(refused.value)
+
+
+def test_the_key_is_not_seen_in_an_error_that_is_sent_as_success(
+    server: OpenAIServer, clock: FakeTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REMOTE_KEY", KEY)
+    encoder = _loaded(server, clock, api_key_env="REMOTE_KEY")
+    server.edit = lambda answer: {"error": f"no credit on {KEY}"}
+    with pytest.raises(CellFailed, match=r"no vectors but an error: no credit on \*\*\*$"):
+        encoder.encode(["cat"])
+
+
+def test_half_an_answer_is_asked_for_again_and_told_in_plain_words(clock: FakeTime) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=_answer_in_halves, args=(listener, 2), daemon=True).start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        with pytest.raises(ModelError) as caught:
+            open_model(_spec(url, max_retries=1), OFFLINE, timing=clock.timing)
+    message = "no answer (Connection broken: IncompleteRead(9 bytes read, 91 more expected)) (tried 2 times)"
+    assert str(caught.value).endswith(message)
+
+
+def _answer_in_halves(listener: socket.socket, times: int) -> None:
+    for _ in range(times):
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(2**16)
+            connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"data": ')
 
 
 def test_a_key_that_changes_is_the_same_model(
@@ -523,6 +584,14 @@ def test_a_wrong_option_is_refused(options: dict[str, Any], message: str) -> Non
 def test_the_address_is_asked_for_where_it_is_missing() -> None:
     with pytest.raises(ModelError, match="model 'x': option 'base_url' is missing, such as http://127"):
         open_model(ModelSpec(label="x", name="x"), ONLINE)
+
+
+def test_more_dimensions_than_the_endpoint_gives_are_refused_before_anything_is_paid_for(server: OpenAIServer) -> None:
+    more = replace(_spec(server.url), variant=Variant(truncate_dim=9))
+    with pytest.raises(ModelError, match="model 'remote': dim=9, but its vectors have 8 dimensions"):
+        open_model(more, OFFLINE)
+    assert server.inputs == [list(PROBE_TEXTS)]
+    open_model(replace(more, variant=Variant(truncate_dim=8)), OFFLINE)
 
 
 @pytest.mark.parametrize("setting", [{"max_seq_length": 128}, {"revision": "abc"}])

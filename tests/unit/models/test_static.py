@@ -13,7 +13,7 @@ import pytest
 from benchkit.errors import ModelError
 from benchkit.models import static
 from benchkit.models.static import StaticEncoder, open_model, principal_components, zipf_weights
-from benchkit.types.model import Encoder, ModelHandle, ModelSpec, OpenContext
+from benchkit.types.model import Encoder, ModelHandle, ModelSpec, OpenContext, Variant
 
 WORDS = ["cat", "dog", "##s", "sat", "mat", "on", "the", "a", "run", "##ning", "red", "blue", "你", "好", "!", "é"]
 VOCABULARY = ["[PAD]", "[unused0]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[unused2]", *WORDS]
@@ -331,6 +331,13 @@ def test_a_setting_that_a_static_model_does_not_have_is_refused(setting, message
 def test_more_dimensions_than_the_source_has_are_refused(bert: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="option 'dim': should be a whole number of at least 1 and at most 16, got 17"):
         _open(bert, tmp_path, dim=HIDDEN + 1)
+
+
+def test_a_variant_of_more_dimensions_than_the_table_has_is_refused(bert: Path, tmp_path: Path) -> None:
+    options = {"source": str(bert), "dim": 4}
+    spec = ModelSpec(label="tiny", name="tiny", loader="static", options=options, variant=Variant(truncate_dim=5))
+    with pytest.raises(ModelError, match="model 'tiny': dim=5, but its vectors have 4 dimensions"):
+        open_model(spec, OpenContext("cpu", True, tmp_path))
 
 
 def test_without_the_package_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
