@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from benchkit.api.request import Prepared, Request, prepare, settings_of, suite_of
 from benchkit.api.run import run
-from benchkit.api.scored import is_champion, is_file, read_champion, read_scores, scored_now
+from benchkit.api.scored import is_champion, is_file, read_champion, read_result, read_scores, scored_now
 from benchkit.errors import CellFailed, SuiteError, UsageError
 from benchkit.gate.probe import probe
 from benchkit.runner.progress import Progress, Silent
@@ -55,7 +55,7 @@ def save(
     """
     if result is not None:
         named = request.models[0] if request.models else None
-        scored = read_scores(str(result), model=None if named is None else str(named))
+        scored = read_result(result, model=None if named is None else str(named))
     else:
         scored = score(request, progress=progress)
     refuse_holes(scored.cells)
@@ -133,7 +133,7 @@ def promote(
     """Make a model the champion of a suite, which later gates hold candidates against.
 
     Raises:
-        UsageError: its last gate did not pass, or it had none, and `force` is not set.
+        UsageError: its last gate against the champion did not pass, or it had none, and `force` is not set.
         TrackingError: the registry can't be reached; the champion is unchanged then.
     """
     from benchkit.store import promotion
@@ -144,9 +144,11 @@ def promote(
     prepared = prepare(_one_model(request), on_stage=watched.stage)
     suite, uri = prepared.suite.name, prepared.settings.tracking_uri
     model = ModelFacts.of(prepared.models[0].meta)
-    gate = promotion.last_gate(uri, suite, model)
+    # What is forced asks nothing of the present champion, which may be one that can't be read any more.
+    present = None if force else champion(uri, suite)
+    gate = promotion.last_gate(uri, suite, model) if force else promotion.gate_to_rest_on(uri, suite, model, present)
     # Told before hours of work; the registry looks again when the alias moves.
-    promotion.check_promotable(gate, forced=force, reason=reason, first=champion(uri, suite) is None)
+    promotion.check_promotable(gate, forced=force, reason=reason, first=present is None)
     scored = _score(prepared, watched)
     with TemporaryDirectory() as folder:
         file = Path(folder) / "scored.json"
@@ -160,6 +162,7 @@ def promote(
             reason=reason,
             by=by or _user(),
             forced=force,
+            instead_of=present,
         )
 
 

@@ -21,7 +21,7 @@ from benchkit.api.gate_request import (
     policy_of,
 )
 from benchkit.api.request import settings_of, suite_of
-from benchkit.api.scored import is_champion, read_scores
+from benchkit.api.scored import is_champion, read_result
 from benchkit.errors import UsageError
 from benchkit.gate.comparable import check_comparable
 from benchkit.gate.cost import judge_cost
@@ -42,8 +42,9 @@ def run_stored(request: GateRequest) -> GateRun:
     settings = settings_of(request.comparison(()))
     if request.candidate is not None and not isinstance(request.candidate, str):
         raise UsageError("with --result, the candidate is the label of a model in that file")
+    assert request.result is not None
     policy = load_policy(request.policy) if request.policy is not None else None
-    candidate = read_scores(str(request.result), model=request.candidate)
+    candidate = read_result(request.result, model=request.candidate)
     suite, where = _suite_of(request, settings, candidate)
     baseline = find_baseline(request, settings, candidate.suite.name)
     if baseline is None:

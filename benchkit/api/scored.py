@@ -61,6 +61,21 @@ def read_scores(name: str, *, model: str | None = None) -> Scored:
     return scored
 
 
+def read_result(path: Path, *, model: str | None = None) -> Scored:
+    """Read stored scores that were named with --result.
+
+    Raises:
+        UsageError: there is nothing: no baseline is missing then, and to save one would not help.
+        NotComparable, UsageError: as `read_scores`.
+    """
+    if not path.exists():
+        raise UsageError(
+            f"--result {path}: there is no such file or folder; name a file of `benchkit baseline save`, or the folder "
+            "that `benchkit compare` names at its end"
+        )
+    return read_scores(str(path), model=model)
+
+
 def is_champion(name: str) -> bool:
     """Tell whether a name means the champion, the present one or that of a version: "champion", "champion@3".
 

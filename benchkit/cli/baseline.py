@@ -126,7 +126,7 @@ def promote(
 ) -> int:
     """Make MODEL the champion of a suite: what `benchkit gate --baseline champion` compares with.
 
-    Its last gate on this suite must have passed; the first champion needs none.
+    Its last gate on this suite must have passed, and one against the present champion; the first champion needs none.
     """
     if force and not reason.strip():
         raise UsageError("--force needs --reason TEXT: it is recorded with the champion")

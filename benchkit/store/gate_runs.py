@@ -23,7 +23,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from benchkit.errors import UsageError
 from benchkit.store import gate_schema, schema
 from benchkit.store.mlflow_store import _abandon, _address, _experiment
-from benchkit.store.uri import Tracking, locate, prepare_tracking, speaking
+from benchkit.store.uri import locate, prepare_tracking, speaking
 from benchkit.types.gate import GateVerdict, OnInconclusive, RuleGroup, RuleVerdict, Severity
 from benchkit.types.model import ModelMeta, Precision, Similarity
 
@@ -236,13 +236,36 @@ def recent_gates(tracking_uri: str, suite: str, limit: int = 20) -> list[GateRef
     return find_gates(tracking_uri, suite, limit=limit)
 
 
-def find_gates(tracking_uri: str, suite: str, *, limit: int, model: ModelFacts | str | None = None) -> list[GateRef]:
-    """Return the newest gates of a suite whose candidate was this model, or one with this fingerprint, or any."""
+@dataclass(frozen=True, slots=True)
+class HeldAgainst:
+    """The model that a gate has to have held its candidate against.
+
+    Attributes:
+        content: As ModelFacts has it; "" where only the fingerprint is known.
+    """
+
+    fingerprint: str
+    content: str
+
+
+def find_gates(
+    tracking_uri: str,
+    suite: str,
+    *,
+    limit: int,
+    model: ModelFacts | str | None = None,
+    against: HeldAgainst | None = None,
+) -> list[GateRef]:
+    """Return the newest gates of a suite whose candidate was this model, or one with this fingerprint, or any.
+
+    Args:
+        against: Only those whose baseline was this one.
+    """
     if is_absent(tracking_uri):
         return []
     tracking = prepare_tracking(tracking_uri)
     with speaking(tracking) as client:
-        return _found(client, tracking, suite, limit, _of_model(model))
+        return _found(client, suite, limit, _of_model(model), against)
 
 
 def is_absent(tracking_uri: str) -> bool:
@@ -260,7 +283,9 @@ def _of_model(model: ModelFacts | str | None) -> tuple[str, str] | None:
     return schema.FINGERPRINT, model if isinstance(model, str) else model.fingerprint
 
 
-def _found(client: Any, tracking: Tracking, suite: str, limit: int, tag: tuple[str, str] | None) -> list[GateRef]:
+def _found(
+    client: Any, suite: str, limit: int, tag: tuple[str, str] | None, against: HeldAgainst | None
+) -> list[GateRef]:
     if tag is not None and not _IN_FILTER.fullmatch(tag[1]):
         return []  # no fingerprint that benchkit makes
     experiment = client.get_experiment_by_name(schema.gate_experiment(suite))
@@ -269,11 +294,23 @@ def _found(client: Any, tracking: Tracking, suite: str, limit: int, tag: tuple[s
     query = f"tags.`{schema.KIND}` = '{schema.GATE}'" + (f" and tags.`{tag[0]}` = '{tag[1]}'" if tag else "")
     found: list[GateRef] = []
     for run in _search(client, experiment.experiment_id, query, page_size=min(limit, _PAGE)):
-        if (ref := _ref(run)) is not None:
+        if (ref := _ref(run)) is not None and (against is None or _was_against(run, against)):
             found.append(ref)
         if len(found) == limit:
             break
     return found
+
+
+def _was_against(run: Any, baseline: HeldAgainst) -> bool:
+    """Tell whether the baseline of a gate gave the same vectors as this model, cut and stored alike."""
+    fingerprint = run.data.tags.get(schema.BASELINE_FINGERPRINT, "")
+    dimension, precision = (run.data.params.get(f"baseline/{fact}") for fact in ("dimension", "precision"))
+    if not baseline.content or precision is None:
+        return bool(fingerprint == baseline.fingerprint)
+    size = int(dimension) if dimension is not None and re.fullmatch("[0-9]{1,9}", dimension) else None
+    # The record of a gate doesn't have the baseline's similarity, so that any of them may be its own.
+    keys = {schema.content_key(fingerprint, size, precision, similarity) for similarity in get_args(Similarity)}
+    return baseline.content in keys
 
 
 def _search(client: Any, experiment_id: str, query: str, *, page_size: int = 1) -> Iterator[Any]:

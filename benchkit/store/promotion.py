@@ -23,7 +23,7 @@ from typing import Any, Literal
 
 from benchkit.errors import UsageError
 from benchkit.store import schema
-from benchkit.store.gate_runs import GateRef, ModelFacts, find_gates
+from benchkit.store.gate_runs import GateRef, HeldAgainst, ModelFacts, find_gates
 from benchkit.store.mlflow_store import _abandon, _experiment
 from benchkit.store.registry import (
     Champion,
@@ -76,17 +76,46 @@ class _Progress:
 # ------------------------------------------------------------ may it be promoted?
 
 
-def last_gate(tracking_uri: str, suite: str, model: ModelFacts | str) -> GateRef | None:
+def last_gate(
+    tracking_uri: str, suite: str, model: ModelFacts | str, *, against: Champion | None = None
+) -> GateRef | None:
     """Return the newest gate of a suite whose candidate was this model.
 
     Args:
         model: With the facts of its vectors, exactly what is deployed; a fingerprint alone finds gates of every
             dimension and precision of that model.
+        against: Only a gate that held it against this model; None takes any.
 
     Raises:
         TrackingError: the store doesn't answer.
     """
-    return next(iter(find_gates(tracking_uri, suite, limit=1, model=model)), None)
+    baseline = None if against is None else HeldAgainst(against.fingerprint, against.tags.get(schema.CONTENT, ""))
+    return next(iter(find_gates(tracking_uri, suite, limit=1, model=model, against=baseline)), None)
+
+
+def gate_to_rest_on(tracking_uri: str, suite: str, model: ModelFacts, present: Champion | None) -> GateRef | None:
+    """Return the gate that decides whether a model may take the place of the present champion.
+
+    It is its last one. Where that passed against anything but the champion, against the model itself or a champion of
+    before, it says nothing of the model that would be replaced, and the last one against the champion takes its place.
+    To promote the champion itself again, nothing has to be held against it.
+
+    Raises:
+        UsageError: its last gate passed, and none was against the champion.
+        TrackingError: the store doesn't answer.
+    """
+    last = last_gate(tracking_uri, suite, model)
+    is_present = present is not None and present.tags.get(schema.CONTENT) == model.content
+    if present is None or is_present or last is None or not last.passed:
+        return last
+    gate = last_gate(tracking_uri, suite, model, against=present)
+    if gate is None:
+        raise UsageError(
+            f"its last gate ({last.gate_id}, {last.when}) held it against {last.baseline}, and none against the "
+            f"champion, {present.model} (version {present.version}); run `benchkit gate MODEL --baseline champion`, or "
+            "promote it without that: --force --reason TEXT"
+        )
+    return gate
 
 
 def check_promotable(gate: GateRef | None, *, forced: bool, reason: str, first: bool = False) -> None:
@@ -132,6 +161,7 @@ def promote(
     by: str,
     forced: bool,
     when: datetime | None = None,
+    instead_of: Champion | None = None,
 ) -> Champion:
     """Make a model the champion of a suite, and record who did it, when, why and after which gate.
 
@@ -140,6 +170,7 @@ def promote(
         gate: Its last gate (last_gate).
         by: Who promotes.
         when: Now, unless a test says otherwise.
+        instead_of: The champion that the model was held against, perhaps hours ago; None takes the present one.
 
     Raises:
         UsageError: it may not be promoted (check_promotable), the gate was of another model, the file isn't there, or
@@ -154,6 +185,8 @@ def promote(
         with asking(tracking) as client:
             progress.before = champion_version(client, wanted.name)
         check_promotable(gate, forced=forced, reason=reason, first=progress.before is None)
+        if instead_of is not None:
+            progress.before = instead_of.version
         with _taking_turns(tracking), asking(tracking) as client:
             return _promote(client, tracking, wanted, progress)
 

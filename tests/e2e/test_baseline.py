@@ -169,6 +169,33 @@ def test_a_model_without_a_gate_is_refused_once_there_is_a_champion(made: Path) 
     assert [line.split(",")[0] for line in champions(made)] == ["words version 1: tfidf"]
 
 
+@pytest.mark.slow
+def test_a_pass_against_itself_promotes_nothing_and_force_gets_by_a_champion_that_cant_be_read(
+    made: Path, tmp_path: Path
+) -> None:
+    from mlflow import MlflowClient
+
+    uri = f"sqlite:///{tmp_path / 'own.db'}"
+    suite = ("--suite", "words.yaml", "--tracking-uri", uri)
+    assert baseline(made, "promote", "tfidf", *suite).code == 0
+    itself = call_benchkit(["gate", "./tiny", "--baseline", "./tiny", *suite, "--no-cost"], made)
+    assert itself.code == 0, itself.err
+    refused = baseline(made, "promote", "./tiny", *suite)
+    assert (refused.code, "loading" in refused.err) == (2, False)
+    assert "held it against ./tiny (baseline), and none against the champion, tfidf (version 1)" in refused.err
+
+    # Somebody sets the alias by hand: what the message tells to do has to work.
+    client = MlflowClient(uri, uri)
+    foreign = client.create_model_version("benchkit-words", "file:///elsewhere")
+    client.set_registered_model_alias("benchkit-words", "champion", foreign.version)
+    gated = call_benchkit(["gate", "./tiny", "--baseline", "champion", *suite], made)
+    assert gated.code == 4
+    assert "promote MODEL --suite words --force --reason TEXT" in gated.err
+    forced = baseline(made, "promote", "tfidf", *suite, "--force", "--reason", "the alias was moved by hand")
+    assert forced.code == 0, forced.err
+    assert "words version 3: tfidf" in forced.out
+
+
 def test_a_server_that_is_down_is_told_and_nothing_is_promoted(made: Path) -> None:
     down = baseline(
         made, "promote", "tfidf", "--suite", "words.yaml", "--tracking-uri", DOWN, "--force", "--reason", "x"

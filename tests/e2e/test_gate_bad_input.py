@@ -79,6 +79,13 @@ def test_a_baseline_that_is_missing_is_named_with_the_command_that_makes_it(proj
         refused(called, 4, "none.json: there is no such baseline", "benchkit baseline save none.json --model MODEL")
 
 
+def test_a_result_that_is_missing_is_no_missing_baseline(project: Path) -> None:
+    said = "--result none.json: there is no such file or folder; name a file of `benchkit baseline save`"
+    refused(gate(project, "--result", "none.json", "--baseline", "base.json"), 2, said)
+    refused(call_benchkit(["baseline", "save", "new.json", "--result", "none.json"], project), 2, said)
+    assert not (project / "new.json").exists()
+
+
 RENEW = "next: renew the baseline with: benchkit baseline save base.json --model tfidf --suite"
 
 

@@ -100,6 +100,69 @@ def test_the_last_gate_of_a_model_is_what_its_promotion_rests_on(promote: Promot
     assert promotion.last_gate(tracking_uri, SUITE, facts("e5", dimension=64)) is None
 
 
+def log(uri: str, day: int, verdict: str, *, name: str = "bge", against: str = "minilm", **changes: Any) -> None:
+    """Record a gate of November against a model, cut or stored as wanted."""
+    gate = gate_of(name, verdict, f"2026-11-{day}T10:00:00Z")
+    other = facts(against, **changes)
+    gate["baseline"] = {"name": other.label, "id": other.id, "fingerprint": other.fingerprint}
+    gate["baseline"] |= {"dimension": other.dimension, "precision": other.precision, "similarity": other.similarity}
+    log_gate(gate, tracking_uri=uri)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"), [("bge", {}), ("e5", {}), ("minilm", {"dimension": 64}), ("minilm", {"precision": "int8"})]
+)
+def test_a_gate_that_passed_against_anything_but_the_champion_is_none_to_rest_on(
+    name: str, changes: dict[str, Any], promote: Promote, tracking_uri: str
+) -> None:
+    """Whoever held a bad model against itself, or against a worse one, had it promoted."""
+    present = promote("minilm", gate=None)
+    log(tracking_uri, 21, "pass", against=name, **changes)
+    with pytest.raises(UsageError) as caught:
+        promotion.gate_to_rest_on(tracking_uri, SUITE, facts("bge"), present)
+    assert str(caught.value) == (
+        f"its last gate (bge-2026-11-21, 2026-11-21T10:00:00Z) held it against {name}, and none against the champion, "
+        "minilm (version 1); run `benchkit gate MODEL --baseline champion`, or promote it without that: "
+        "--force --reason TEXT"
+    )
+    # Behind one that failed against the champion it doesn't count either.
+    log(tracking_uri, 20, "fail")
+    assert resting(tracking_uri, present) == "bge-2026-11-20"
+    log(tracking_uri, 22, "pass")
+    assert resting(tracking_uri, present) == "bge-2026-11-22"
+
+
+def resting(uri: str, present: Champion | None, name: str = "bge") -> str | None:
+    found = promotion.gate_to_rest_on(uri, SUITE, facts(name), present)
+    return None if found is None else found.gate_id
+
+
+def test_a_gate_that_failed_last_decides_whatever_it_was_against(promote: Promote, tracking_uri: str) -> None:
+    present = promote("minilm", gate=None)
+    log(tracking_uri, 21, "pass")
+    log(tracking_uri, 22, "fail", against="e5")
+    assert resting(tracking_uri, present) == "bge-2026-11-22"
+
+
+def test_the_first_champion_and_the_champion_itself_rest_on_the_last_gate_of_all(
+    promote: Promote, tracking_uri: str
+) -> None:
+    log(tracking_uri, 21, "pass", against="e5")
+    assert resting(tracking_uri, None) == "bge-2026-11-21"
+    present = promote("bge")
+    assert resting(tracking_uri, present) == "bge-2026-11-21"
+    assert resting(tracking_uri, present, "e5") is None
+
+
+def test_a_champion_that_came_after_the_gate_is_not_replaced(promote: Promote, tracking_uri: str) -> None:
+    """Between the look at the gate and the promotion the model is scored, which may take hours."""
+    looked_at = promote("minilm", gate=None)
+    promote("e5", by="ben")
+    with pytest.raises(UsageError, match=r"while this one was under way: ben promoted e5 \(version 2\)"):
+        promote("bge", instead_of=looked_at)
+    assert labels(tracking_uri) == ["e5", "minilm"]
+
+
 # What ends a promotion early: every call of MlflowClient, in three ways
 
 
