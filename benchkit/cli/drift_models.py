@@ -134,6 +134,7 @@ def _figures(report: ModelsReport) -> Iterator[tuple[str, str]]:
     yield "linear CKA", "not defined" if found.cka is None else f"{found.cka:.4f}"
     yield "Procrustes residual", f"{found.procrustes_residual:.4f}"
     yield "recall@10 of new queries on old vectors", _share(found.cross_recall_at_10)
+    yield "  where every other vector is a new one", _share(found.mixed_recall_at_10)
     yield "  through a rotation", _share(found.rotation_recall_at_10)
     yield "  through a linear map", _share(found.linear_recall_at_10)
 

@@ -35,6 +35,10 @@ MAX_DIRECTIONS = 1024  # beyond: the first and the last 512 by variance; 1 MiB o
 N_QUADRATIC = 32  # directions whose variance is watched: half of them the largest, half the smallest live ones
 MAX_DEAD = 32
 DEAD_VARIANCE = 1e-5  # of the mean variance; MiniLM's dead dimensions are at 1e-14, its smallest live one at .05
+# Either part may be so though a few rows of the other differ.
+ALL_THE_SAME = "all rows of the baseline are the same vector, or nearly all; there is nothing to compare a window with"
+SAME = 1e-6  # of the mean's length: a smaller difference is float32's rounding
+LEAST_EXTENT = 1e-15  # squares of smaller differences, and what is divided by them, leave float32
 HALF_RANGE = (1e-4, 6e4)  # of the largest entry: beyond it, float16 has too few digits or none
 LLOYD_ROUNDS = 25
 # Shares of baseline rows above each edge of novelty.
@@ -116,7 +120,7 @@ def fit_frame(rows: Single, held: Single, rng: np.random.Generator) -> Frame:
     """Return the frame of `rows` (n, d), float32, finite; `held` are baseline rows that it is not fitted on.
 
     Raises:
-        ValueError: all rows are the same vector.
+        ValueError: all rows are the same vector, or nearly all, or nearer to each other than float32 can square.
     """
     mean = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
     centred, other = rows - mean, held - mean
@@ -124,8 +128,9 @@ def fit_frame(rows: Single, held: Single, rng: np.random.Generator) -> Frame:
     floor = DEAD_VARIANCE * float(values.clip(min=0).mean())
     live = values > floor
     # Variances of float32 rows below this are rounding: the rows are copies of one vector.
-    if not values.max() > 1e-12 * float(np.square(mean, dtype=np.float64).sum()):
-        raise ValueError("all rows of the baseline are the same vector; there is nothing to compare a window with")
+    if not values.max() > SAME**2 * float(np.square(mean, dtype=np.float64).sum()):
+        raise ValueError(ALL_THE_SAME)
+    _check_held(held, mean)
     directions, scales = _packed(vectors[:, live].T)
     dead, n_dead = _dead(vectors[:, ~live], other, floor)
     centroids = _centroids(centred, rng)
@@ -183,6 +188,18 @@ def frame_of_part(frame: Frame, known: Single, held: Single) -> Frame:
         log_norm=log_norm,
         norm_scale=norm_scale,
     )
+
+
+def _check_held(held: Single, mean: Single) -> None:
+    """Refuse rows that don't vary though those of the frame do, and rows whose squared distances would be nothing."""
+    extent = float(np.ptp(held, axis=0).max())
+    if extent <= SAME * float(np.linalg.norm(mean.astype(np.float64))):
+        raise ValueError(ALL_THE_SAME)
+    if extent < LEAST_EXTENT:
+        raise ValueError(
+            f"the baseline's numbers differ by {extent:.3g} at the most, and {LEAST_EXTENT:g} is the least that can be "
+            "squared; multiply all vectors, of windows too, by one number"
+        )
 
 
 def _farthest(centred: Single) -> float:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from benchkit.drift.frame import NORM_DEAD_BAND
 from benchkit.drift.measure_rows import MAX_NORM
 from benchkit.drift.outside import outside_share, usual_outside_share
 from benchkit.drift.reference import Reference
@@ -122,7 +123,10 @@ def _effects(reference: Reference, sketch: Sketch, change: Doubles) -> list[tupl
         (_moved_share(shares, variance[clusters], yardstick.shares), "share of rows in other clusters"),
         (float(shares[np.abs(shares).argmax()]), "change of one cluster's share"),
         (float(spread[np.abs(spread / yardstick.spread[:-2]).argmax()]), "relative change of a variance"),
-        (float(change[norm][0] * scale), f"change of the log norm, of each row up to {MAX_NORM * scale:.2g}"),
+        (
+            float(change[norm][0] * scale),
+            f"change of the log norm beyond {NORM_DEAD_BAND:g}, of each row up to {MAX_NORM * scale:.2g}",
+        ),
     ]
 
 

@@ -33,6 +33,7 @@ READ_ROWS = 65_536
 # more than themselves, and any new row leaves their space (measured: 300 of MiniLM's questions have 85 such directions,
 # of which 3 are the model's); of just as many, the least varying direction of all may look like none.
 ROWS_PER_DIMENSION = 1.5
+LARGEST = 1e15  # of a number in a row: squares of larger ones, and sums of these, leave float32
 ALIKE = 1e-4  # of the spread along the largest directions: rows that are nearer to each other count once
 
 
@@ -163,7 +164,7 @@ def fit(
         seed: Of the split into frame and baseline, and of the drawn windows.
 
     Raises:
-        ValueError: too few rows or windows, rows that aren't finite or all the same, no matrix.
+        ValueError: too few rows or windows, no matrix; rows that aren't finite, beyond 1e15, or nearly all the same.
     """
     _check(vectors, groups)
     rng = np.random.default_rng(seed)
@@ -244,9 +245,25 @@ def _check(vectors: NDArray[np.generic], groups: NDArray[np.generic] | None) -> 
         raise ValueError(
             f"groups: one window for each of {len(vectors)} rows is needed, got the shape {np.shape(groups)}"
         )
+    check_numbers(vectors)
+
+
+def check_numbers(vectors: NDArray[np.generic]) -> None:
+    """Refuse rows (N, d) that float32 can't be summed and squared in, before anything makes float32 of them.
+
+    Raises:
+        ValueError: a number isn't finite, or is beyond 1e15.
+    """
     for start in range(0, len(vectors), READ_ROWS):
-        if not np.isfinite(vectors[start : start + READ_ROWS]).all():
+        rows = vectors[start : start + READ_ROWS]
+        if not np.isfinite(rows).all():
             raise ValueError("the baseline has rows that are not finite; leave them out")
+        largest = max(float(rows.max()), -float(rows.min()))
+        if largest > LARGEST:
+            raise ValueError(
+                f"the baseline has rows with numbers of up to {largest:.3g}, and {LARGEST:g} is the largest that can "
+                "be summed; leave these rows out, or divide all vectors, of windows too, by one number"
+            )
 
 
 def _with_sure_dead(frame: Frame, *parts: NDArray[np.float32]) -> Frame:

@@ -287,9 +287,9 @@ def _explained(baseline: Baseline, window: Window, change: ClusterChange, everyw
 def _notes(baseline: Baseline, window: Window, policy: DriftPolicy) -> list[str]:
     notes = []
     if window.sketch.rows < policy.min_rows:
+        few = "1 row is" if window.sketch.rows == 1 else f"{window.sketch.rows} rows are"
         notes.append(
-            f"{window.sketch.rows} rows are too few for a test ({policy.min_rows} at least): only the vectors "
-            "themselves were looked at"
+            f"{few} too few for a test ({policy.min_rows} at least): only the vectors themselves were looked at"
         )
     own = baseline.own_share(window)
     if own is not None:

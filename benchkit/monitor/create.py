@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from benchkit.drift.canary_set import Canaries
 from benchkit.drift.part import fit_part
 from benchkit.drift.projection import plane_of
-from benchkit.drift.reference import Reference, assign, fit, framed_rows
+from benchkit.drift.reference import Reference, assign, check_numbers, fit, framed_rows
 from benchkit.drift.scores import FEWEST_SCORES, ScoreBaseline, score_baseline
 from benchkit.drift.time_counts import unit_numbers
 from benchkit.errors import SourceError, UsageError
@@ -96,6 +96,8 @@ def create_baseline(
         on_message(_untimed(sample, rows))
     assert sample.health is not None
     share = len(rows) / sample.health.good
+    with _refused_as(source.name):
+        check_numbers(rows.vectors)
     vectors = rows.vectors.astype(np.float32, copy=False)
     past = past_windows(rows.times, request.history)
     groups = None if past is None else past.numbers

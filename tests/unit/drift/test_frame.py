@@ -58,6 +58,21 @@ def test_rows_that_are_one_vector_are_refused():
         frame_of(rows)
 
 
+@pytest.mark.parametrize("other", [0, 199], ids=["of the frame", "of the others"])
+def test_one_row_that_differs_makes_no_baseline_and_the_message_is_true(other: int) -> None:
+    rows = np.full((200, 4), 0.5, np.float32)
+    rows[other] = 1, 2, 3, 4
+    with pytest.raises(ValueError, match="all rows of the baseline are the same vector, or nearly all"):
+        frame_of(rows)
+
+
+def test_rows_whose_squares_float32_cannot_hold_are_refused_and_a_little_larger_ones_are_not() -> None:
+    rows = clouds(400, 6)
+    with pytest.raises(ValueError, match=r"numbers differ by .*e-20 at the most, and 1e-15 is the least"):
+        frame_of(rows * np.float32(1e-20))
+    assert len(frame_of(rows * np.float32(1e-14)).edges) == len(frame_of(rows).edges)
+
+
 def test_five_distinct_rows_make_no_more_than_five_clusters():
     rows = np.repeat(np.eye(5, dtype=np.float32), 100, axis=0)
     frame = fit_frame(rows[::2], rows[1::2], np.random.default_rng(0))

@@ -188,7 +188,16 @@ def test_the_effect_of_longer_rows_says_how_far_it_counts(reference):
     found = judge(reference, sketch(reference, 50 * rows)).statistics[STATISTICS.index("norm")]
     most = MAX_NORM * reference.frame.norm_scale
     assert found.effect == pytest.approx(most, rel=0.05)
-    assert found.unit == f"change of the log norm, of each row up to {most:.2g}"
+    assert found.unit == f"change of the log norm beyond 0.005, of each row up to {most:.2g}"
+
+
+def test_the_effect_of_unit_rows_that_grew_by_two_percent_is_what_its_unit_says():
+    rows = np.random.default_rng(6).normal(size=(600, 8)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    made = fit(rows[:400])
+    found = judge(made, sketch(made, np.float32(1.02) * rows[400:])).statistics[STATISTICS.index("norm")]
+    assert found.effect == pytest.approx(np.log(1.02) - 0.005, abs=1e-5)
+    assert found.unit == "change of the log norm beyond 0.005, of each row up to 0.05"
 
 
 def test_effects_of_a_known_shift_are_its_length(reference):

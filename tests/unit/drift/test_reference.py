@@ -138,8 +138,10 @@ def test_memory_maps_and_int8_are_read(tmp_path):
         (np.zeros((500, 0)), "a baseline is a matrix"),
         (np.full((500, 3), np.nan), "rows that are not finite"),
         (np.full((500, 3), 0.1), "all rows of the baseline are the same vector"),
+        (np.r_[np.eye(3)[np.arange(499) % 3], [[0, -3e38, 0]]], r"numbers of up to 3e\+38, and 1e\+15 is the largest"),
+        (1e200 * np.eye(3)[np.arange(500) % 3], r"numbers of up to 1e\+200, and 1e\+15 is the largest"),
     ],
-    ids=["few rows", "no matrix", "no dimensions", "not finite", "all the same"],
+    ids=["few rows", "no matrix", "no dimensions", "not finite", "all the same", "one huge row", "huge rows"],
 )
 def test_what_is_no_baseline_is_refused(vectors, message):
     with pytest.raises(ValueError, match=message):

@@ -208,6 +208,7 @@ def test_three_rows_are_looked_at_and_not_tested(baseline: Baseline) -> None:
     assert report.notes[0] == (
         "3 rows are too few for a test (30 at least): only the vectors themselves were looked at"
     )
+    assert _report(baseline, Rows(draw(4, 1))).notes[0].startswith("1 row is too few for a test (30 at least)")
     broken = draw(4, 3)
     broken[1] = np.nan
     assert _report(baseline, Rows(broken)).severity == "critical"

@@ -174,6 +174,7 @@ def test_zeros_and_nan_are_counted_and_in_no_sample() -> None:
         ([Rows(np.zeros((500, 4), np.float32))], "made-up: 500 rows, 0 of them"),
         ([Rows(np.full((500, 4), np.nan, np.float32))], "made-up: 500 rows, 0 of them"),
         ([Rows(np.ones((500, 4), np.float32))], "made-up: all rows of the baseline are the same vector"),
+        ([Rows(1e200 * draw(1, 500).astype(np.float64))], r"made-up: .* 1e\+15 is the largest that can be summed"),
         (
             [Rows(np.ones((500, 4), np.float32)), Rows(np.ones((5, 6), np.float32))],
             "made-up: its rows have 4 dimensions and 6; a baseline is of one model",
@@ -187,7 +188,7 @@ def test_zeros_and_nan_are_counted_and_in_no_sample() -> None:
             r"made-up: its files are of two models \(a, b\); a baseline is of one",
         ),
     ],
-    ids=["nothing", "few", "zeros", "NaN", "constant", "dimensions", "models", "names"],
+    ids=["nothing", "few", "zeros", "NaN", "constant", "huge", "dimensions", "models", "names"],
 )
 def test_rows_that_make_no_baseline_are_refused(rows: list[Rows], message: str) -> None:
     with pytest.raises(SourceError, match=message):

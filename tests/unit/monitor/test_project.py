@@ -126,7 +126,8 @@ def test_what_is_renewed_must_be_there(settings: Settings, usual: str) -> None:
         make_baseline(BaselineRequest("prdo", "nowhere.npy", replaces=True), settings=settings)
     for name in ("prod", "stage"):
         make_baseline(BaselineRequest(name, usual), settings=settings)
-    with pytest.raises(NotComparable, match=r"'prdo' to renew \(did you mean 'prod'\?\); there are prod, stage") as raised:
+    said = r"'prdo' to renew \(did you mean 'prod'\?\); there are prod, stage"
+    with pytest.raises(NotComparable, match=said) as raised:
         make_baseline(BaselineRequest("prdo", "nowhere.npy", replaces=True), settings=settings)
     assert raised.value.exit_code == 4
     with pytest.raises(NotComparable, match=r"no baseline 'x' to renew; there are prod, stage"):
