@@ -7,6 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from benchkit.settings import let_threads_sleep
@@ -25,6 +26,10 @@ let_threads_sleep(os.environ)
 # A shell without job control lets what it starts with "&" ignore Ctrl-C; tests of Ctrl-C and their children need it.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# On a busy machine any example may take long; how long it takes is no property.
+hypothesis.settings.register_profile("any-machine", deadline=None)
+hypothesis.settings.load_profile("any-machine")
 
 # The tests' own modules (fakes, own_data, servers) are imported by name.
 sys.path.insert(0, str(Path(__file__).parent))

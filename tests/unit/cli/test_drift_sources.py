@@ -17,7 +17,7 @@ SHOWN = "postgresql://me:***@127.0.0.1:1/db"
     ("command", "exit_code"),
     [
         (["baseline", "create", "b", "--from", SECRET], EXIT_USAGE),
-        (["baseline", "renew", "b", "--from", SECRET], EXIT_USAGE),
+        (["baseline", "renew", "b", "--from", SECRET], EXIT_NOT_COMPARABLE),
         (["check", SECRET, "--baseline", "none"], EXIT_NOT_COMPARABLE),
         (["test", SECRET, SECRET, "--method", "mmd"], EXIT_USAGE),
         (["watch", SECRET, "--baseline", "none", "--window-size", "100", "--once"], EXIT_NOT_COMPARABLE),
