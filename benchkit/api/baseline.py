@@ -136,7 +136,7 @@ def promote(
         UsageError: its last gate against the champion did not pass, or it had none, and `force` is not set.
         TrackingError: the registry can't be reached; the champion is unchanged then.
     """
-    from benchkit.store import promotion
+    from benchkit.store import promotable, promotion
     from benchkit.store.gate_runs import ModelFacts
     from benchkit.store.registry import champion
 
@@ -146,9 +146,9 @@ def promote(
     model = ModelFacts.of(prepared.models[0].meta)
     # What is forced asks nothing of the present champion, which may be one that can't be read any more.
     present = None if force else champion(uri, suite)
-    gate = promotion.last_gate(uri, suite, model) if force else promotion.gate_to_rest_on(uri, suite, model, present)
+    gate = promotable.last_gate(uri, suite, model) if force else promotable.gate_to_rest_on(uri, suite, model, present)
     # Told before hours of work; the registry looks again when the alias moves.
-    promotion.check_promotable(gate, forced=force, reason=reason, first=present is None)
+    promotable.check_promotable(gate, forced=force, reason=reason, first=present is None)
     scored = _score(prepared, watched)
     with TemporaryDirectory() as folder:
         file = Path(folder) / "scored.json"

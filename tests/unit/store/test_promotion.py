@@ -19,7 +19,7 @@ import pytest
 from champions import SUITE, Promote, client_of, facts, gate_of, labels, present, ref
 
 from benchkit.errors import BenchkitError, UsageError
-from benchkit.store import promotion, registry
+from benchkit.store import promotable, promotion, registry
 from benchkit.store.gate_runs import GateRef, log_gate
 from benchkit.store.registry import Champion
 from benchkit.store.uri import TrackingError
@@ -40,14 +40,14 @@ pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy i
     ids=["passed", "inconclusive counts as passed there", "the first champion"],
 )
 def test_a_model_that_passed_may_be_promoted(gate: GateRef | None, first: bool) -> None:
-    promotion.check_promotable(gate, forced=False, reason="", first=first)
+    promotable.check_promotable(gate, forced=False, reason="", first=first)
 
 
 @pytest.mark.parametrize("first", [False, True])
 @pytest.mark.parametrize("verdict", ["fail", "error", "inconclusive"])
 def test_a_model_whose_last_gate_did_not_pass_is_refused(verdict: str, first: bool) -> None:
     with pytest.raises(UsageError) as caught:
-        promotion.check_promotable(ref("bge", verdict), forced=False, reason="please", first=first)
+        promotable.check_promotable(ref("bge", verdict), forced=False, reason="please", first=first)
     assert str(caught.value) == (
         f"its last gate (gate-bge, 2026-11-20T11:00:00+00:00, against minilm) ended with {verdict.upper()}; mend what "
         "it named and run it again, or promote the model nevertheless: --force --reason TEXT"
@@ -90,14 +90,14 @@ def test_the_last_gate_of_a_model_is_what_its_promotion_rests_on(promote: Promot
     promote("minilm", gate=None)
     for day, name, verdict in ((20, "bge", "pass"), (21, "e5", "pass"), (22, "bge", "fail")):
         log_gate(gate_of(name, verdict, f"2026-11-{day}T10:00:00Z"), tracking_uri=tracking_uri)
-    bge, e5 = (promotion.last_gate(tracking_uri, SUITE, facts(name)) for name in ("bge", "e5"))
+    bge, e5 = (promotable.last_gate(tracking_uri, SUITE, facts(name)) for name in ("bge", "e5"))
 
     assert bge is not None
     assert (bge.gate_id, bge.verdict) == ("bge-2026-11-22", "fail")
     with pytest.raises(UsageError, match="ended with FAIL"):
         promote("bge", gate=bge)
     assert promote("e5", gate=e5).gate_id == "e5-2026-11-21"
-    assert promotion.last_gate(tracking_uri, SUITE, facts("e5", dimension=64)) is None
+    assert promotable.last_gate(tracking_uri, SUITE, facts("e5", dimension=64)) is None
 
 
 def log(uri: str, day: int, verdict: str, *, name: str = "bge", against: str = "minilm", **changes: Any) -> None:
@@ -119,7 +119,7 @@ def test_a_gate_that_passed_against_anything_but_the_champion_is_none_to_rest_on
     present = promote("minilm", gate=None)
     log(tracking_uri, 21, "pass", against=name, **changes)
     with pytest.raises(UsageError) as caught:
-        promotion.gate_to_rest_on(tracking_uri, SUITE, facts("bge"), present)
+        promotable.gate_to_rest_on(tracking_uri, SUITE, facts("bge"), present)
     assert str(caught.value) == (
         f"its last gate (bge-2026-11-21, 2026-11-21T10:00:00Z) held it against {name}, and none against the champion, "
         "minilm (version 1); run `benchkit gate MODEL --baseline champion`, or promote it without that: "
@@ -133,7 +133,7 @@ def test_a_gate_that_passed_against_anything_but_the_champion_is_none_to_rest_on
 
 
 def resting(uri: str, present: Champion | None, name: str = "bge") -> str | None:
-    found = promotion.gate_to_rest_on(uri, SUITE, facts(name), present)
+    found = promotable.gate_to_rest_on(uri, SUITE, facts(name), present)
     return None if found is None else found.gate_id
 
 
@@ -495,7 +495,7 @@ def test_a_lock_that_is_never_given_back_is_not_waited_for_forever(
 
     lock = FileLock(tracking_uri.removeprefix("sqlite:///") + ".lock")
     monkeypatch.setattr(promotion, "_LOCK_SECONDS", 0.2)
-    real = promotion.check_promotable
+    real = promotable.check_promotable
 
     def check(*args: Any, **options: Any) -> None:
         lock.acquire()
@@ -580,7 +580,7 @@ def test_a_real_server_keeps_gates_and_champions_and_its_death_leaves_the_old_on
         promote("minilm", tracking_uri=uri, gate=None, suite="客服 support")
         log_gate(gate_of("bge", "pass", "2026-11-20T10:00:00Z"), tracking_uri=uri)
         promote("minilm", tracking_uri=uri, gate=None)
-        gate = promotion.last_gate(uri, SUITE, facts("bge"))
+        gate = promotable.last_gate(uri, SUITE, facts("bge"))
         made = promote("bge", tracking_uri=uri, gate=gate)
         found, file = registry.fetch_champion(uri, SUITE, tmp_path / "into")
 

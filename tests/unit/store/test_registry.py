@@ -12,7 +12,7 @@ import pytest
 from champions import SUITE, Promote, client_of, facts, labels, present
 
 from benchkit.errors import NotComparable, UsageError
-from benchkit.store import promotion, registry
+from benchkit.store import promotable, registry
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning")
 
@@ -100,7 +100,7 @@ def test_looking_makes_no_database(tmp_path: Path) -> None:
     uri = str(tmp_path / "runs")
     assert registry.champion(uri, SUITE) is None
     assert registry.history(uri, SUITE) == registry.suites_with_champions(uri) == []
-    assert promotion.last_gate(uri, SUITE, facts("minilm")) is None
+    assert promotable.last_gate(uri, SUITE, facts("minilm")) is None
     with pytest.raises(NotComparable):
         registry.fetch_champion(uri, SUITE, tmp_path)
     assert list(tmp_path.iterdir()) == []
