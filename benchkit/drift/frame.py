@@ -110,6 +110,13 @@ class Frame:
         """The mean times `columns`: what a row's products are more than those of the row minus the mean."""
         return (self.mean.astype(np.float64) @ self.columns).astype(np.float32)
 
+    @cached_property
+    def half_norms(self) -> Single:
+        """(k,) half of each centroid's square: what nearness lacks to half a squared distance."""
+        wide = self.centroids.astype(np.float32)
+        halves: Single = np.vecdot(wide, wide) / 2
+        return halves
+
     def project(self, sums: Floats) -> NDArray[np.float64]:
         """Return centred sums or rows (..., d) along the live directions (..., r)."""
         along: NDArray[np.float64] = sums @ self.basis.T.astype(sums.dtype)

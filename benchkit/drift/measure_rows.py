@@ -31,7 +31,7 @@ _LINE_BYTES = 64
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowMeasures:
-    """Of n rows: cluster and novelty bin (n,), squares (n, q), squared norm and dead energy (n,).
+    """Of n rows: cluster and distance from all of them (n,), squares (n, q), squared norm and dead energy (n,).
 
     Attributes:
         rows: (n, d) with far ones drawn in, and as seen from `origin` (d,), the frame's mean.
@@ -41,7 +41,7 @@ class RowMeasures:
     rows: NDArray[np.float32]
     origin: NDArray[np.float32]
     cluster: NDArray[np.int64]
-    novelty: NDArray[np.int64]
+    distance: NDArray[np.float32]
     squares: NDArray[np.float32]
     squared_norm: NDArray[np.float32]
     dead: NDArray[np.float32]
@@ -50,6 +50,11 @@ class RowMeasures:
     def centred(self) -> NDArray[np.float32]:
         """(n, d), a copy."""
         return self.rows - self.origin
+
+    @property
+    def novelty(self) -> NDArray[np.int64]:
+        """(n,); see `novelty_bins`."""
+        return novelty_bins(self.frame, self.distance)
 
     @property
     def norm(self) -> NDArray[np.float32]:
@@ -78,6 +83,11 @@ def check_dimension(frame: Frame, vectors: NDArray[np.generic]) -> None:
         raise ValueError(f"dimensions differ: baseline {frame.dimension}, window {vectors.shape[1:] or vectors.shape}")
 
 
+def novelty_bins(frame: Frame, distance: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return which bin of novelty soft squared distances from the clusters fall in (n,), the last for the farthest."""
+    return np.searchsorted(frame.edges, distance, side="left")
+
+
 def norm_deviations(frame: Frame, squared_norm: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return how far log norms are from the baseline's middle, beyond what rounding does, and the squares (n, 2)."""
     tiny = np.finfo(np.float32).tiny
@@ -94,14 +104,15 @@ class RowMeter:
         self.frame = frame
         self.columns = frame.columns
         self.n_clusters, self.n_squares = len(frame.centroids), len(frame.quadratic)
-        wide = frame.centroids.astype(np.float32)
-        self.half_norms = np.einsum("ij,ij->i", wide, wide) / 2
         self.mean_square = np.float32(frame.mean @ frame.mean)
         self.radius_square = np.float32(frame.radius**2)
         self.is_moved = bool(self.mean_square > NEAR_ORIGIN**2 * frame.radius**2)
         self.origin = np.zeros_like(frame.mean) if self.is_moved else frame.mean
-        self.of_origin = np.zeros_like(frame.of_mean) if self.is_moved else frame.of_mean
-        self.places = np.arange(BLOCK_ROWS)
+        of_origin = np.zeros_like(frame.of_mean) if self.is_moved else frame.of_mean
+        k, q = self.n_clusters, self.n_squares
+        self.less_near = of_origin[:k] + frame.half_norms
+        self.less_along, self.less_dead, self.less_mean = of_origin[k : k + q], of_origin[k + q : -1], of_origin[-1]
+        self.starts = k * np.arange(BLOCK_ROWS)
         self.block = _aligned(BLOCK_ROWS, frame.dimension)
         self.product = _aligned(BLOCK_ROWS, self.columns.shape[1])
         # One dead direction kept for each one there is, as a rule; else they stand for the others.
@@ -125,11 +136,11 @@ class RowMeter:
             distance, squared_norm = self._multiplied(rows, n)
             distance[far], squared_norm[far] = self.radius_square, drawn_in.squared_norm
         product = self.product[:n]
-        nearness = self.product[:, :k] - self.half_norms
+        nearness = self.product[:, :k] - self.less_near
         cluster = nearness.argmax(axis=1)
-        dead = np.square(product[:, k + q : -1]).sum(axis=1)
-        distance -= 2 * soften(nearness, nearness[self.places, cluster], self.frame.width)[:n]
-        novelty = distance - dead * self.dead_weight
+        dead = np.square(product[:, k + q : -1] - self.less_dead).sum(axis=1)
+        distance -= 2 * soften(nearness, nearness.take(self.starts + cluster), self.frame.width)[:n]
+        distance -= dead * self.dead_weight
         if drawn_in is not None:
             dead[far] *= drawn_in.grown
         return RowMeasures(
@@ -137,8 +148,8 @@ class RowMeter:
             rows=rows[:n],
             origin=self.origin,
             cluster=cluster[:n],
-            novelty=np.searchsorted(self.frame.edges, novelty, side="left"),
-            squares=np.minimum(np.square(product[:, k : k + q]) / self.frame.variances, MAX_SQUARE),
+            distance=distance,
+            squares=_bounded_squares(product[:, k : k + q] - self.less_along, self.frame.variances),
             squared_norm=squared_norm,
             dead=dead,
         )
@@ -161,10 +172,10 @@ class RowMeter:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Multiply a block by all columns, into `product`; return n squared distances from the mean and lengths."""
         if squares is None or self.is_moved:
-            squares = np.einsum("ij,ij->i", rows, rows)[:n]
+            squares = np.vecdot(rows, rows)[:n]
         np.matmul(rows, self.columns, out=self.product)
-        self.product -= self.of_origin
-        more = 2 * self.product[:n, -1] + self.mean_square  # |row|² = |centred|² + 2 centred · mean + |mean|²
+        # |row|² = |centred|² + 2 centred · mean + |mean|²
+        more = 2 * (self.product[:n, -1] - self.less_mean) + self.mean_square
         # By a copy: the caller writes into both.
         return (squares, squares + more) if self.is_moved else (np.maximum(squares - more, 0), squares.copy())
 
@@ -187,6 +198,13 @@ class RowMeter:
         return self.block, _DrawnIn(
             np.square(norms.clip(max=1e18)).clip(max=most).astype(np.float32), grown.astype(np.float32)
         )
+
+
+def _bounded_squares(along: NDArray[np.float32], variances: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the squares in units of their variance; `along` is overwritten."""
+    np.square(along, out=along)
+    along /= variances
+    return np.minimum(along, MAX_SQUARE, out=along)
 
 
 def _aligned(rows: int, columns: int) -> NDArray[np.float32]:

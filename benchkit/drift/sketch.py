@@ -19,15 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchkit.drift.frame import Frame
-from benchkit.drift.measure_rows import BLOCK_ROWS, RowMeter, check_dimension, norm_deviations
+from benchkit.drift.measure_rows import BLOCK_ROWS, RowMeter, check_dimension, norm_deviations, novelty_bins
 
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
 Doubles = NDArray[np.float64]
 Counts = NDArray[np.int64]
-# Of a block's rows: cluster, bin of novelty, squared norm, dead energy.
-_ByRow = tuple[Counts, Counts, NDArray[np.float32], NDArray[np.float32]]
+# Of a block's rows: cluster, distance from all clusters, squared norm, dead energy.
+_ByRow = tuple[Counts, NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 _ONES = np.ones(32, np.float32)
 
 
@@ -177,21 +177,21 @@ class SketchSums:
         """Add at most BLOCK_ROWS rows (n, d), finite; of float32, their squared lengths (n,) where they are known."""
         block = self._meter.measure(vectors, squares)
         self._linear += _column_sums(block.rows) - len(vectors) * block.origin.astype(np.float64)
-        self._squares += block.squares.sum(axis=0, dtype=np.float64)
-        self._by_row.append((block.cluster, block.novelty, block.squared_norm, block.dead))
+        self._squares += _column_sums(block.squares)
+        self._by_row.append((block.cluster, block.distance, block.squared_norm, block.dead))
 
     def total(self) -> Sketch:
         """Return the sketch of all rows that were added."""
         if not self._by_row:
             return empty_sketch(self._frame)
         # Of all blocks at once: on 512 numbers, calls cost more than sums.
-        cluster, novelty, squared_norm, dead = (np.concatenate(each) for each in zip(*self._by_row, strict=True))
+        cluster, distance, squared_norm, dead = (np.concatenate(each) for each in zip(*self._by_row, strict=True))
         return Sketch(
             rows=len(cluster),
             linear=self._linear,
             squares=self._squares,
             clusters=np.bincount(cluster, minlength=len(self._frame.centroids)),
-            novelty=np.bincount(novelty, minlength=len(self._frame.edges) + 1),
+            novelty=np.bincount(novelty_bins(self._frame, distance), minlength=len(self._frame.edges) + 1),
             norm=norm_deviations(self._frame, squared_norm).sum(axis=0, dtype=np.float64),
             dead=float(dead.sum(dtype=np.float64)),
         )

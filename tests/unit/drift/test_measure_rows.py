@@ -117,7 +117,7 @@ def test_a_row_has_the_same_figures_in_any_place_and_any_kind_of_memory(away):
         for one, other in zip(figures(rows[-count:]), whole, strict=True):
             assert np.array_equal(one, other[-count:])
     for count in (1, 2, 17, BLOCK_ROWS):
-        squares = np.einsum("ij,ij->i", rows[:count], rows[:count])
+        squares = np.vecdot(rows[:count], rows[:count])
         before = squares.copy()
         for one, other in zip(figures(rows[:count], squares), whole, strict=True):
             assert np.array_equal(one, other[:count])
