@@ -177,7 +177,7 @@ class SketchSums:
         """Add at most BLOCK_ROWS rows (n, d), finite; of float32, their squared lengths (n,) where they are known."""
         block = self._meter.measure(vectors, squares)
         self._linear += _column_sums(block.rows) - len(vectors) * block.origin.astype(np.float64)
-        self._squares += _column_sums(block.squares)
+        self._squares += block.squares.sum(axis=0, dtype=np.float64)
         self._by_row.append((block.cluster, block.distance, block.squared_norm, block.dead))
 
     def total(self) -> Sketch:
