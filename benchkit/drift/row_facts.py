@@ -75,9 +75,10 @@ def row_facts(vectors: NDArray[np.generic], beside: Beside | None = None, chunk_
     facts, sums = RowFacts(np.empty(n), np.empty(n, np.bool_), np.empty(n, np.uint64)), np.empty(n, np.uint64)
     for chunk in chunks(vectors, chunk_rows):
         here = slice(start, start + len(chunk))
+        # First what computes most: rows come out of memory meanwhile, and lengths find them in the cache.
+        sums[here] = _word_sums(chunk)
         squares = _squares(chunk)
         facts.lengths[here], facts.finite[here] = _lengths(chunk, squares.astype(np.float64))
-        sums[here] = _word_sums(chunk)
         if beside is not None:
             beside(chunk, squares, facts.lengths[here] > 0)
         start = here.stop
