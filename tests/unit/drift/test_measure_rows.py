@@ -17,7 +17,7 @@ def drawn(n: int, seed: int, away: float) -> np.ndarray:
     rng = np.random.default_rng(seed)
     topics = np.random.default_rng(0).normal(size=(8, D))
     rows = topics[rng.integers(8, size=n)] + 0.4 * rng.normal(size=(n, D))
-    rows[:, -1] = 0  # a dead dimension
+    rows[:, -1] = 0.7  # a dead dimension
     return (rows + away * 9 * np.eye(D)[0]).astype(np.float32)
 
 
@@ -28,13 +28,15 @@ def frame_of(away: float) -> Frame:
 def in_double(frame: Frame, rows: np.ndarray) -> dict[str, np.ndarray]:
     """What a block of rows measures, all of it in float64 and from centred rows."""
     centred = rows.astype(np.float64) - frame.mean
+    dead = np.square(centred @ frame.dead.astype(float).T).sum(axis=1)
     centred *= np.minimum(1, frame.radius / np.linalg.norm(centred, axis=1))[:, None]
     squares = np.square(centred[:, None] - frame.centroids.astype(float)).sum(axis=2)
     along = np.square(centred @ frame.basis[frame.quadratic].astype(float).T) / frame.variances
     soft = -frame.width * np.log(np.exp(-(squares - squares.min(axis=1, keepdims=True)) / frame.width).sum(axis=1))
     return {
         "cluster": squares.argmin(axis=1),
-        "distance": soft + squares.min(axis=1),
+        "distance": soft + squares.min(axis=1) - np.square(centred @ frame.dead.astype(float).T).sum(axis=1),
+        "dead": dead,
         "squares": np.minimum(along, MAX_SQUARE),
         "squared_norm": np.square(rows.astype(np.float64)).sum(axis=1),
         "centred": centred,
@@ -49,14 +51,18 @@ def assert_is(found: RowMeasures, frame: Frame, rows: np.ndarray) -> None:
     assert ((below <= found.novelty) & (found.novelty <= above)).all()
     assert found.squares == pytest.approx(expected["squares"], rel=1e-3, abs=1e-4)
     assert found.squared_norm == pytest.approx(expected["squared_norm"], rel=1e-5)
+    assert found.dead == pytest.approx(expected["dead"], rel=1e-2, abs=1e-5)
     assert found.centred == pytest.approx(expected["centred"], abs=1e-4)
 
 
 @pytest.mark.parametrize("away", [0.0, 0.5, 1.5, 5.0, 50.0])
 def test_rows_are_measured_as_float64_says_however_far_from_the_origin(away):
     frame, rows = frame_of(away), drawn(BLOCK_ROWS, 3, away)
+    rows[::7, -1] += 0.3
     (found,) = measure_rows(frame, rows)
     assert_is(found, frame, rows)
+    assert len(frame.dead) == 1
+    assert found.dead[::7] == pytest.approx(0.09, rel=1e-2)
 
 
 def test_rows_are_moved_where_the_mean_is_far_and_lie_as_they_are_elsewhere():
