@@ -31,7 +31,7 @@ _LINE_BYTES = 64
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowMeasures:
-    """Of n rows: cluster and distance from all of them (n,), squares (n, q), squared norm and dead energy (n,).
+    """Of n rows: cluster and soft distance from all (n,), squares (n, q), squared norm and dead energy (n,).
 
     Attributes:
         rows: (n, d) with far ones drawn in, and as seen from `origin` (d,), the frame's mean.
