@@ -30,6 +30,7 @@ from benchkit.types.drift import BaselineInfo, ColumnNames
 
 FORM = 1
 _OWN_SHARE, _OWN_EXCESS = 0.5, 0.3  # from which rows are taken for the baseline's own; above what repeats by nature
+_TIMES_AS_LONG = 10.0  # as the baseline's rows came in is a window whose volume they foretell
 USUAL = ColumnNames()
 
 
@@ -46,6 +47,7 @@ class Baseline:
         segment_by: "segment", "role" or "".
         segments: References of the largest segments, in the frame of the whole.
         rows_per_s: Usual volume of what was embedded, kept or not; None where rows have no times.
+        span_s: Over which time they came; None of one that an older benchkit made, likewise.
         model_spec: Name under which the model can be loaded again; "" where nobody said.
         plane: How it is drawn; None of one that an older benchkit made.
         unit_s: Seconds of a window of the past, an hour, a day or a week; 0 of independent rows.
@@ -61,6 +63,7 @@ class Baseline:
     segment_by: str = ""
     segments: Mapping[str, Reference] = field(default_factory=dict)
     rows_per_s: float | None = None
+    span_s: float | None = None
     model_spec: str = ""
     plane: Plane | None = None
     unit_s: int = 0
@@ -68,6 +71,13 @@ class Baseline:
     def judged(self, *, keep_texts: bool) -> Judged:
         """Return what decides how a window is counted."""
         return Judged(self.reference, self.scores, self.segment_by, self.segments, keep_texts, self.unit_s)
+
+    def usual_per_s(self, seconds: float) -> float | None:
+        """Return the usual volume of a window so long; None where the baseline came in less than a tenth of that.
+
+        Ten minutes of a batch tell nothing of a day.
+        """
+        return None if self.span_s is not None and seconds > _TIMES_AS_LONG * self.span_s else self.rows_per_s
 
     def own_share(self, window: Window) -> float | None:
         """Return the share of a window's rows that the baseline was made of; None of a window that can be tested.
@@ -127,6 +137,7 @@ def _facts(baseline: Baseline) -> dict[str, Any]:
         "segment_by": baseline.segment_by,
         "segments": list(baseline.segments),
         "rows_per_s": baseline.rows_per_s,
+        "span_s": baseline.span_s,
         "unit_s": baseline.unit_s,
         "model_spec": baseline.model_spec,
         "plane": None if baseline.plane is None else baseline.plane.to_json(),
@@ -167,6 +178,7 @@ def _from_kept(kept: KeptBaseline) -> Baseline:
             for place, name in enumerate(facts["segments"])
         },
         rows_per_s=facts["rows_per_s"],
+        span_s=facts.get("span_s"),
         unit_s=facts["unit_s"],
         model_spec=facts["model_spec"],
         plane=Plane.from_json(facts["plane"]) if facts.get("plane") else None,

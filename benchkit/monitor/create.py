@@ -128,6 +128,7 @@ def create_baseline(
         segment_by=request.segment_by,
         segments=_segments(request, rows, groups, reference, share=share),
         rows_per_s=sample.rows_per_s,
+        span_s=sample.span_s,
         model_spec=model.spec if model else "",
         plane=plane_of(reference.frame, vectors),
         unit_s=0 if past is None else past.unit_s,

@@ -142,7 +142,8 @@ def _usual_rows(baseline: Baseline, request: CheckRequest, volume: Volume) -> fl
         return None
     # A month that has just begun has few rows yet.
     end = min(microseconds(request.end), microseconds(datetime.now(UTC)))
-    usual = volume.usual_rows(baseline.rows_per_s, (end - microseconds(request.start)) / 1e6)
+    seconds = (end - microseconds(request.start)) / 1e6
+    usual = volume.usual_rows(baseline.usual_per_s(seconds), seconds)
     # Where few are usual, the number of rows tells nothing but that there is none where somebody looked for some.
     return usual if usual is not None and is_silence_news(usual) else None
 

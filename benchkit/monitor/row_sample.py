@@ -76,6 +76,11 @@ class RowSample:
         span = self._span()
         return self._timed.embedded * 1e6 / span if span else None
 
+    @property
+    def span_s(self) -> float | None:
+        """Over how many seconds the rows were spread; None where fewer than two moments are known."""
+        return self._span() / 1e6 or None
+
     def _span(self) -> int:
         """Return over how many microseconds the rows were spread; a few wrong clocks are left out.
 

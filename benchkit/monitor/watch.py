@@ -285,7 +285,8 @@ class _Watch:
 
     def _usual_rows(self, volume: Volume) -> float | None:
         every = self._request.every
-        return None if every is None else volume.usual_rows(self._baseline.rows_per_s, every.total_seconds())
+        seconds = 0.0 if every is None else every.total_seconds()
+        return volume.usual_rows(self._baseline.usual_per_s(seconds), seconds) if seconds else None
 
     def _look_for_removed(self) -> None:
         """Count what an embedding log removed before it was read; the rest of a file in hand is lost with it."""

@@ -57,7 +57,7 @@ def plain() -> Baseline:
 
 def _assert_same(found: Baseline, expected: Baseline) -> None:
     assert found.info == expected.info
-    for name in ("examples", "columns", "segment_by", "rows_per_s", "model_spec", "plane"):
+    for name in ("examples", "columns", "segment_by", "rows_per_s", "span_s", "model_spec", "plane"):
         assert getattr(found, name) == getattr(expected, name), name
     assert list(found.segments) == list(expected.segments)
     assert (found.canaries is None, found.scores is None) == (expected.canaries is None, expected.scores is None)

@@ -73,6 +73,7 @@ def test_all_rows_are_counted_though_some_are_sampled() -> None:
     assert found.scores is not None
     assert found.scores.n == 1500
     assert found.rows_per_s == pytest.approx(1500 / (0.5 * 86_400), rel=1e-2)
+    assert found.span_s == pytest.approx(0.5 * 86_400, rel=1e-2)
     assert np.array_equal(
         found.reference.baseline.linear,
         _made(cut(rows, 33), CreateRequest(name="prod", max_rows=300)).reference.baseline.linear,
@@ -206,7 +207,7 @@ def test_few_scores_are_not_kept() -> None:
 
 
 def test_without_times_nobody_knows_the_volume() -> None:
-    assert _made(Rows(draw(1, 200))).rows_per_s is None
+    assert _made(Rows(draw(1, 200))).rows_per_s is _made(Rows(draw(1, 200))).span_s is None
     assert _made(Rows(draw(1, 200), times=np.repeat(START, 200))).rows_per_s is None
 
 

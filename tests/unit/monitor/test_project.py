@@ -266,6 +266,23 @@ def test_fewer_rows_than_usual_in_a_span_are_told_of(settings: Settings, tmp_pat
     assert [finding.name for finding in ten.report.health] == ["volume"]
 
 
+def test_a_batch_tells_nothing_of_the_volume_of_a_day(settings: Settings, tmp_path: Path) -> None:
+    """Ten minutes of a backfill, held against a day: such a day "usually has 57,600 rows"."""
+    ten_minutes = times(400, 10 / 1440)
+    batch = _jsonl(tmp_path / "batch.jsonl", draw(1, 400), timestamp=[f"{time}Z" for time in ten_minutes])
+    make_baseline(BaselineRequest("prod", batch), settings=settings)
+    log = _jsonl(tmp_path / "log.jsonl", draw(4, 400), timestamp=[f"{time}Z" for time in times(400, 1.0)])
+    first = ten_minutes[0].astype("datetime64[D]").astype(datetime)
+    start = datetime(first.year, first.month, first.day, tzinfo=UTC)
+    day = _check(settings, log, start=start, end=start + timedelta(days=1)).report
+    assert (day.window.rows >= 100, day.health, day.severity) == (True, (), "ok")
+    # Of an hour it does, and no rows at all are told of in any span.
+    hour = _check(settings, log, start=start + timedelta(hours=1), end=start + timedelta(hours=2)).report
+    assert [finding.name for finding in hour.health] == ["volume"]
+    none = _check(settings, log, start=start + timedelta(days=9), end=start + timedelta(days=19)).report
+    assert none.reason == "The window has no rows at all."
+
+
 def test_a_span_that_is_not_over_has_fewer_rows_by_nature(settings: Settings, tmp_path: Path) -> None:
     now = np.datetime64(datetime.now(UTC).replace(tzinfo=None), "us")
     old = _jsonl(tmp_path / "old.jsonl", draw(1, 400), timestamp=times(400, 4.0, start=now - 9 * DAY).astype(str))
