@@ -85,7 +85,7 @@ class EmbeddingLog:
         seed: Of the sampling; None draws one.
 
     Raises:
-        ValueError: an argument isn't in its range. Nothing else here raises.
+        ValueError: an argument isn't in its range, or a name isn't a text. Nothing else here raises.
 
     >>> EmbeddingLog("embeddings", sampling=1.5)
     Traceback (most recent call last):
@@ -113,6 +113,13 @@ class EmbeddingLog:
         for name, value in {**limits, "flush_every_s": flush_every_s}.items():
             if not value > 0:
                 raise ValueError(f"{name}: expected a positive number, got {value}")
+        for name, text in {"model": model, "fingerprint": fingerprint}.items():
+            # An object's text names its place in memory: each start of a service would seem to be another model.
+            if not isinstance(text, str | os.PathLike):
+                raise ValueError(
+                    f"{name}: expected a text such as 'minilm', got {type(text).__name__}; "
+                    "a model that benchkit loaded has both as meta.name and meta.fingerprint"
+                )
         self.path = Path(path).absolute()  # the service may change its folder later
         self._model, self._fingerprint, self._keep_texts = str(model), str(fingerprint), bool(keep_texts)
         self._sampling, self._max_bytes, self._rows_per_file = float(sampling), int(max_bytes), int(rows_per_file)

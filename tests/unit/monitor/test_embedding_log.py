@@ -366,6 +366,8 @@ def test_a_logging_handler_that_raises_stays_away_from_the_service(tmp_path: Pat
         ({"rows_per_file": -1}, "rows_per_file: expected a positive number, got -1"),
         ({"flush_every_s": 0}, "flush_every_s: expected a positive number, got 0"),
         ({"memory_bytes": 0}, "memory_bytes: expected a positive number, got 0"),
+        ({"model": object()}, r"model: expected a text such as 'minilm', got object; .* as meta.name"),
+        ({"fingerprint": None}, "fingerprint: expected a text such as 'minilm', got NoneType; a model"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
